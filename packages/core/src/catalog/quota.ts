@@ -1,0 +1,44 @@
+/** The kind of a quota's interval. `lifetime` counts rows that exist now; every other period accumulates and starts anew. */
+export const QUOTA_PERIODS = ['lifetime', 'day', 'week', 'month', 'per_session'] as const;
+export type QuotaPeriod = (typeof QUOTA_PERIODS)[number];
+
+/** What one unit is. */
+export const QUOTA_UNITS = ['count', 'seconds'] as const;
+export type QuotaUnit = (typeof QUOTA_UNITS)[number];
+
+/** What a quota key counts; build one with {@link capacity} or {@link metered}. */
+export interface QuotaDefinition {
+  /** `capacity`: rows that exist now, counted by the host's inventory. `metered`: events or time, accumulated in a window. */
+  readonly kind: 'capacity' | 'metered';
+  readonly unit: QuotaUnit;
+  /** `['lifetime']` for a capacity key, one or more of the other periods for a metered one. */
+  readonly periods: readonly QuotaPeriod[];
+  /** Whether the over-capacity lifecycle may pick rows of this key. Always false for a metered key. */
+  readonly windsDown: boolean;
+}
+
+/** The host's registry of quota keys: what it counts, by key. */
+export type QuotaRegistry<K extends string = string> = Readonly<Record<K, QuotaDefinition>>;
+
+/**
+ * Defines a quota of rows that exist now (devices, seats).
+ *
+ * @param options.windsDown - false for rows that must never be suspended or marked, such as members.
+ * @default windsDown true
+ */
+export function capacity(options: { readonly windsDown?: boolean } = {}): QuotaDefinition {
+  return { kind: 'capacity', unit: 'count', periods: ['lifetime'], windsDown: options.windsDown ?? true };
+}
+
+/**
+ * Defines a quota of events or time that accumulates in one window or several.
+ *
+ * @param options.periods - each period is limited on its own; a create must fit all of them.
+ * @default unit 'count'
+ */
+export function metered(options: {
+  readonly periods: readonly Exclude<QuotaPeriod, 'lifetime'>[];
+  readonly unit?: QuotaUnit;
+}): QuotaDefinition {
+  return { kind: 'metered', unit: options.unit ?? 'count', periods: options.periods, windsDown: false };
+}

@@ -1,0 +1,26 @@
+import type { QuotaUnit } from '../catalog/quota.ts';
+import type { Flag, SelectionPolicy } from '../ports/billing-repository.ts';
+
+export type DegradationStage = 'none' | 'warned' | 'degraded' | 'marked_for_delete';
+
+/** A capacity key whose use is above its limit. `excess = current - limit`. */
+export interface Overage {
+  readonly key: string;
+  readonly unit: QuotaUnit;
+  readonly current: number;
+  readonly limit: number;
+  readonly excess: number;
+}
+
+/** An org's over-capacity status. */
+export interface DegradationReport {
+  readonly org: string;
+  readonly stage: DegradationStage;
+  /** 0 to 1; 0 unless degraded or marked. */
+  readonly level: number;
+  readonly overCapacity: boolean;
+  readonly overCapacityAt: number | null;
+  readonly policy: SelectionPolicy;
+  readonly overages: readonly Overage[];
+  readonly flagged: readonly Flag[];
+}

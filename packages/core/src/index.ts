@@ -1,0 +1,12 @@
+export type { Billing } from './billing-interface.ts';
+export { capacity, metered, QUOTA_PERIODS, QUOTA_UNITS } from './catalog/quota.ts';
+export type { QuotaDefinition, QuotaPeriod, QuotaRegistry, QuotaUnit } from './catalog/quota.ts';
+export type * from './catalog/tier.ts';
+export type * from './degradation/types.ts';
+export { ERROR_CODES, type ErrorCode } from './errors/codes.ts';
+export { TollgateError } from './errors/tollgate-error.ts';
+export type { BillingOptions, OverCapacityOptions } from './options.ts';
+export type * from './overrides/types.ts';
+export type * from './ports/index.ts';
+export type * from './quota/types.ts';
+export type * from './subscription/types.ts';

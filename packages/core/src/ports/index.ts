@@ -1,0 +1,9 @@
+export type * from './access.ts';
+export type * from './billing-repository.ts';
+export type * from './clock.ts';
+export type * from './counter-store.ts';
+export type * from './http-message.ts';
+export type * from './logger.ts';
+export type * from './payment-provider.ts';
+export type * from './resource-inventory.ts';
+export type * from './telemetry.ts';

@@ -1,0 +1,112 @@
+import type { SubscriptionStatus } from './billing-repository.ts';
+
+export type BillingEventKind =
+  | 'subscription_created'
+  | 'subscription_updated'
+  | 'subscription_canceled'
+  | 'invoice_paid'
+  | 'invoice_failed'
+  | 'other';
+
+/** A verified notice of the provider, normalised. A hint that something changed, not the truth about it. Instants are epoch ms. */
+export interface ProviderEvent {
+  readonly id: string;
+  /** The provider's own type word. */
+  readonly type: string;
+  readonly kind: BillingEventKind;
+  readonly livemode: boolean;
+  readonly createdAt: number;
+  readonly customerId: string | null;
+  readonly subscriptionId: string | null;
+  readonly status: SubscriptionStatus | null;
+  readonly tier: string | null;
+  /** The checkout session that was completed or expired; null for other events. */
+  readonly checkoutSessionId: string | null;
+}
+
+/** A subscription as the provider has it now. */
+export interface ProviderSubscription {
+  readonly id: string;
+  readonly customerId: string;
+  /** The tier its price maps to; null for a price of no known tier. */
+  readonly tier: string | null;
+  readonly status: SubscriptionStatus;
+  readonly quantity: number;
+  readonly interval: 'month' | 'year' | null;
+  readonly createdAt: number;
+  readonly currentPeriodEndsAt: number | null;
+  readonly trialEndsAt: number | null;
+  readonly cancelsAt: number | null;
+  readonly scheduledTier: string | null;
+  readonly scheduledAt: number | null;
+  readonly endedAt: number | null;
+}
+
+/** A hosted checkout page. */
+export interface CheckoutSession {
+  readonly id: string;
+  /** Null when nothing is left to pay for and no page is needed. */
+  readonly url: string | null;
+  readonly expiresAt: number | null;
+}
+
+/**
+ * A payment company. Every method is bounded in time and fails with a `TollgateError`: `provider_error` (it said no, or nonsense),
+ * `provider_timeout`, `provider_busy` (it asks us to slow down, `retryAfterSeconds`). No text of the provider's is in the message.
+ * A method that takes an `idempotencyKey` has one effect however often it is called with that key.
+ */
+export interface PaymentProvider {
+  /** Its name in URLs and in storage: 1 to 32 of a-z, 0-9, `_`, `-`. */
+  readonly name: string;
+  /** Where its hosted pages may live: exact origins, https only but for loopback. Other addresses are refused as `provider_error`. */
+  readonly pageOrigins: readonly string[];
+  /** Its customer portal; null when it has none. */
+  readonly portal: PortalProvider | null;
+
+  /** Whether the tier can be bought here (a price is known). */
+  sells(tier: string): boolean;
+  createCustomer(request: { readonly org: string; readonly idempotencyKey: string }): Promise<{ readonly customerId: string }>;
+  /** Opens a hosted page on which the customer subscribes to the tier. */
+  openCheckout(request: {
+    readonly org: string;
+    readonly customerId: string;
+    readonly tier: string;
+    readonly idempotencyKey: string;
+  }): Promise<CheckoutSession>;
+  /** Ends an open page, so that nobody can pay there any more; one that is paid or gone already is left alone. */
+  expireCheckout(request: { readonly sessionId: string }): Promise<void>;
+  /** Moves a live subscription to another tier, without a second subscription ever. Answers it as it is then. */
+  changeSubscription(request: {
+    readonly subscriptionId: string;
+    readonly tier: string;
+    readonly idempotencyKey: string;
+  }): Promise<ProviderSubscription>;
+  /** Ends a subscription, at once or at its period's end, as the provider was configured. Answers it as it is then. */
+  cancelSubscription(request: {
+    readonly subscriptionId: string;
+    readonly idempotencyKey: string;
+  }): Promise<ProviderSubscription>;
+  /** The subscription as it is now, read past any cache; null when the provider knows none. */
+  fetchSubscription(request: { readonly subscriptionId: string }): Promise<ProviderSubscription | null>;
+  /** All subscriptions of a customer, ended ones too. */
+  listSubscriptions(request: { readonly customerId: string }): Promise<readonly ProviderSubscription[]>;
+  /**
+   * Verifies a webhook over its raw bytes and normalises it. An empty list: genuine, but nothing for us (another account's, or
+   * of the other mode).
+   * @throws TollgateError `invalid_signature` for any fault of the signature, one message for all of them; `invalid_event` for
+   * signed bytes that are no event; `provider_not_configured` without a usable secret.
+   */
+  readWebhook(request: {
+    readonly bytes: Uint8Array;
+    readonly header: (name: string) => string | undefined;
+    readonly now: number;
+  }): Promise<readonly ProviderEvent[]>;
+  /** Lets go of what the provider itself opened. */
+  close(): Promise<void>;
+}
+
+/** A page where a customer manages card, invoices and subscription. */
+export interface PortalProvider {
+  /** @param returnUrl - already checked against the host's allow list. */
+  openPortal(request: { readonly customerId: string; readonly returnUrl: string }): Promise<{ readonly url: string }>;
+}

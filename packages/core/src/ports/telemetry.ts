@@ -1,0 +1,8 @@
+/** Where the library counts what happens, for the host's metrics. Must not throw and must not wait. */
+export interface Telemetry {
+  /**
+   * Adds to a counter. Attribute values are from small closed sets (an outcome, a quota key): never an org id.
+   * The metric names are listed in docs/telemetry.md.
+   */
+  count(metric: string, value: number, attributes?: Readonly<Record<string, string>>): void;
+}

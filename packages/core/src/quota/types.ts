@@ -1,0 +1,140 @@
+import type { QuotaPeriod, QuotaUnit } from '../catalog/quota.ts';
+
+/** Where a limit comes from: a live override, the org's own tier, or the default tier (for an org without a subscription). */
+export type LimitSource =
+  | { readonly kind: 'override'; readonly id: string }
+  | { readonly kind: 'tier'; readonly slug: string }
+  | { readonly kind: 'default' };
+
+/** A limit with its source; `value: null` is unlimited. */
+export interface EffectiveLimit {
+  readonly value: number | null;
+  readonly source: LimitSource;
+}
+
+/** One concrete interval of a period. Instants are epoch ms; null for `lifetime`, and for a session, which has no calendar. */
+export interface QuotaWindow {
+  /** `lifetime`, `day:2026-04-09`, `week:2026-W15`, `month:2026-04`, `session:<id>`. */
+  readonly label: string;
+  readonly startsAt: number | null;
+  readonly endsAt: number | null;
+}
+
+/** Use of one key in one window. */
+export interface QuotaUse {
+  readonly key: string;
+  readonly period: QuotaPeriod;
+  readonly unit: QuotaUnit;
+  readonly window: QuotaWindow;
+  /** Units in use, live reservations included. */
+  readonly current: number;
+  readonly limit: EffectiveLimit;
+}
+
+/** What an org uses of everything, one item per key and period, in the order of the registry. */
+export interface UsageReport {
+  readonly org: string;
+  /** The slug of the tier the limits come from. */
+  readonly tier: string;
+  readonly items: readonly QuotaUse[];
+}
+
+/** Units asked of one key; every window of the key is charged. */
+export interface KeyCharge<K extends string = string> {
+  readonly key: K;
+  /**
+   * 1 to 2^53-1.
+   * @default 1
+   */
+  readonly amount?: number;
+  /** The session id of a `per_session` key: 1 to 64 of A-Z, a-z, 0-9, `_`, `-`. Required for such a key, ignored by others. */
+  readonly session?: string;
+}
+
+/** What to do when the counter store cannot be asked; see docs/failures.md. */
+export type OnStoreError = 'closed' | 'open' | 'recount';
+
+export interface ReserveRequest<K extends string = string> {
+  readonly org: string;
+  /** All of them or none. */
+  readonly charges: readonly KeyCharge<K>[];
+  /**
+   * An id of the caller's for this create: a repeat with the same id takes no second unit.
+   * @default a fresh one
+   */
+  readonly idempotencyKey?: string;
+  /**
+   * What becomes of metered units when nobody knows how the handler ended. (Capacity units are then recounted.)
+   * @default 'release'
+   */
+  readonly onFailure?: 'release' | 'charge';
+  /** @default the engine's `onStoreError`, itself 'closed' by default */
+  readonly onStoreError?: OnStoreError;
+}
+
+/** The state of one charged window at the moment of a decision, for headers and messages. */
+export interface QuotaState {
+  readonly key: string;
+  readonly period: QuotaPeriod;
+  readonly unit: QuotaUnit;
+  readonly window: QuotaWindow;
+  readonly limit: EffectiveLimit;
+  /** Units left after the decision; null when unlimited. */
+  readonly remaining: number | null;
+}
+
+/** The answer to a reserve. `denied` is a value; a store that cannot be asked is a `TollgateError` `quota_unavailable`. */
+export type Admission =
+  | {
+      readonly admitted: true;
+      readonly reservation: ReservationHandle;
+      readonly quotas: readonly QuotaState[];
+      /** How it was decided: by the store; let through uncounted (`open`); or on the host's own count (`recount`). */
+      readonly decidedBy: 'store' | 'open' | 'recount';
+      /** True when the idempotency key's create was committed before: nothing is held, settling changes nothing. */
+      readonly repeated: boolean;
+    }
+  | {
+      readonly admitted: false;
+      /** The windows that were full. */
+      readonly denied: readonly QuotaState[];
+      readonly quotas: readonly QuotaState[];
+    };
+
+export type SettledAs = 'committed' | 'released' | 'unknown';
+
+/** Held units. Settled once: the first of commit, release and abandon counts, later ones change nothing and answer the first. */
+export interface ReservationHandle {
+  readonly id: string;
+  readonly org: string;
+  /**
+   * Keeps the units: all, or `amount` of every key, or an amount by key (keys left out: all). The rest is given back.
+   * @throws TollgateError `invalid_amount` for more than was reserved.
+   */
+  commit(amount?: number | Readonly<Record<string, number>>): Promise<SettledAs>;
+  /** Gives the units back. Only if nothing was created, for certain. */
+  release(): Promise<SettledAs>;
+  /** Nobody knows whether it was created: capacity units are recounted before they refuse anybody, metered ones follow `onFailure`. */
+  abandon(): Promise<SettledAs>;
+  /** Runs the create: commits when it resolves, abandons when it throws, keeps the lease alive meanwhile. Settles before it answers. */
+  run<T>(create: () => Promise<T> | T): Promise<T>;
+  /** Stops keeping the lease alive, without settling: the units stay held until the lease ends. */
+  letLapse(): void;
+  /** Everything another process needs to settle it with `billing.resume(...)`. */
+  toJSON(): ReservationRecord;
+}
+
+/** A reservation as plain data. */
+export interface ReservationRecord {
+  readonly org: string;
+  readonly id: string;
+  readonly rememberMs: number;
+  readonly charges: readonly {
+    readonly key: string;
+    readonly window: string;
+    readonly amount: number;
+    readonly limit: number | null;
+    readonly onUnknown: 'uncertain' | 'release' | 'commit';
+    readonly forgetAt: number | null;
+  }[];
+}
