@@ -1,0 +1,115 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Client } from 'pg';
+import { findProgram, type Program } from './find-program.ts';
+import { freePort } from './free-port.ts';
+import { type ServiceProcess, ServiceStartError, startProcess } from './service-process.ts';
+import { type Owner, removeFolder, temporaryFolder } from './temporary-folder.ts';
+
+const debianRoot = '/usr/lib/postgresql';
+
+export const postgresProgram: Program = {
+  title: 'PostgreSQL',
+  names: ['postgres'],
+  folders: () => {
+    const versions = existsSync(debianRoot) ? readdirSync(debianRoot) : [];
+    return versions.sort((a, b) => Number(b) - Number(a)).map((version) => join(debianRoot, version, 'bin'));
+  },
+  debianPackages: ['postgresql'],
+  variable: 'DATABASE_URL',
+};
+
+export interface PostgresOptions {
+  /** @default a free one */
+  readonly port?: number;
+  /** More arguments of postgres; they win over the defaults. */
+  readonly args?: readonly string[];
+  /** The folder of a server that was killed, to start it again on its data. @default a new temporary one */
+  readonly dir?: string;
+}
+
+export interface PostgresServer extends ServiceProcess {
+  readonly url: string;
+  readonly port: number;
+  readonly dir: string;
+}
+
+/** PostgreSQL refuses to run as root: then it runs as the user it was packaged with, or as nobody. */
+function serverOwner(): Owner | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const users = readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':'));
+  const user = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody');
+  if (user === undefined) throw new Error('PostgreSQL does not run as root: add a user called postgres.');
+  return { uid: Number(user[2]), gid: Number(user[3]) };
+}
+
+async function initialise(initdb: string, dir: string, owner: Owner | undefined): Promise<void> {
+  const args = ['-D', join(dir, 'data'), '-U', 'tollgate', '--auth=trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
+  const child = spawn(initdb, args, {
+    cwd: dir,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { PATH: process.env['PATH'], LC_ALL: 'C', HOME: dir },
+    ...(owner && { uid: owner.uid, gid: owner.gid }),
+  });
+  let complaint = '';
+  child.stderr.on('data', (chunk) => (complaint += String(chunk)));
+  await new Promise<void>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
+      if (code === 0) resolve();
+      else reject(new Error(`initdb failed: ${complaint.trim()}`));
+    });
+  });
+}
+
+async function answers(url: string): Promise<boolean> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 1_000 });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    await client.query('select 1');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+const settings = ['fsync=off', 'full_page_writes=off', 'unix_socket_directories=', 'listen_addresses=127.0.0.1'];
+
+/** Starts a PostgreSQL of its own on loopback, durable against nothing, and resolves once it answers. */
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const command = await findProgram(postgresProgram);
+  const owner = serverOwner();
+  const dir = options.dir ?? temporaryFolder('postgres', owner);
+  if (!existsSync(join(dir, 'data', 'PG_VERSION'))) {
+    await initialise(join(dirname(realpathSync(command)), 'initdb'), dir, owner);
+  }
+  for (let attempt = 1; ; attempt += 1) {
+    const port = options.port ?? (await freePort());
+    const url = `postgres://tollgate@127.0.0.1:${port}/postgres`;
+    const given = [...settings.flatMap((setting) => ['-c', setting]), ...(options.args ?? [])];
+    try {
+      const service = await startProcess({
+        command,
+        args: ['-D', join(dir, 'data'), '-p', `${port}`, ...given],
+        directory: dir,
+        owner,
+        logFile: join(dir, 'server.log'),
+        isReady: () => answers(url),
+        // Fast shutdown: ends open sessions instead of waiting for them.
+        stopSignal: 'SIGINT',
+      });
+      const stop = async () => {
+        await service.stop();
+        if (options.dir === undefined) removeFolder(dir);
+      };
+      return { ...service, stop, port, url, dir };
+    } catch (error) {
+      const mayRetry = error instanceof ServiceStartError && options.port === undefined && attempt < 3;
+      if (!mayRetry) throw error;
+    }
+  }
+}

@@ -1,0 +1,27 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+type Order =
+  | { readonly watch: number }
+  | { readonly forget: number }
+  | { readonly directory: string }
+  | { readonly forgetDirectory: string };
+
+let reaper: ChildProcess | undefined;
+
+/** Tells this process's reaper what to end or remove, should this process die before it has tidied up itself. */
+export function tellReaper(order: Order): void {
+  if (reaper === undefined) {
+    reaper = spawn(process.execPath, [fileURLToPath(new URL('reaper-process.mjs', import.meta.url))], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      // Its own group: an interrupt typed at the terminal must not end it before its work is done.
+      detached: true,
+      env: {},
+    });
+    reaper.unref();
+    const input = reaper.stdin as (NodeJS.WritableStream & { unref?: () => void }) | null;
+    input?.on('error', () => {});
+    input?.unref?.();
+  }
+  reaper.stdin?.write(`${JSON.stringify(order)}\n`);
+}
