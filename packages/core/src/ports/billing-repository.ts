@@ -179,6 +179,11 @@ export interface BillingRepository {
   linkCustomer(customer: Customer): Promise<Customer>;
   /** The org a customer pays for; null for an unknown one. */
   findCustomer(request: { readonly provider: string; readonly customerId: string }): Promise<Customer | null>;
+  /** Customers in the order of (provider, customerId), after the given one: for walking all of them in pages. */
+  listCustomers(request: {
+    readonly after: { readonly provider: string; readonly customerId: string } | null;
+    readonly limit: number;
+  }): Promise<readonly Customer[]>;
   /** One subscription by its provider's id. */
   findSubscription(request: { readonly provider: string; readonly id: string }): Promise<StoredSubscription | null>;
   /**
@@ -214,6 +219,8 @@ export interface BillingRepository {
   >;
   /** Saves the claimed attempt's new state, if the claim still holds (`false` otherwise, nothing written). */
   saveCheckout(request: { readonly attempt: CheckoutAttempt; readonly audit: AuditEntry | null }): Promise<boolean>;
+  /** Closes the org's open attempt whose page is this session; without one nothing happens. */
+  closeCheckout(request: { readonly org: string; readonly provider: string; readonly sessionId: string }): Promise<void>;
 
   /** Claims an event for `leaseMs`. A first sighting writes the row; an expired claim and an `unmatched` event are claimable again. */
   claimEvent(request: { readonly event: InboxEvent; readonly leaseMs: number }): Promise<EventClaim>;

@@ -50,6 +50,15 @@ export interface CheckoutSession {
   readonly expiresAt: number | null;
 }
 
+/** A hosted checkout page as it is now. */
+export interface CheckoutSessionState extends CheckoutSession {
+  readonly customerId: string;
+  /** `open`: waits for the customer. `complete`: paid. `expired`: nobody can pay there any more. */
+  readonly state: 'open' | 'complete' | 'expired';
+  /** The subscription that came of it; null until it is complete. */
+  readonly subscriptionId: string | null;
+}
+
 /**
  * A payment company. Every method is bounded in time and fails with a `TollgateError`: `provider_error` (it said no, or nonsense),
  * `provider_timeout`, `provider_busy` (it asks us to slow down, `retryAfterSeconds`). No text of the provider's is in the message.
@@ -73,20 +82,28 @@ export interface PaymentProvider {
     readonly tier: string;
     readonly idempotencyKey: string;
   }): Promise<CheckoutSession>;
+  /** The page as it is now; null when the provider knows none of that id. */
+  fetchCheckout(request: { readonly sessionId: string }): Promise<CheckoutSessionState | null>;
   /** Ends an open page, so that nobody can pay there any more; one that is paid or gone already is left alone. */
   expireCheckout(request: { readonly sessionId: string }): Promise<void>;
-  /** Moves a live subscription to another tier, without a second subscription ever. Answers it as it is then. */
+  /**
+   * Moves a live subscription to another tier, without a second subscription ever; an end or a change that was scheduled is
+   * called off. Answers it as it is then.
+   */
   changeSubscription(request: {
     readonly subscriptionId: string;
     readonly tier: string;
     readonly idempotencyKey: string;
   }): Promise<ProviderSubscription>;
-  /** Ends a subscription, at once or at its period's end, as the provider was configured. Answers it as it is then. */
+  /**
+   * Ends a subscription, at once or at its period's end, as the provider was configured; an `incomplete` one always at once, and
+   * one that has ended stays as it is. Answers it as it is then.
+   */
   cancelSubscription(request: {
     readonly subscriptionId: string;
     readonly idempotencyKey: string;
   }): Promise<ProviderSubscription>;
-  /** The subscription as it is now, read past any cache; null when the provider knows none. */
+  /** The subscription as it is now, read past any cache; null only when the provider is sure there is none (an ended one is known). */
   fetchSubscription(request: { readonly subscriptionId: string }): Promise<ProviderSubscription | null>;
   /** All subscriptions of a customer, ended ones too. */
   listSubscriptions(request: { readonly customerId: string }): Promise<readonly ProviderSubscription[]>;
