@@ -16,13 +16,17 @@ export default defineConfig(({ mode }) => {
       testTimeout: nightly ? 600_000 : 20_000,
       hookTimeout: 60_000,
       teardownTimeout: 30_000,
-      allowOnly: !process.env['CI'],
+      allowOnly: !process.env.CI,
       restoreMocks: true,
       unstubEnvs: true,
       setupFiles: nightly ? ['test/support/nightly-setup.ts'] : [],
       reporters: ['default', 'json'],
-      outputFile: { json: process.env['TOLLGATE_TEST_REPORT'] ?? 'test-results/tests.json' },
-      coverage: { include: ['packages/*/src/**/*.ts'], reportsDirectory: 'coverage' },
+      outputFile: { json: process.env.TOLLGATE_TEST_REPORT ?? 'test-results/tests.json' },
+      coverage: {
+        include: ['packages/*/src/**/*.ts'],
+        exclude: ['**/*.test-d.ts', '**/*.test-support.ts'],
+        reportsDirectory: 'coverage',
+      },
       projects: [
         {
           extends: true,
@@ -58,7 +62,12 @@ export default defineConfig(({ mode }) => {
           },
         },
         ...(nightly
-          ? [{ extends: true as const, test: { name: 'nightly', include: ['test/nightly/**/*.test.ts'], globalSetup: services } }]
+          ? [
+              {
+                extends: true as const,
+                test: { name: 'nightly', include: ['test/nightly/**/*.test.ts'], globalSetup: services },
+              },
+            ]
           : []),
       ],
     },

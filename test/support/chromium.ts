@@ -11,7 +11,7 @@ export const chromiumProgram: Program = {
 
 /** Resolves with the path of a Chromium, installing one if need be. */
 export async function findChromium(): Promise<string> {
-  return process.env['CHROMIUM_PATH'] ?? (await findProgram(chromiumProgram));
+  return process.env.CHROMIUM_PATH ?? (await findProgram(chromiumProgram));
 }
 
 /** Starts a headless Chromium; the caller closes it. */

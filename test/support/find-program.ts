@@ -32,7 +32,7 @@ function isExecutable(path: string): boolean {
 }
 
 export function locateProgram({ names, folders }: Program): string | undefined {
-  const places = [...(process.env['PATH'] ?? '').split(delimiter).filter(Boolean), ...(folders?.() ?? [])];
+  const places = [...(process.env.PATH ?? '').split(delimiter).filter(Boolean), ...(folders?.() ?? [])];
   return names.flatMap((name) => places.map((place) => join(place, name))).find(isExecutable);
 }
 

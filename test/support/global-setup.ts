@@ -26,7 +26,7 @@ interface Services {
 const keepRunning = async () => {};
 
 async function provideRedis(): Promise<Service> {
-  const given = process.env['REDIS_URL'];
+  const given = process.env.REDIS_URL;
   if (given) {
     say('Redis is the one REDIS_URL names');
     return { url: given, stop: keepRunning };
@@ -37,7 +37,7 @@ async function provideRedis(): Promise<Service> {
 }
 
 async function providePostgres(): Promise<Service> {
-  const given = process.env['DATABASE_URL'];
+  const given = process.env.DATABASE_URL;
   if (given) {
     say('PostgreSQL is the one DATABASE_URL names');
     return { url: given, stop: keepRunning };

@@ -38,18 +38,30 @@ export interface PostgresServer extends ServiceProcess {
 /** PostgreSQL refuses to run as root: then it runs as the user it was packaged with, or as nobody. */
 function serverOwner(): Owner | undefined {
   if (process.getuid?.() !== 0) return undefined;
-  const users = readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':'));
+  const users = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'));
   const user = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody');
   if (user === undefined) throw new Error('PostgreSQL does not run as root: add a user called postgres.');
   return { uid: Number(user[2]), gid: Number(user[3]) };
 }
 
 async function initialise(initdb: string, dir: string, owner: Owner | undefined): Promise<void> {
-  const args = ['-D', join(dir, 'data'), '-U', 'tollgate', '--auth=trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
+  const args = [
+    '-D',
+    join(dir, 'data'),
+    '-U',
+    'tollgate',
+    '--auth=trust',
+    '-E',
+    'UTF8',
+    '--locale=C',
+    '--no-sync',
+  ];
   const child = spawn(initdb, args, {
     cwd: dir,
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { PATH: process.env['PATH'], LC_ALL: 'C', HOME: dir },
+    env: { PATH: process.env.PATH, LC_ALL: 'C', HOME: dir },
     ...(owner && { uid: owner.uid, gid: owner.gid }),
   });
   let complaint = '';
@@ -77,7 +89,12 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-const settings = ['fsync=off', 'full_page_writes=off', 'unix_socket_directories=', 'listen_addresses=127.0.0.1'];
+const settings = [
+  'fsync=off',
+  'full_page_writes=off',
+  'unix_socket_directories=',
+  'listen_addresses=127.0.0.1',
+];
 
 /** Starts a PostgreSQL of its own on loopback, durable against nothing, and resolves once it answers. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {

@@ -13,7 +13,9 @@ const script = `
 
 async function listens(port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1' }, () => resolve(true)).on('error', () => resolve(false));
+    const socket = connect({ port, host: '127.0.0.1' }, () => resolve(true)).on('error', () =>
+      resolve(false),
+    );
     socket.unref();
   });
 }

@@ -49,7 +49,18 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   const dir = options.dir ?? temporaryFolder('redis');
   for (let attempt = 1; ; attempt += 1) {
     const port = options.port ?? (await freePort());
-    const defaults = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--appendonly', 'no'];
+    const defaults = [
+      '--port',
+      `${port}`,
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      dir,
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+    ];
     try {
       const service = await startProcess({
         command,

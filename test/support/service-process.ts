@@ -37,7 +37,7 @@ export async function startProcess(options: ServiceOptions): Promise<ServiceProc
     cwd: directory,
     stdio: ['ignore', log, log],
     detached: true,
-    env: { PATH: process.env['PATH'], LC_ALL: 'C', HOME: directory },
+    env: { PATH: process.env.PATH, LC_ALL: 'C', HOME: directory },
     ...(owner && { uid: owner.uid, gid: owner.gid }),
   };
   const child = spawn(command, args, spawnOptions);
@@ -80,7 +80,9 @@ export async function startProcess(options: ServiceOptions): Promise<ServiceProc
     throw error;
   }
   if (ended !== undefined) {
-    throw new ServiceStartError(`${command} did not start: ${ended}\n${readFileSync(logFile, 'utf8').slice(-2_000)}`);
+    throw new ServiceStartError(
+      `${command} did not start: ${ended}\n${readFileSync(logFile, 'utf8').slice(-2_000)}`,
+    );
   }
   return { pid: child.pid as number, kill, stop };
 }

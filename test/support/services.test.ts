@@ -49,7 +49,9 @@ describe('services of one test', () => {
   });
 
   test('a killed Redis comes back on the same port and folder', async () => {
-    const first = later(await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] }), (s) => s.stop());
+    const first = later(await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] }), (s) =>
+      s.stop(),
+    );
     const writer = new Redis(first.url, { lazyConnect: true, retryStrategy: () => null });
     writer.on('error', () => {});
     await writer.set('kept', 'yes');

@@ -29,7 +29,8 @@ export async function waitUntil<T>(
     } catch (error) {
       cause = error;
     }
-    if (performance.now() > deadline) throw new Error(`Waited ${timeoutMs} ms in vain until ${what}`, { cause });
+    if (performance.now() > deadline)
+      throw new Error(`Waited ${timeoutMs} ms in vain until ${what}`, { cause });
     await sleep(everyMs);
   }
 }
