@@ -52,6 +52,8 @@ export interface BillingOptions<K extends string = string> {
   readonly refusalCountMaxAgeMs?: number;
   /** A capacity count older than this is taken anew in the background, ms. @default 300_000 */
   readonly recountEveryMs?: number;
+  /** How long the host's inventory may take to count, ms. @default 5_000 */
+  readonly inventoryTimeoutMs?: number;
   /** Metered use is written to the repository at least this often, ms: what a lost counter store can lose. @default 2_000 */
   readonly snapshotEveryMs?: number;
   /** How long an idempotency key is recognised after its create ended, ms. @default 86_400_000 */

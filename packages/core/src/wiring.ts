@@ -21,6 +21,7 @@ export interface Settings {
   readonly limitsTtlMs: number;
   readonly refusalCountMaxAgeMs: number;
   readonly recountEveryMs: number;
+  readonly inventoryTimeoutMs: number;
   readonly snapshotEveryMs: number;
   readonly idempotencyMs: number;
   readonly returnOrigins: readonly string[];

@@ -1,7 +1,10 @@
 import type { QuotaPeriod } from '../catalog/quota.ts';
 import type { Tier } from '../catalog/tier.ts';
-import type { Customer, StoredSubscription } from '../ports/billing-repository.ts';
+import type { Customer, OrgBilling, StoredSubscription } from '../ports/billing-repository.ts';
 import type { EffectiveLimit } from '../quota/types.ts';
+import type { Wiring } from '../wiring.ts';
+import { entitlementOf } from './entitlement.ts';
+import { resolveLimit } from './limits.ts';
 
 /** What an org has and may, as of the last read of the repository. */
 export interface OrgView {
@@ -24,4 +27,70 @@ export interface OrgViews {
   fresh(org: string): Promise<OrgView>;
   /** Forgets the org's view: after a change made in this process. */
   drop(org: string): void;
+}
+
+/** Most orgs whose view is kept; beyond it the one longest unused goes. */
+const MAX_VIEWS = 10_000;
+
+/** Caches what the repository says of an org. Concurrent first reads of one org share one load; a failed load is not kept. */
+export function createOrgViews(wiring: Pick<Wiring, 'catalog' | 'settings' | 'repository' | 'clock'>): OrgViews {
+  const { repository, settings, clock } = wiring;
+  const views = new Map<string, { readonly view: OrgView; readonly loadedAt: number }>();
+  const loads = new Map<string, Promise<OrgView>>();
+
+  function load(org: string): Promise<OrgView> {
+    const loadedAt = clock.now();
+    const promise = repository.loadOrg(org).then((billing) => {
+      const view = viewOf(org, billing, wiring);
+      // A drop while the load was under way leaves its result out of the cache: it may predate the change.
+      if (loads.get(org) === promise) {
+        keep(org, view, loadedAt);
+      }
+      return view;
+    });
+    loads.set(org, promise);
+    const forget = () => {
+      if (loads.get(org) === promise) loads.delete(org);
+    };
+    promise.then(forget, forget);
+    return promise;
+  }
+
+  function keep(org: string, view: OrgView, loadedAt: number): void {
+    views.delete(org);
+    if (views.size >= MAX_VIEWS) {
+      const oldest = views.keys().next();
+      if (!oldest.done) views.delete(oldest.value);
+    }
+    views.set(org, { view, loadedAt });
+  }
+
+  return {
+    of(org) {
+      const known = views.get(org);
+      if (known !== undefined) {
+        const ageMs = clock.now() - known.loadedAt;
+        // A clock that was set back must not make a view last longer.
+        if (ageMs >= 0 && ageMs < settings.limitsTtlMs) return known.view;
+      }
+      return loads.get(org) ?? load(org);
+    },
+    fresh: load,
+    drop(org) {
+      views.delete(org);
+      loads.delete(org);
+    },
+  };
+}
+
+function viewOf(org: string, billing: OrgBilling, { catalog, settings }: Pick<Wiring, 'catalog' | 'settings'>): OrgView {
+  const entitlement = (now: number) => entitlementOf(billing.subscriptions, catalog, settings, now);
+  return {
+    org,
+    subscriptions: billing.subscriptions,
+    customers: billing.customers,
+    tier: entitlement,
+    subscription: (now) => entitlement(now).subscription,
+    limit: (key, period, now) => resolveLimit(key, period, billing.overrides, entitlement(now), catalog, now),
+  };
 }

@@ -26,7 +26,7 @@ export interface QuotaUse {
   readonly period: QuotaPeriod;
   readonly unit: QuotaUnit;
   readonly window: QuotaWindow;
-  /** Units in use, live reservations included. */
+  /** Units in use; what is only reserved is not. */
   readonly current: number;
   readonly limit: EffectiveLimit;
 }

@@ -1,0 +1,63 @@
+import type { Catalog } from '../catalog/catalog.ts';
+import type { Tier } from '../catalog/tier.ts';
+import type { Subscription } from '../ports/billing-repository.ts';
+
+/** Which statuses grant a subscription's tier. */
+export interface EntitlementRules {
+  readonly grantingStatuses: ReadonlySet<string>;
+  /** How long after `pastDueAt` a past-due subscription still grants its tier, ms. */
+  readonly pastDueGraceMs: number;
+}
+
+/**
+ * The tier a subscription grants at `now`; null for none. An unknown status, an unknown price, an ended subscription and a
+ * past-due one beyond its grace grant nothing.
+ */
+export function grantedTier(subscription: Subscription, catalog: Catalog, rules: EntitlementRules, now: number): Tier | null {
+  if (subscription.endedAt !== null || subscription.tier === null) return null;
+  const granted =
+    rules.grantingStatuses.has(subscription.status) ||
+    (subscription.status === 'past_due' && now < (subscription.pastDueAt ?? now) + rules.pastDueGraceMs);
+  return granted ? (catalog.tier(subscription.tier) ?? null) : null;
+}
+
+/** Statuses in which a subscription exists at the provider and can be changed rather than bought anew. */
+const LIVE_STATUSES: ReadonlySet<string> = new Set(['trialing', 'active', 'past_due', 'unpaid', 'paused']);
+
+/** Whether the subscription can be changed: it has begun and has not ended. */
+export function isLive(subscription: Subscription): boolean {
+  return subscription.endedAt === null && LIVE_STATUSES.has(subscription.status);
+}
+
+/** What an org's subscriptions add up to. */
+export interface Entitlement<S extends Subscription = Subscription> {
+  readonly tier: Tier;
+  readonly isDefault: boolean;
+  /** The one that grants the tier, else the newest live one, else null. */
+  readonly subscription: S | null;
+}
+
+/**
+ * The tier an org is on: the highest that any of its subscriptions grants, else the default tier. So another subscription's
+ * end never takes away what a living one grants.
+ */
+export function entitlementOf<S extends Subscription>(
+  subscriptions: readonly S[],
+  catalog: Catalog,
+  rules: EntitlementRules,
+  now: number,
+): Entitlement<S> {
+  let best: { tier: Tier; subscription: S } | null = null;
+  for (const subscription of subscriptions) {
+    const tier = grantedTier(subscription, catalog, rules, now);
+    if (tier === null) continue;
+    const isBetter =
+      best === null ||
+      tier.sortOrder > best.tier.sortOrder ||
+      (tier.sortOrder === best.tier.sortOrder && subscription.createdAt > best.subscription.createdAt);
+    if (isBetter) best = { tier, subscription };
+  }
+  if (best !== null) return { ...best, isDefault: false };
+  const live = subscriptions.filter(isLive).sort((a, b) => b.createdAt - a.createdAt);
+  return { tier: catalog.defaultTier, isDefault: true, subscription: live[0] ?? null };
+}

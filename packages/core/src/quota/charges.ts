@@ -1,0 +1,104 @@
+import type { Catalog } from '../catalog/catalog.ts';
+import type { QuotaDefinition, QuotaPeriod } from '../catalog/quota.ts';
+import { TollgateError } from '../errors/tollgate-error.ts';
+import type { OrgView } from '../org/org-views.ts';
+import type { Charge, CounterReading, OnUnknown } from '../ports/counter-store.ts';
+import type { EffectiveLimit, KeyCharge, QuotaState, QuotaWindow } from './types.ts';
+import { windowAt } from './windows.ts';
+
+const HOUR_MS = 3_600_000;
+/** How long a metered counter is kept after its window: late commits and the write-behind still find it. */
+const WINDOW_SLACK_MS = 6 * HOUR_MS;
+/** How long a session's counter is kept after its last charge. */
+const SESSION_KEEP_MS = 7 * 24 * HOUR_MS;
+const SESSION_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** A charge as the store takes it, with what the answer to the caller needs. */
+export interface PlannedCharge extends Charge {
+  readonly period: QuotaPeriod;
+  readonly quota: QuotaDefinition;
+  readonly effective: EffectiveLimit;
+  readonly interval: QuotaWindow;
+}
+
+/**
+ * Spells out what a create is charged: one charge for each key and each period that limits it. Charges of one key add up.
+ *
+ * @throws TollgateError `unknown_quota_key`, `invalid_amount`, `invalid_request` (a per-session key without a session id)
+ */
+export function planCharges(
+  charges: readonly KeyCharge[],
+  view: OrgView,
+  catalog: Catalog,
+  meteredOnUnknown: 'release' | 'commit',
+  now: number,
+): readonly PlannedCharge[] {
+  const planned: PlannedCharge[] = [];
+  for (const { key, amount = 1, session } of charges) {
+    const quota = catalog.quota(key);
+    if (quota === undefined) throw new TollgateError('unknown_quota_key');
+    checkAmount(amount);
+    for (const period of quota.periods) {
+      const limit = view.limit(key, period, now);
+      if (limit === null) continue;
+      const interval = windowAt(period, now, period === 'per_session' ? checkSession(session) : undefined);
+      const twin = planned.findIndex((charge) => charge.key === key && charge.window === interval.label);
+      const charge: PlannedCharge = {
+        key,
+        window: interval.label,
+        amount,
+        limit: limit.value,
+        onUnknown: onUnknownOf(quota, meteredOnUnknown),
+        forgetAt: forgetAtOf(period, interval, now),
+        period,
+        quota,
+        effective: limit,
+        interval,
+      };
+      const before = planned[twin];
+      if (before === undefined) planned.push(charge);
+      else planned[twin] = { ...charge, amount: checkAmount(before.amount + amount) };
+    }
+  }
+  if (planned.length === 0) {
+    throw new TollgateError('invalid_request', { message: 'A create must be charged to at least one quota key.' });
+  }
+  return planned;
+}
+
+/** @throws TollgateError `invalid_amount` unless it is a whole number from 1 to 2^53-1 */
+export function checkAmount(amount: unknown): number {
+  if (typeof amount !== 'number' || !Number.isSafeInteger(amount) || amount < 1) throw new TollgateError('invalid_amount');
+  return amount;
+}
+
+/** @throws TollgateError `invalid_request` */
+export function checkSession(session: unknown): string {
+  if (typeof session !== 'string' || !SESSION_PATTERN.test(session)) {
+    throw new TollgateError('invalid_request', { message: 'This quota is counted per session: a valid session id is needed.' });
+  }
+  return session;
+}
+
+/** When the store may forget a window's counter, epoch ms; null for never. */
+export function forgetAtOf(period: QuotaPeriod, interval: QuotaWindow, now: number): number | null {
+  if (period === 'lifetime') return null;
+  return interval.endsAt === null ? now + SESSION_KEEP_MS : interval.endsAt + WINDOW_SLACK_MS;
+}
+
+function onUnknownOf(quota: QuotaDefinition, meteredOnUnknown: 'release' | 'commit'): OnUnknown {
+  return quota.kind === 'capacity' ? 'uncertain' : meteredOnUnknown;
+}
+
+/** The state of a charged window for headers and messages; `reading` null when nobody knows the count. */
+export function quotaState(charge: PlannedCharge, reading: CounterReading | null): QuotaState {
+  const used = reading === null ? 0 : reading.committed + reading.held + reading.uncertain;
+  return {
+    key: charge.key,
+    period: charge.period,
+    unit: charge.quota.unit,
+    window: charge.interval,
+    limit: charge.effective,
+    remaining: charge.limit === null ? null : Math.max(0, charge.limit - used),
+  };
+}

@@ -1,0 +1,55 @@
+import type { Wiring } from '../wiring.ts';
+
+/** A lease that is kept alive while its handler runs. */
+export interface LiveLease {
+  readonly org: string;
+  readonly id: string;
+}
+
+/** Renews the leases of this process while their handlers run. */
+export interface KeepAlive {
+  add(lease: LiveLease): void;
+  remove(lease: LiveLease): void;
+  close(): void;
+}
+
+/** One timer for all leases of the process: it runs only while there are any, and never holds the process open. */
+export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | 'logger'>): KeepAlive {
+  const { counters, settings, logger } = wiring;
+  const everyMs = Math.max(1, Math.floor(settings.leaseMs / 3));
+  /** Leases made since the last beat are young enough to be left alone until the next. */
+  let young = new Set<LiveLease>();
+  const old = new Set<LiveLease>();
+  let timer: NodeJS.Timeout | null = null;
+
+  function beat(): void {
+    if (old.size > 0) {
+      counters.renew({ leases: [...old], leaseMs: settings.leaseMs }).catch(() => {
+        logger.warn('leases could not be renewed; the next beat tries again', { leases: old.size });
+      });
+    }
+    for (const lease of young) old.add(lease);
+    young = new Set();
+    if (old.size === 0) stop();
+  }
+
+  function stop(): void {
+    if (timer !== null) clearInterval(timer);
+    timer = null;
+  }
+
+  return {
+    add(lease) {
+      young.add(lease);
+      timer ??= setInterval(beat, everyMs).unref();
+    },
+    remove(lease) {
+      if (!young.delete(lease)) old.delete(lease);
+    },
+    close() {
+      stop();
+      young.clear();
+      old.clear();
+    },
+  };
+}

@@ -1,0 +1,106 @@
+import type { Catalog } from '../catalog/catalog.ts';
+import { TollgateError } from '../errors/tollgate-error.ts';
+import type { CounterRef } from '../ports/counter-store.ts';
+import type { Wiring } from '../wiring.ts';
+
+/** A counter to count anew, and how long the store may keep it then. */
+export interface RecountTarget extends CounterRef {
+  readonly forgetAt: number | null;
+}
+
+/** Sets counters from the truth: the host's inventory for capacity keys, the repository's last snapshot for metered ones. */
+export interface Recounts {
+  /**
+   * Counts anew. Calls for a counter that is being counted already join that recount: a change the store was told of
+   * meanwhile makes it count once more, so the answer covers it.
+   *
+   * @throws TollgateError `quota_unavailable` when the truth or the store cannot be asked
+   */
+  run(org: string, targets: readonly RecountTarget[]): Promise<void>;
+  /** The same, not waited for; a failure is logged. */
+  runInBackground(org: string, targets: readonly RecountTarget[]): void;
+  /** The host's own count of a capacity key. @throws TollgateError `quota_unavailable` */
+  countRows(org: string, key: string): Promise<number>;
+}
+
+/** How often a recount is repeated because the org changed while the host counted. */
+const MAX_ROUNDS = 4;
+
+export function createRecounts(
+  wiring: Pick<Wiring, 'catalog' | 'counters' | 'repository' | 'inventory' | 'settings' | 'logger' | 'telemetry'>,
+): Recounts {
+  const { catalog, counters, repository, logger, telemetry } = wiring;
+  const running = new Map<string, Promise<void>>();
+
+  async function runOne(org: string, target: RecountTarget): Promise<void> {
+    const isCapacity = isCapacityKey(catalog, target.key);
+    for (let round = 1; round <= MAX_ROUNDS; round++) {
+      const [token] = await counters.beginRecount({ org, counters: [target] });
+      if (token === undefined) throw new TollgateError('internal_error');
+      // A metered count is only ever seeded: while the store has one, the store's is the truth.
+      if (token.known && !isCapacity) return;
+      const count = isCapacity ? await countRows(org, target.key) : await lastSnapshot(org, target);
+      const [result] = await counters.finishRecount({ org, counts: [{ ...token, count, forgetAt: target.forgetAt }] });
+      telemetry.count('tollgate.recounts', 1, { key: target.key });
+      if (result?.applied === true && result.uncertain === 0) return;
+    }
+    // What is left uncertain still counts towards the limit, so nothing is admitted on it by mistake.
+  }
+
+  async function countRows(org: string, key: string): Promise<number> {
+    let count: number;
+    try {
+      count = await within(wiring.settings.inventoryTimeoutMs, wiring.inventory.count({ org, key }));
+    } catch (cause) {
+      throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
+    }
+    if (!Number.isSafeInteger(count) || count < 0) {
+      logger.error('inventory.count answered something that is not a count', { key, answer: String(count) });
+      throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
+    }
+    return count;
+  }
+
+  async function lastSnapshot(org: string, { key, window }: CounterRef): Promise<number> {
+    try {
+      const [snapshot] = await repository.loadUsage({ org, windows: [{ key, window }] });
+      return snapshot?.used ?? 0;
+    } catch (cause) {
+      throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
+    }
+  }
+
+  function join(org: string, target: RecountTarget): Promise<void> {
+    const name = `${org}\n${target.key}\n${target.window}`;
+    const under = running.get(name);
+    if (under !== undefined) return under;
+    const promise = runOne(org, target).finally(() => running.delete(name));
+    running.set(name, promise);
+    return promise;
+  }
+
+  const run = async (org: string, targets: readonly RecountTarget[]) => {
+    await Promise.all(targets.map((target) => join(org, target)));
+  };
+  return {
+    run,
+    countRows,
+    runInBackground(org, targets) {
+      run(org, targets).catch((error: unknown) => {
+        logger.warn('a background recount failed', { code: error instanceof TollgateError ? error.code : 'internal_error' });
+      });
+    },
+  };
+}
+
+function isCapacityKey(catalog: Catalog, key: string): boolean {
+  return catalog.quota(key)?.kind === 'capacity';
+}
+
+/** Rejects when the promise has not settled after `ms`; what it does later is ignored. */
+function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

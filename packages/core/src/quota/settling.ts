@@ -1,0 +1,94 @@
+import type { Charge, Reservation, SettleOutcome } from '../ports/counter-store.ts';
+import type { Wiring } from '../wiring.ts';
+import { createKeepAlive, type LiveLease } from './keep-alive.ts';
+import type { Settler } from './reservation-handle.ts';
+import type { Snapshots } from './snapshots.ts';
+
+/** Settles reservations in the counter store, and waits for those under way when the engine closes. */
+export interface Settling extends Settler {
+  /** Resolves when every settle asked for so far has been answered. */
+  drain(): Promise<void>;
+  close(): void;
+}
+
+export function createSettling(
+  wiring: Pick<Wiring, 'counters' | 'settings' | 'logger' | 'telemetry' | 'catalog'>,
+  snapshots: Snapshots,
+): Settling {
+  const { counters, catalog, logger, telemetry } = wiring;
+  const leases = createKeepAlive(wiring);
+  const live = new WeakMap<Reservation, LiveLease>();
+  const underWay = new Set<Promise<unknown>>();
+
+  async function settle(
+    reservation: Reservation,
+    as: 'commit' | 'release' | 'unknown',
+    amounts?: readonly number[],
+  ): Promise<SettleOutcome> {
+    const outcome = await counters.settle(amounts === undefined ? { ...reservation, as } : { ...reservation, as, amounts });
+    if (outcome.outcome === 'gone' && as === 'commit') await countLost(reservation, amounts);
+    if (outcome.outcome === 'settled' && outcome.overLimit) {
+      telemetry.count('tollgate.committed_over_limit', 1);
+      logger.warn('units were committed above their limit: their lease had run out before the create ended', {
+        keys: reservation.charges.map((charge) => charge.key).join(','),
+      });
+    }
+    if (as !== 'release') noteMetered(reservation);
+    return outcome;
+  }
+
+  /** The store lost the reservation with its data, but its rows or events are real: they are counted all the same. */
+  async function countLost(reservation: Reservation, amounts?: readonly number[]): Promise<void> {
+    const adjustments = reservation.charges.flatMap((charge, i) => {
+      const amount = amounts?.[i] ?? charge.amount;
+      return amount === 0 ? [] : [{ ...counterOf(charge), amount, change: isCapacity(charge) ? 'created' : 'charged' } as const];
+    });
+    telemetry.count('tollgate.lost_reservations', 1);
+    // What the store has no count of will be counted from the truth before it decides anything.
+    if (adjustments.length > 0) await counters.adjust({ org: reservation.org, adjustments });
+  }
+
+  function noteMetered(reservation: Reservation): void {
+    for (const charge of reservation.charges) {
+      if (!isCapacity(charge)) {
+        snapshots.note(reservation.org, { key: charge.key, window: charge.window, endsAt: charge.forgetAt });
+      }
+    }
+  }
+
+  const isCapacity = (charge: Charge) => catalog.quota(charge.key)?.kind === 'capacity';
+
+  return {
+    settle(reservation, as, amounts) {
+      const promise = settle(reservation, as, amounts);
+      underWay.add(promise);
+      const done = () => underWay.delete(promise);
+      promise.then(done, (error: unknown) => {
+        done();
+        telemetry.count('tollgate.unsettled', 1);
+        logger.warn('a reservation could not be settled; its units are decided when its lease ends', { error: String(error) });
+      });
+      return promise;
+    },
+    keepAlive(reservation) {
+      if (live.has(reservation)) return;
+      const lease = { org: reservation.org, id: reservation.id };
+      live.set(reservation, lease);
+      leases.add(lease);
+    },
+    letGo(reservation) {
+      const lease = live.get(reservation);
+      if (lease === undefined) return;
+      live.delete(reservation);
+      leases.remove(lease);
+    },
+    async drain() {
+      while (underWay.size > 0) await Promise.allSettled(underWay);
+    },
+    close: () => leases.close(),
+  };
+}
+
+function counterOf({ key, window, forgetAt }: Charge) {
+  return { key, window, forgetAt };
+}

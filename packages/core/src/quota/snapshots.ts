@@ -1,0 +1,85 @@
+import type { UsageSnapshot } from '../ports/billing-repository.ts';
+import type { CounterRef } from '../ports/counter-store.ts';
+import type { Wiring } from '../wiring.ts';
+
+/** A metered counter that changed. */
+export interface ChangedCounter extends CounterRef {
+  /** When its window is over, epoch ms. */
+  readonly endsAt: number | null;
+}
+
+/** Writes metered use behind to the repository, so that a lost counter store loses no more than `snapshotEveryMs` of it. */
+export interface Snapshots {
+  note(org: string, counter: ChangedCounter): void;
+  /** Writes what is noted now; a failed write stays noted. */
+  flush(): Promise<void>;
+  /** Writes what is left and stops. */
+  close(): Promise<void>;
+}
+
+const PURGE_EVERY_MS = 3_600_000;
+/** Windows are kept this long after their end, for whoever reads the repository. */
+const KEEP_MS = 45 * 86_400_000;
+
+export function createSnapshots(
+  wiring: Pick<Wiring, 'counters' | 'repository' | 'settings' | 'clock' | 'logger' | 'telemetry'>,
+): Snapshots {
+  const { counters, repository, settings, clock, logger, telemetry } = wiring;
+  let changed = new Map<string, Map<string, ChangedCounter>>();
+  let timer: NodeJS.Timeout | null = null;
+  let flushing: Promise<void> = Promise.resolve();
+  let purgedAt = clock.now();
+
+  async function write(): Promise<void> {
+    const batch = changed;
+    changed = new Map();
+    try {
+      const snapshots: UsageSnapshot[] = [];
+      for (const [org, byName] of batch) {
+        const windows = [...byName.values()];
+        const readings = await counters.read({ org, counters: windows });
+        windows.forEach(({ key, window, endsAt }, i) => {
+          const reading = readings[i];
+          if (reading) snapshots.push({ org, key, window, used: reading.committed, endsAt });
+        });
+      }
+      if (snapshots.length > 0) await repository.saveUsage(snapshots);
+      await purge();
+    } catch (error) {
+      for (const [org, byName] of batch) for (const counter of byName.values()) note(org, counter);
+      telemetry.count('tollgate.snapshot_failures', 1);
+      logger.warn('metered use could not be written behind; it is tried again', { orgs: batch.size, error: String(error) });
+    }
+  }
+
+  async function purge(): Promise<void> {
+    if (Math.abs(clock.now() - purgedAt) < PURGE_EVERY_MS) return;
+    purgedAt = clock.now();
+    await repository.purgeUsage({ before: purgedAt - KEEP_MS });
+  }
+
+  function note(org: string, counter: ChangedCounter): void {
+    let byName = changed.get(org);
+    if (byName === undefined) changed.set(org, (byName = new Map()));
+    byName.set(`${counter.key}\n${counter.window}`, counter);
+    timer ??= setTimeout(() => {
+      timer = null;
+      void flush();
+    }, settings.snapshotEveryMs).unref();
+  }
+
+  function flush(): Promise<void> {
+    flushing = flushing.then(() => (changed.size > 0 ? write() : undefined));
+    return flushing;
+  }
+
+  return {
+    note,
+    flush,
+    async close() {
+      await flush();
+      if (timer !== null) clearTimeout(timer);
+      timer = null;
+    },
+  };
+}

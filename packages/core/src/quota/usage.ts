@@ -1,0 +1,74 @@
+import { checkOrgId } from '../org/org-id.ts';
+import type { OrgViews } from '../org/org-views.ts';
+import type { CounterReading } from '../ports/counter-store.ts';
+import type { Wiring } from '../wiring.ts';
+import { checkSession, forgetAtOf } from './charges.ts';
+import type { Recounts } from './recounts.ts';
+import type { QuotaUse, UsageReport } from './types.ts';
+import { windowAt } from './windows.ts';
+
+/** Reports what an org uses. */
+export interface Usage {
+  /**
+   * One item a key and period, in the order of the registry. Counts that are missing, uncertain or older than `maxCountAgeMs`
+   * (`refusalCountMaxAgeMs` by default) are taken anew first.
+   *
+   * @param options.session - the session whose `per_session` use is wanted; without it such items read 0, as any new session would.
+   * @throws TollgateError `quota_unavailable`, `repository_unavailable`
+   */
+  report(org: string, options?: { readonly session?: string; readonly maxCountAgeMs?: number }): Promise<UsageReport>;
+}
+
+export function createUsage(
+  wiring: Pick<Wiring, 'catalog' | 'settings' | 'counters' | 'clock'>,
+  orgViews: OrgViews,
+  recounts: Recounts,
+): Usage {
+  const { catalog, settings, counters, clock } = wiring;
+  return {
+    async report(org, options = {}) {
+      checkOrgId(org, settings.orgIdPattern);
+      const session = options.session === undefined ? undefined : checkSession(options.session);
+      const view = await orgViews.of(org);
+      const now = clock.now();
+      const plan = view.tier(now);
+
+      const lines = catalog.keys.flatMap((key) => {
+        const quota = catalog.quota(key);
+        if (quota === undefined) return [];
+        return quota.periods.flatMap((period) => {
+          const limit = view.limit(key, period, now);
+          if (limit === null) return [];
+          const interval = windowAt(period, now, session);
+          const isCounted = period !== 'per_session' || session !== undefined;
+          const forgetAt = forgetAtOf(period, interval, now);
+          return [{ key, window: interval.label, forgetAt, quota, period, limit, interval, isCounted }];
+        });
+      });
+      const counted = lines.filter((line) => line.isCounted);
+      const maxAgeMs = options.maxCountAgeMs ?? settings.refusalCountMaxAgeMs;
+      const isWanting = (line: (typeof lines)[number], reading: CounterReading | null | undefined) =>
+        reading == null || (line.quota.kind === 'capacity' && (reading.uncertain > 0 || reading.countAgeMs > maxAgeMs));
+
+      let readings = await counters.read({ org, counters: counted });
+      const wanting = counted.filter((line, i) => isWanting(line, readings[i]));
+      if (wanting.length > 0) {
+        await recounts.run(org, wanting);
+        readings = await counters.read({ org, counters: counted });
+      }
+      const used = new Map(counted.map((line, i) => [line, readings[i]]));
+      const items = lines.map((line): QuotaUse => {
+        const reading = used.get(line);
+        return {
+          key: line.key,
+          period: line.period,
+          unit: line.quota.unit,
+          window: line.interval,
+          current: reading ? reading.committed + reading.uncertain : 0,
+          limit: line.limit,
+        };
+      });
+      return { org, tier: plan.tier.slug, items };
+    },
+  };
+}
