@@ -1,0 +1,20 @@
+import type { Logger } from '../ports/logger.ts';
+import { redact } from './redact.ts';
+
+/** Writes warnings and errors to stderr, one JSON object a line, with anything that looks like a secret left out. */
+export const stderrLogger: Logger = {
+  debug: () => {},
+  info: () => {},
+  warn: (message, facts) => write('warn', message, facts),
+  error: (message, facts) => write('error', message, facts),
+};
+
+function write(level: string, message: string, facts: Readonly<Record<string, unknown>> = {}): void {
+  const line = {
+    at: new Date().toISOString(),
+    level,
+    message: redact(message),
+    ...(redact(facts) as object),
+  };
+  process.stderr.write(`tollgate ${JSON.stringify(line)}\n`);
+}

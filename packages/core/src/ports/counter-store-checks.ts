@@ -1,0 +1,68 @@
+import { TollgateError } from '../errors/tollgate-error.ts';
+import type { Adjustment, CounterStore, Reservation } from './counter-store.ts';
+
+const AMOUNTS = { least: 1, most: Number.MAX_SAFE_INTEGER };
+const COUNTS = { least: 0, most: Number.MAX_SAFE_INTEGER };
+const RESERVATION_ID = /^[\x20-\x7e]{1,128}$/;
+
+/**
+ * Checks what every counter store must refuse to take, so that no store ever holds a broken number.
+ * @throws TollgateError `invalid_amount`, `invalid_limit` or `invalid_request`
+ */
+export function checkReserve(request: Parameters<CounterStore['reserve']>[0]): void {
+  checkReservation(request);
+  for (const { limit } of request.charges) {
+    if (limit !== null && !isWhole(limit, COUNTS)) throw new TollgateError('invalid_limit');
+  }
+  checkDuration(request.leaseMs, 1);
+  checkDuration(request.maxHeld, 0);
+}
+
+/** Checks a settle: the reservation, and amounts from 0 to the charge's own, one a charge. @throws as {@link checkReserve} */
+export function checkSettle(request: Parameters<CounterStore['settle']>[0]): void {
+  checkReservation(request);
+  const { amounts, charges } = request;
+  if (amounts === undefined) return;
+  if (amounts.length !== charges.length) throw new TollgateError('invalid_amount');
+  for (const [index, charge] of charges.entries()) {
+    if (!isWhole(amounts[index], { least: 0, most: charge.amount }))
+      throw new TollgateError('invalid_amount');
+  }
+}
+
+/** Checks amounts of adjustments. @throws as {@link checkReserve} */
+export function checkAdjustments(adjustments: readonly Adjustment[]): void {
+  for (const { amount } of adjustments) {
+    if (!isWhole(amount, AMOUNTS)) throw new TollgateError('invalid_amount');
+  }
+}
+
+/** Checks what a host counted: whole numbers, 0 or more. @throws as {@link checkReserve} */
+export function checkCounts(counts: readonly { readonly count: number }[]): void {
+  for (const { count } of counts) {
+    if (!isWhole(count, COUNTS)) throw new TollgateError('invalid_amount');
+  }
+}
+
+function checkReservation({ id, charges, rememberMs }: Reservation): void {
+  if (!RESERVATION_ID.test(id))
+    throw new TollgateError('invalid_request', { message: 'The reservation id is not valid.' });
+  const counters = new Set(charges.map(({ key, window }) => JSON.stringify([key, window])));
+  if (counters.size === 0 || counters.size !== charges.length) {
+    throw new TollgateError('invalid_request', {
+      message: 'A reservation charges at least one counter, and none twice.',
+    });
+  }
+  for (const { amount } of charges) {
+    if (!isWhole(amount, AMOUNTS)) throw new TollgateError('invalid_amount');
+  }
+  checkDuration(rememberMs, 0);
+}
+
+function checkDuration(value: number, least: number): void {
+  if (!isWhole(value, { least, most: Number.MAX_SAFE_INTEGER })) throw new TollgateError('invalid_request');
+}
+
+function isWhole(value: unknown, range: { readonly least: number; readonly most: number }): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= range.least && (value as number) <= range.most;
+}
