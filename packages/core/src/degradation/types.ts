@@ -1,7 +1,5 @@
 import type { QuotaUnit } from '../catalog/quota.ts';
-import type { Flag, SelectionPolicy } from '../ports/billing-repository.ts';
-
-export type DegradationStage = 'none' | 'warned' | 'degraded' | 'marked_for_delete';
+import type { DegradationStage, Flag, SelectionPolicy } from '../ports/billing-repository.ts';
 
 /** A capacity key whose use is above its limit. `excess = current - limit`. */
 export interface Overage {

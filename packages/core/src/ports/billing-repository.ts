@@ -1,4 +1,5 @@
 import type { QuotaPeriod } from '../catalog/quota.ts';
+import type { SweepList } from './sweep-list.ts';
 
 /** Instants are epoch ms everywhere in this port. */
 
@@ -73,6 +74,8 @@ export interface OrgBilling {
   readonly overrides: readonly Override[];
 }
 
+export type DegradationStage = 'none' | 'warned' | 'degraded' | 'marked_for_delete';
+
 export type FlagState = 'flagged' | 'degraded' | 'marked_for_delete';
 
 /** One row picked by the over-capacity lifecycle. */
@@ -96,10 +99,14 @@ export interface Degradation {
   readonly policy: SelectionPolicy | null;
   /** When the present spell over capacity began; null within limits. */
   readonly overCapacityAt: number | null;
+  /** The furthest stage of the present spell that was announced; `none` within limits and when nothing was ever stored. */
+  readonly stage: DegradationStage;
   readonly flags: readonly Flag[];
   readonly pins: readonly Pin[];
   /** Grows with each write to any of it; 0 when nothing was ever stored. */
   readonly version: number;
+  /** The repository's clock at the moment of the read. */
+  readonly readAt: number;
 }
 
 /** One checkout on its way. */
@@ -171,7 +178,7 @@ export interface AuditEntry {
  * `repository_unavailable`, in bounded time, after which nothing of the call may be half done.
  * Leases are judged on the repository's own clock.
  */
-export interface BillingRepository {
+export interface BillingRepository extends SweepList {
   /** Everything that decides the org's limits; empty lists for an org never heard of. */
   loadOrg(org: string): Promise<OrgBilling>;
 
@@ -185,7 +192,10 @@ export interface BillingRepository {
     readonly limit: number;
   }): Promise<readonly Customer[]>;
   /** One subscription by its provider's id. */
-  findSubscription(request: { readonly provider: string; readonly id: string }): Promise<StoredSubscription | null>;
+  findSubscription(request: {
+    readonly provider: string;
+    readonly id: string;
+  }): Promise<StoredSubscription | null>;
   /**
    * Writes a subscription if its stored version is still `expectedVersion` (null: not stored yet); answers `conflict` otherwise,
    * having written nothing. A caller fetches the provider's state after reading the version, so a stale fetch never wins.
@@ -213,14 +223,25 @@ export interface BillingRepository {
     readonly id: string;
     readonly leaseMs: number;
   }): Promise<
-    | { readonly outcome: 'claimed'; readonly attempt: CheckoutAttempt; readonly replaces: CheckoutAttempt | null }
+    | {
+        readonly outcome: 'claimed';
+        readonly attempt: CheckoutAttempt;
+        readonly replaces: CheckoutAttempt | null;
+      }
     | { readonly outcome: 'open'; readonly attempt: CheckoutAttempt }
     | { readonly outcome: 'busy' }
   >;
   /** Saves the claimed attempt's new state, if the claim still holds (`false` otherwise, nothing written). */
-  saveCheckout(request: { readonly attempt: CheckoutAttempt; readonly audit: AuditEntry | null }): Promise<boolean>;
+  saveCheckout(request: {
+    readonly attempt: CheckoutAttempt;
+    readonly audit: AuditEntry | null;
+  }): Promise<boolean>;
   /** Closes the org's open attempt whose page is this session; without one nothing happens. */
-  closeCheckout(request: { readonly org: string; readonly provider: string; readonly sessionId: string }): Promise<void>;
+  closeCheckout(request: {
+    readonly org: string;
+    readonly provider: string;
+    readonly sessionId: string;
+  }): Promise<void>;
 
   /** Claims an event for `leaseMs`. A first sighting writes the row; an expired claim and an `unmatched` event are claimable again. */
   claimEvent(request: { readonly event: InboxEvent; readonly leaseMs: number }): Promise<EventClaim>;
@@ -243,7 +264,10 @@ export interface BillingRepository {
   /** Gives a claim back at once, so that the next delivery need not wait for the lease. */
   releaseEvent(request: { readonly event: EventKey; readonly token: string }): Promise<void>;
   /** Unmatched events of a customer, oldest first. */
-  listUnmatched(request: { readonly provider: string; readonly customerId: string }): Promise<readonly InboxEvent[]>;
+  listUnmatched(request: {
+    readonly provider: string;
+    readonly customerId: string;
+  }): Promise<readonly InboxEvent[]>;
   /** Forgets done events claimed before the instant; answers how many. */
   purgeEvents(request: { readonly before: number }): Promise<number>;
 
@@ -253,7 +277,11 @@ export interface BillingRepository {
   listOverrides(request: { readonly liveAt: number | null }): Promise<readonly Override[]>;
 
   loadDegradation(org: string): Promise<Degradation>;
-  setSelectionPolicy(request: { readonly org: string; readonly policy: SelectionPolicy; readonly audit: AuditEntry }): Promise<void>;
+  setSelectionPolicy(request: {
+    readonly org: string;
+    readonly policy: SelectionPolicy;
+    readonly audit: AuditEntry;
+  }): Promise<void>;
   /**
    * Pins or unpins a row. With `maxPins` not null, a new pin that would make more than `maxPins` of the resource is refused as
    * `limit_reached`. Repeating a pin changes nothing.
@@ -266,13 +294,16 @@ export interface BillingRepository {
     readonly audit: AuditEntry;
   }): Promise<'saved' | 'limit_reached'>;
   /**
-   * Replaces the clock and the flags if the stored version is still `expectedVersion`; `conflict` otherwise. Policy and pins stay.
+   * Replaces the clock, the announced stage and the flags if the stored version is still `expectedVersion`; `conflict` otherwise.
+   * Policy and pins stay. With `lookAt` the org is on the sweep's list from that instant on; null leaves the list as it is.
    */
   saveDegradation(request: {
     readonly org: string;
     readonly expectedVersion: number;
     readonly overCapacityAt: number | null;
+    readonly stage: DegradationStage;
     readonly flags: readonly Flag[];
+    readonly lookAt: number | null;
   }): Promise<'saved' | 'conflict'>;
 
   /** Writes snapshots; a stored `used` is never lowered, so late writers do no harm. */

@@ -53,7 +53,11 @@ export type ReserveOutcome =
   /** All units of all charges are held. Readings are after the reserve, in the order of the charges. */
   | { readonly outcome: 'reserved'; readonly readings: readonly CounterReading[] }
   /** Nothing is held: the charges at these positions do not fit. Readings are of the moment of the decision. */
-  | { readonly outcome: 'denied'; readonly misfits: readonly number[]; readonly readings: readonly CounterReading[] }
+  | {
+      readonly outcome: 'denied';
+      readonly misfits: readonly number[];
+      readonly readings: readonly CounterReading[];
+    }
   /** Nothing is held: the store has no count for the charges at these positions. Recount them, then ask again. */
   | { readonly outcome: 'unknown'; readonly missing: readonly number[] }
   /** The same reservation was made before; nothing changed. */
@@ -122,7 +126,9 @@ export interface CounterStore {
    * Checked in this order: repeat or conflict of the id, missing counts, `maxHeld`, limits. An id in state `lapsed` or
    * within `rememberMs` of its end answers `repeated`.
    */
-  reserve(request: Reservation & { readonly leaseMs: number; readonly maxHeld: number }): Promise<ReserveOutcome>;
+  reserve(
+    request: Reservation & { readonly leaseMs: number; readonly maxHeld: number },
+  ): Promise<ReserveOutcome>;
 
   /**
    * Ends a reservation, once.
@@ -135,7 +141,10 @@ export interface CounterStore {
    * a commit then adds to `uncertain` instead of `committed`, for charges whose `onUnknown` is `uncertain`.
    */
   settle(
-    request: Reservation & { readonly as: 'commit' | 'release' | 'unknown'; readonly amounts?: readonly number[] },
+    request: Reservation & {
+      readonly as: 'commit' | 'release' | 'unknown';
+      readonly amounts?: readonly number[];
+    },
   ): Promise<SettleOutcome>;
 
   /** Moves the end of live leases to `leaseMs` from now; answers, in order, whether each is still held. A lapsed lease stays lapsed. */
@@ -156,10 +165,16 @@ export interface CounterStore {
   }): Promise<{ readonly missing: readonly number[]; readonly repeated: boolean }>;
 
   /** Reads counters of one org in one round trip; null where the store has no count. Writes nothing. */
-  read(request: { readonly org: string; readonly counters: readonly CounterRef[] }): Promise<readonly (CounterReading | null)[]>;
+  read(request: {
+    readonly org: string;
+    readonly counters: readonly CounterRef[];
+  }): Promise<readonly (CounterReading | null)[]>;
 
   /** Marks the moment before the host counts. Any number of recounts may be open at once. */
-  beginRecount(request: { readonly org: string; readonly counters: readonly CounterRef[] }): Promise<readonly RecountToken[]>;
+  beginRecount(request: {
+    readonly org: string;
+    readonly counters: readonly CounterRef[];
+  }): Promise<readonly RecountToken[]>;
 
   /**
    * Sets `committed` to what the host counted since `beginRecount`, and forgets earlier uncertainty.

@@ -6,4 +6,5 @@ export type * from './http-message.ts';
 export type * from './logger.ts';
 export type * from './payment-provider.ts';
 export type * from './resource-inventory.ts';
+export type * from './sweep-list.ts';
 export type * from './telemetry.ts';

@@ -74,7 +74,10 @@ export interface PaymentProvider {
 
   /** Whether the tier can be bought here (a price is known). */
   sells(tier: string): boolean;
-  createCustomer(request: { readonly org: string; readonly idempotencyKey: string }): Promise<{ readonly customerId: string }>;
+  createCustomer(request: {
+    readonly org: string;
+    readonly idempotencyKey: string;
+  }): Promise<{ readonly customerId: string }>;
   /** Opens a hosted page on which the customer subscribes to the tier. */
   openCheckout(request: {
     readonly org: string;
@@ -125,5 +128,8 @@ export interface PaymentProvider {
 /** A page where a customer manages card, invoices and subscription. */
 export interface PortalProvider {
   /** @param returnUrl - already checked against the host's allow list. */
-  openPortal(request: { readonly customerId: string; readonly returnUrl: string }): Promise<{ readonly url: string }>;
+  openPortal(request: {
+    readonly customerId: string;
+    readonly returnUrl: string;
+  }): Promise<{ readonly url: string }>;
 }

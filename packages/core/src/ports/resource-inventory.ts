@@ -19,5 +19,9 @@ export interface ResourceInventory {
   list(request: { readonly org: string; readonly key: string }): AsyncIterable<InventoryRow>;
 
   /** One row, only if it is of this org; null otherwise. */
-  find(request: { readonly org: string; readonly key: string; readonly id: string }): Promise<InventoryRow | null>;
+  find(request: {
+    readonly org: string;
+    readonly key: string;
+    readonly id: string;
+  }): Promise<InventoryRow | null>;
 }
