@@ -3,7 +3,7 @@ import type { DegradationReport } from './degradation/types.ts';
 import type { SetOverrideRequest } from './overrides/types.ts';
 import type { AuditEntry, Override, SelectionPolicy } from './ports/billing-repository.ts';
 import type { Admission, ReservationHandle, ReservationRecord, ReserveRequest, UsageReport } from './quota/types.ts';
-import type { CheckoutResult, OrgPlan, WebhookResult } from './subscription/types.ts';
+import type { CheckoutResult, OrgPlan, SyncRequest, SyncResult, WebhookResult } from './subscription/types.ts';
 
 /** The engine: everything the routes and guards do, for a host to call by itself. All methods throw `TollgateError`. */
 export interface Billing<K extends string = string> {
@@ -26,6 +26,8 @@ export interface Billing<K extends string = string> {
   checkout(request: { org: string; tier: string; actor: string }): Promise<CheckoutResult>;
   portal(request: { org: string; returnUrl: string }): Promise<{ url: string }>;
   webhook(request: { provider: string; bytes: Uint8Array; header: (name: string) => string | undefined }): Promise<WebhookResult>;
+  /** Brings stored subscriptions up to the provider's, however many webhooks were lost: for a cron, or on return from a checkout page. */
+  sync(request: SyncRequest): Promise<SyncResult>;
 
   // Operators
   setOverride(request: SetOverrideRequest & { actor: string }): Promise<Override>;

@@ -32,3 +32,21 @@ export interface WebhookResult {
   /** `duplicate` when every event of the delivery was done before. */
   readonly outcome: EventOutcome | 'duplicate';
 }
+
+/** What to bring up to the provider's state: one org's subscriptions, one subscription, what came of a checkout page, or everything. */
+export type SyncRequest =
+  | { readonly org: string }
+  | { readonly subscription: string }
+  | { readonly checkoutSession: string }
+  | 'all';
+
+/** What a sync found, in numbers of subscriptions (`failed`: of orgs, for `'all'`). */
+export interface SyncResult {
+  readonly checked: number;
+  /** Stored differently before. */
+  readonly changed: number;
+  /** Not known to the provider. */
+  readonly unknown: number;
+  /** Could not be looked at or stored; a later sync tries again. */
+  readonly failed: number;
+}

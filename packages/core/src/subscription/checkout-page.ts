@@ -1,0 +1,82 @@
+import { TollgateError } from '../errors/tollgate-error.ts';
+import type { CheckoutAttempt, Customer } from '../ports/billing-repository.ts';
+import type { Wiring } from '../wiring.ts';
+import { callProvider, configured } from './call-provider.ts';
+import type { Customers } from './customers.ts';
+import { idempotencyKey } from './idempotency-key.ts';
+import { checkPageUrl } from './page-url.ts';
+import type { Reconcile } from './reconcile.ts';
+import type { CheckoutResult } from './types.ts';
+
+/** The provider's hosted page of an org's one checkout. */
+export interface CheckoutPage {
+  /**
+   * Opens a page for a claimed attempt and saves the attempt as open.
+   *
+   * @throws TollgateError `provider_error` for a page on a foreign origin, `checkout_in_progress` when the claim was lost meanwhile;
+   * the page is ended in both cases.
+   */
+  open(attempt: CheckoutAttempt, customer: Customer, actor: string): Promise<CheckoutResult>;
+  /** Answers the page of an open attempt if one can still pay there and nothing was bought meanwhile; else ends both and answers null. */
+  reopen(attempt: CheckoutAttempt, actor: string): Promise<CheckoutResult | null>;
+}
+
+export function createCheckoutPage(
+  wiring: Pick<Wiring, 'repository' | 'provider' | 'clock' | 'logger'>,
+  services: { readonly customers: Customers; readonly reconcile: Reconcile },
+): CheckoutPage {
+  const { repository, clock, logger } = wiring;
+
+  async function open(attempt: CheckoutAttempt, customer: Customer, actor: string): Promise<CheckoutResult> {
+    const provider = configured(wiring.provider);
+    const { org, tier } = attempt;
+    const key = idempotencyKey('checkout', org, tier, attempt.id);
+    const request = { org, customerId: customer.customerId, tier, idempotencyKey: key };
+    const session = await callProvider(() => provider.openCheckout(request));
+    try {
+      const url = session.url === null ? null : checkPageUrl(session.url, provider.pageOrigins);
+      const saved = await repository.saveCheckout({
+        attempt: { ...attempt, state: 'open', sessionId: session.id, url, expiresAt: session.expiresAt },
+        audit: {
+          at: clock.now(),
+          org,
+          actor,
+          action: 'checkout.started',
+          subject: session.id,
+          before: null,
+          after: { provider: provider.name, tier },
+        },
+      });
+      // Somebody else holds the claim by now and may have opened a page: one of the two has to go.
+      if (!saved) throw new TollgateError('checkout_in_progress', { retryAfterSeconds: 1 });
+      return pending(provider.name, tier, session.id, url);
+    } catch (error) {
+      await provider.expireCheckout({ sessionId: session.id }).catch(() => {
+        logger.warn('A page that nobody will be sent to could not be ended.', { session: session.id });
+      });
+      throw error;
+    }
+  }
+
+  async function reopen(attempt: CheckoutAttempt, actor: string): Promise<CheckoutResult | null> {
+    const provider = configured(wiring.provider);
+    const { org, tier, sessionId } = attempt;
+    if (sessionId === null) return null;
+    const session = await callProvider(() => provider.fetchCheckout({ sessionId }));
+    if (session?.state === 'open') {
+      const { live } = await services.reconcile(await services.customers.ensure(org), actor);
+      if (live.length === 0 && session.url !== null) {
+        return pending(provider.name, tier, session.id, checkPageUrl(session.url, provider.pageOrigins));
+      }
+      await callProvider(() => provider.expireCheckout({ sessionId }));
+    }
+    await repository.closeCheckout({ org, provider: provider.name, sessionId });
+    return null;
+  }
+
+  return { open, reopen };
+}
+
+function pending(provider: string, tier: string, sessionId: string, location: string | null): CheckoutResult {
+  return { subscription: { provider, externalId: sessionId, tier, status: 'pending' }, location };
+}

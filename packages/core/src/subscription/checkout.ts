@@ -1,0 +1,165 @@
+import { TollgateError } from '../errors/tollgate-error.ts';
+import type { CheckoutAttempt } from '../ports/billing-repository.ts';
+import type { PaymentProvider, ProviderSubscription } from '../ports/payment-provider.ts';
+import type { Wiring } from '../wiring.ts';
+import { callProvider, configured } from './call-provider.ts';
+import type { CheckoutPage } from './checkout-page.ts';
+import type { Customers } from './customers.ts';
+import { liveSubscriptions } from './live-subscriptions.ts';
+import type { Reconcile } from './reconcile.ts';
+import type { SubscriptionChanges } from './subscription-changes.ts';
+import type { CheckoutResult } from './types.ts';
+import type { Wait } from './wait.ts';
+
+/** Longer than the provider may take for all calls of one checkout. */
+const LEASE_MS = 60_000;
+const BUSY_POLLS = 30;
+const BUSY_POLL_MS = 100;
+
+/**
+ * Puts an org on a tier: moves its live subscription, ends it (for the default tier), or opens a page to subscribe on.
+ *
+ * @throws TollgateError `unknown_tier`, `provider_not_configured`, `checkout_in_progress`, and the provider's errors.
+ */
+export type Checkout = (request: {
+  readonly org: string;
+  readonly tier: string;
+  readonly actor: string;
+}) => Promise<CheckoutResult>;
+
+interface Order {
+  readonly org: string;
+  readonly tier: string;
+  /** The default tier costs nothing: it is reached by ending what is live. */
+  readonly isDefault: boolean;
+  readonly actor: string;
+  readonly provider: PaymentProvider;
+}
+
+/** The checkout. Whatever it changes at the provider, it changes while holding the org's one checkout claim. */
+export function createCheckout(
+  wiring: Pick<Wiring, 'catalog' | 'repository' | 'provider' | 'ids' | 'logger'>,
+  services: {
+    readonly customers: Customers;
+    readonly reconcile: Reconcile;
+    readonly changes: SubscriptionChanges;
+    readonly page: CheckoutPage;
+    readonly wait: Wait;
+  },
+): Checkout {
+  const { catalog, repository, ids, logger } = wiring;
+  const { customers, reconcile, changes, page, wait } = services;
+
+  return async ({ org, tier, actor }) => {
+    const target = catalog.tier(tier);
+    if (target === undefined || !target.isPublished) throw new TollgateError('unknown_tier');
+    const provider = configured(wiring.provider);
+    const isDefault = target.slug === catalog.defaultTier.slug;
+    if (!isDefault && !provider.sells(tier)) throw new TollgateError('unknown_tier');
+    const order: Order = { org, tier, isDefault, actor, provider };
+
+    const customer = await customers.find(org);
+    if (customer === null && isDefault) return onDefaultTier(order);
+    if (customer !== null) {
+      const { live } = await reconcile(customer, actor);
+      const current = settledOn(live, order);
+      if (current !== null) return onSubscription(order, current);
+    }
+    return await fulfil(order);
+  };
+
+  /** Takes the org's claim and does what is asked, or answers the page that somebody else opened for the same tier. */
+  async function fulfil(order: Order): Promise<CheckoutResult> {
+    const { org, tier, provider, actor } = order;
+    for (let polls = 0; polls < BUSY_POLLS; polls += 1) {
+      const claim = await repository.claimCheckout({
+        org,
+        provider: provider.name,
+        tier,
+        id: ids.next(),
+        leaseMs: LEASE_MS,
+      });
+      if (claim.outcome === 'claimed') return await settleOrClose(order, claim.attempt, claim.replaces);
+      if (claim.outcome === 'open') {
+        const reopened = await page.reopen(claim.attempt, actor);
+        if (reopened !== null) return reopened;
+      } else {
+        await wait(BUSY_POLL_MS);
+      }
+    }
+    throw new TollgateError('checkout_in_progress', { retryAfterSeconds: 1 });
+  }
+
+  async function settleOrClose(
+    order: Order,
+    attempt: CheckoutAttempt,
+    replaces: CheckoutAttempt | null,
+  ): Promise<CheckoutResult> {
+    const close = async () =>
+      await repository.saveCheckout({ attempt: { ...attempt, state: 'closed' }, audit: null });
+    try {
+      const result = await settle(order, attempt, replaces);
+      if (result.subscription.status !== 'pending') await close();
+      return result;
+    } catch (error) {
+      await close().catch(() => {
+        logger.warn('A failed checkout could not be closed. Its claim ends with its lease.', {
+          attempt: attempt.id,
+        });
+      });
+      throw error;
+    }
+  }
+
+  async function settle(
+    order: Order,
+    attempt: CheckoutAttempt,
+    replaces: CheckoutAttempt | null,
+  ): Promise<CheckoutResult> {
+    const { org, isDefault, actor, provider } = order;
+    // The old page goes first: after that nobody can pay there, so what is listed next is all there is.
+    const oldPage = replaces?.sessionId ?? null;
+    if (oldPage !== null) await callProvider(() => provider.expireCheckout({ sessionId: oldPage }));
+    const customer = isDefault ? await customers.find(org) : await customers.ensure(org);
+    if (customer === null) return onDefaultTier(order);
+
+    const { live, unknown } = await reconcile(customer, actor);
+    for (const ghost of unknown) await changes.endUnknown(ghost, actor);
+    const settled = settledOn(live, order);
+    if (settled !== null) return onSubscription(order, settled);
+
+    // To the default tier everything is ended. To another, only what was never paid: else it could be paid later, beside the new one.
+    const left: ProviderSubscription[] = [];
+    for (const subscription of live) {
+      const ends = isDefault ? subscription.cancelsAt === null : subscription.status === 'incomplete';
+      left.push(ends ? await changes.cancel(subscription, attempt, actor) : subscription);
+    }
+    const current = liveSubscriptions(left)[0];
+    if (isDefault) return current === undefined ? onDefaultTier(order) : onSubscription(order, current);
+    if (current !== undefined) return onSubscription(order, await changes.move(current, attempt, actor));
+    return await page.open(attempt, customer, actor);
+  }
+
+  function onDefaultTier({ provider }: Order): CheckoutResult {
+    const { slug } = catalog.defaultTier;
+    return {
+      subscription: { provider: provider.name, externalId: 'default', tier: slug, status: 'active' },
+      location: null,
+    };
+  }
+
+  function onSubscription({ provider }: Order, { id, tier, status }: ProviderSubscription): CheckoutResult {
+    const slug = tier ?? catalog.defaultTier.slug;
+    return { subscription: { provider: provider.name, externalId: id, tier: slug, status }, location: null };
+  }
+}
+
+/** The subscription that already is what is asked for, with nothing scheduled that would end that; else null. */
+function settledOn(live: readonly ProviderSubscription[], order: Order): ProviderSubscription | null {
+  const current = live[0];
+  if (current === undefined) return null;
+  if (order.isDefault) return live.every((subscription) => subscription.cancelsAt !== null) ? current : null;
+  const stays =
+    current.cancelsAt === null && current.scheduledTier === null && current.status !== 'incomplete';
+  return current.tier === order.tier && stays ? current : null;
+}

@@ -1,0 +1,204 @@
+import { TollgateError } from '../errors/tollgate-error.ts';
+import type { Customer, EventClaim, EventOutcome, InboxEvent } from '../ports/billing-repository.ts';
+import type { ProviderEvent } from '../ports/payment-provider.ts';
+import type { Wiring } from '../wiring.ts';
+import { callProvider } from './call-provider.ts';
+import type { Refresh, SaveState } from './refresh.ts';
+import type { WebhookResult } from './types.ts';
+import type { Wait } from './wait.ts';
+
+/** Longer than provider and repository may take to answer, so that a claim does not end under a caller that lives. */
+const LEASE_MS = 60_000;
+const BUSY_POLLS = 20;
+const BUSY_POLL_MS = 100;
+/** How many events of customers nobody linked yet are kept, over all customers. */
+const MAX_UNMATCHED = 10_000;
+
+/** What is done with provider events. */
+export interface Events {
+  /**
+   * Verifies a delivery and does its events, each once.
+   *
+   * @throws TollgateError `unknown_provider`, and what the provider's `readWebhook` throws, before anything is touched;
+   * `event_in_progress` and any failure of provider or repository: the delivery must come again.
+   */
+  webhook(request: {
+    readonly provider: string;
+    readonly bytes: Uint8Array;
+    readonly header: (name: string) => string | undefined;
+  }): Promise<WebhookResult>;
+  /** Does the events that waited for the customer to be linked. Failures are logged: those events go on waiting. */
+  replay(customer: Customer): Promise<void>;
+}
+
+/** The part of an event that is acted on. */
+type Hint = InboxEvent & Pick<ProviderEvent, 'checkoutSessionId'>;
+
+/** `misplaced` is kept like `unmatched`, but linking a customer will not cure it. */
+type Applied = EventOutcome | 'misplaced';
+
+/** The webhook's inbox: an event is a hint, its subscription is fetched, and "done" is written together with the effect. */
+export function createEvents(
+  wiring: Pick<Wiring, 'repository' | 'provider' | 'clock' | 'logger' | 'telemetry'>,
+  refresh: Refresh,
+  wait: Wait,
+): Events {
+  const { repository, logger } = wiring;
+
+  async function webhook(request: Parameters<Events['webhook']>[0]): Promise<WebhookResult> {
+    const { provider } = wiring;
+    if (provider === null || provider.name !== request.provider) throw new TollgateError('unknown_provider');
+    const { bytes, header } = request;
+    const events = await callProvider(() => provider.readWebhook({ bytes, header, now: wiring.clock.now() }));
+    const outcomes: WebhookResult['outcome'][] = [];
+    for (const event of events) {
+      const outcome = isForUs(event)
+        ? await doOnce(hintOf(provider.name, event))
+        : await ignoreOnce(hintOf(provider.name, event));
+      wiring.telemetry.count('tollgate.webhook.events', 1, { outcome, kind: event.kind });
+      outcomes.push(outcome);
+    }
+    return { provider: provider.name, events, outcome: overall(outcomes) };
+  }
+
+  async function replay(customer: Customer): Promise<void> {
+    const waiting = await repository.listUnmatched({
+      provider: customer.provider,
+      customerId: customer.customerId,
+    });
+    for (const event of waiting) {
+      try {
+        await doOnce({ ...event, checkoutSessionId: null });
+      } catch (error) {
+        const code = error instanceof TollgateError ? error.code : 'internal_error';
+        logger.warn('An event that waited for its customer could not be done yet.', {
+          event: event.id,
+          code,
+        });
+      }
+    }
+  }
+
+  async function doOnce(hint: Hint): Promise<EventOutcome | 'duplicate'> {
+    const outcome = await once(hint, (token) => apply(hint, token));
+    if (outcome === 'misplaced') return 'unmatched';
+    if (outcome !== 'unmatched' || hint.customerId === null) return outcome;
+    // A customer linked after it was looked up and before the event was put aside would never replay it: so look again.
+    const linked = await repository.findCustomer({ provider: hint.provider, customerId: hint.customerId });
+    if (linked === null) return outcome;
+    const second = await once(hint, (token) => apply(hint, token));
+    return second === 'misplaced' ? 'unmatched' : second;
+  }
+
+  function ignoreOnce(hint: Hint): Promise<EventOutcome | 'duplicate'> {
+    return once(hint, (token) => finish(hint, token, 'ignored'));
+  }
+
+  /** Claims the event, works on it, and gives the claim back if that fails, so that the next delivery need not wait. */
+  async function once<T extends Applied>(
+    hint: Hint,
+    work: (token: string) => Promise<T>,
+  ): Promise<T | 'duplicate'> {
+    const claim = await claimed(hint);
+    if (claim.outcome === 'done') return 'duplicate';
+    try {
+      return await work(claim.token);
+    } catch (error) {
+      await repository.releaseEvent({ event: keyOf(hint), token: claim.token }).catch(() => {
+        logger.warn('The claim of a failed event could not be given back. It ends with its lease.', {
+          event: hint.id,
+        });
+      });
+      throw error;
+    }
+  }
+
+  async function claimed(hint: Hint): Promise<Exclude<EventClaim, { outcome: 'busy' }>> {
+    const { checkoutSessionId: _, ...event } = hint;
+    for (let polls = 0; ; polls += 1) {
+      const claim = await repository.claimEvent({ event, leaseMs: LEASE_MS });
+      if (claim.outcome !== 'busy') return claim;
+      if (polls === BUSY_POLLS) throw inProgress();
+      await wait(BUSY_POLL_MS);
+    }
+  }
+
+  async function apply(hint: Hint, token: string): Promise<Applied> {
+    const { provider, customerId, subscriptionId, checkoutSessionId } = hint;
+    const customer = customerId === null ? null : await repository.findCustomer({ provider, customerId });
+    if (customerId !== null && customer === null) return await finish(hint, token, 'unmatched');
+    if (checkoutSessionId !== null && customer !== null) {
+      await repository.closeCheckout({ org: customer.org, provider, sessionId: checkoutSessionId });
+    }
+    if (subscriptionId === null)
+      return await finish(hint, token, checkoutSessionId === null ? 'ignored' : 'applied');
+
+    const save: SaveState = async (effect) => {
+      const result = await repository.finishEvent({
+        event: keyOf(hint),
+        token,
+        result: 'applied',
+        maxUnmatched: MAX_UNMATCHED,
+        effect,
+      });
+      return result === 'done' ? 'saved' : result;
+    };
+    const refreshed = await refresh({ subscriptionId, customer, actor: `provider:${provider}`, save });
+    switch (refreshed.outcome) {
+      case 'saved':
+        return 'applied';
+      case 'unknown_subscription':
+        logger.warn('An event names a subscription that the provider does not know.', {
+          event: hint.id,
+          type: hint.type,
+        });
+        return await finish(hint, token, 'ignored');
+      case 'unknown_customer':
+        return await finish(hint, token, 'unmatched');
+      case 'mismatch':
+        await finish(hint, token, 'unmatched');
+        return 'misplaced';
+      case 'lost':
+      case 'contended':
+        throw inProgress();
+    }
+  }
+
+  async function finish<R extends EventOutcome>(hint: Hint, token: string, result: R): Promise<R> {
+    const finished = await repository.finishEvent({
+      event: keyOf(hint),
+      token,
+      result,
+      maxUnmatched: MAX_UNMATCHED,
+      effect: null,
+    });
+    if (finished !== 'done') throw inProgress();
+    return result;
+  }
+
+  return { webhook, replay };
+}
+
+function inProgress(): TollgateError {
+  return new TollgateError('event_in_progress', { retryAfterSeconds: 1 });
+}
+
+function isForUs(event: ProviderEvent): boolean {
+  return event.kind !== 'other' || event.checkoutSessionId !== null;
+}
+
+function hintOf(provider: string, event: ProviderEvent): Hint {
+  const { id, type, livemode, customerId, subscriptionId, checkoutSessionId, createdAt } = event;
+  return { provider, livemode, id, type, customerId, subscriptionId, checkoutSessionId, createdAt };
+}
+
+function keyOf({ provider, livemode, id }: Hint) {
+  return { provider, livemode, id };
+}
+
+/** What a delivery came to: the most that happened to any of its events. */
+function overall(outcomes: readonly WebhookResult['outcome'][]): WebhookResult['outcome'] {
+  if (outcomes.length > 0 && outcomes.every((outcome) => outcome === 'duplicate')) return 'duplicate';
+  if (outcomes.includes('applied')) return 'applied';
+  return outcomes.includes('unmatched') ? 'unmatched' : 'ignored';
+}

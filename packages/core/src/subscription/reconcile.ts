@@ -1,0 +1,64 @@
+import type { Customer, StoredSubscription } from '../ports/billing-repository.ts';
+import type { ProviderSubscription } from '../ports/payment-provider.ts';
+import type { Wiring } from '../wiring.ts';
+import { callProvider, configured } from './call-provider.ts';
+import { liveSubscriptions } from './live-subscriptions.ts';
+import { hasEnded } from './next-subscription.ts';
+import type { Refresh, Refreshed } from './refresh.ts';
+import { differs } from './subscription-changed.ts';
+
+/** What a customer has at the provider, after the stored state was brought up to it. */
+export interface Reconciled {
+  /** Not ended at the provider, the one to act on first. */
+  readonly live: readonly ProviderSubscription[];
+  /** Stored as not ended, but the provider is sure it knows none such. */
+  readonly unknown: readonly StoredSubscription[];
+  /** How many were looked at, and how many of them were stored differently. */
+  readonly checked: number;
+  readonly changed: number;
+}
+
+/** Brings all stored subscriptions of a customer up to the provider's, those nobody was told of included. */
+export type Reconcile = (customer: Customer, actor: string) => Promise<Reconciled>;
+
+export function createReconcile(
+  wiring: Pick<Wiring, 'repository' | 'provider'>,
+  refresh: Refresh,
+): Reconcile {
+  return async (customer, actor) => {
+    const provider = configured(wiring.provider);
+    const { subscriptions } = await wiring.repository.loadOrg(customer.org);
+    const stored = new Map(subscriptions.filter((s) => s.provider === provider.name).map((s) => [s.id, s]));
+    const listed = await callProvider(() => provider.listSubscriptions({ customerId: customer.customerId }));
+    const current: ProviderSubscription[] = [];
+    const unknown: StoredSubscription[] = [];
+    let checked = 0;
+    let changed = 0;
+
+    const note = (result: Refreshed) => {
+      checked += 1;
+      if (result.outcome === 'saved' && differs(result.before, result.after)) changed += 1;
+    };
+    for (const fetched of listed) {
+      const known = stored.get(fetched.id) ?? null;
+      stored.delete(fetched.id);
+      if (known !== null && hasEnded(known) && hasEnded(fetched)) continue;
+      const result = await refresh({
+        subscriptionId: fetched.id,
+        actor,
+        customer,
+        first: { stored: known, fetched },
+      });
+      note(result);
+      current.push(result.outcome === 'saved' ? result.fetched : fetched);
+    }
+    for (const missing of stored.values()) {
+      if (hasEnded(missing)) continue;
+      const result = await refresh({ subscriptionId: missing.id, actor, customer: null });
+      note(result);
+      if (result.outcome === 'unknown_subscription') unknown.push(missing);
+      if (result.outcome === 'saved') current.push(result.fetched);
+    }
+    return { live: liveSubscriptions(current), unknown, checked, changed };
+  };
+}

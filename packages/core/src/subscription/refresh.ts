@@ -1,0 +1,138 @@
+import type { OrgViews } from '../org/org-views.ts';
+import type { AuditEntry, Customer, StoredSubscription, Subscription } from '../ports/billing-repository.ts';
+import type { ProviderSubscription } from '../ports/payment-provider.ts';
+import type { Wiring } from '../wiring.ts';
+import { callProvider, configured } from './call-provider.ts';
+import { createKeyedQueue } from './keyed-queue.ts';
+import { hasEnded, nextSubscription } from './next-subscription.ts';
+import { changeAudit, differs, type OnSubscriptionChanged } from './subscription-changed.ts';
+
+const MAX_TRIES = 8;
+
+/** Writes the next state if the stored version is still the expected one. */
+export type SaveState = (write: {
+  readonly subscription: Subscription;
+  readonly expectedVersion: number | null;
+  readonly audit: AuditEntry | null;
+}) => Promise<'saved' | 'conflict' | 'lost'>;
+
+export interface RefreshRequest {
+  readonly subscriptionId: string;
+  /** Who is behind it, for the audit trail. */
+  readonly actor: string;
+  /** The customer the caller believes it belongs to; null when it does not know one. */
+  readonly customer: Customer | null;
+  /** A state fetched after its version was read, to try first. */
+  readonly first?: { readonly stored: StoredSubscription | null; readonly fetched: ProviderSubscription };
+  /** A change at the provider that answers the new state: made once, after the stored version is read. */
+  readonly change?: () => Promise<ProviderSubscription>;
+  /** @default the repository's saveSubscription */
+  readonly save?: SaveState;
+}
+
+export type Refreshed =
+  | {
+      readonly outcome: 'saved';
+      readonly before: StoredSubscription | null;
+      readonly after: Subscription;
+      readonly fetched: ProviderSubscription;
+    }
+  /** The provider knows no such subscription. */
+  | { readonly outcome: 'unknown_subscription'; readonly stored: StoredSubscription | null }
+  /** Its customer pays for no org here. */
+  | { readonly outcome: 'unknown_customer' }
+  /** It belongs to another customer, or another org, than it should: nothing is written. */
+  | { readonly outcome: 'mismatch' }
+  /** `save` answered `lost`. */
+  | { readonly outcome: 'lost' }
+  /** Others kept writing it, each on a state fetched later than ours. */
+  | { readonly outcome: 'contended' };
+
+/** Brings the stored state of one subscription up to the provider's. Calls for one subscription run one after another in a process. */
+export type Refresh = (request: RefreshRequest) => Promise<Refreshed>;
+
+/** The one path on which a subscription is written: by an event, a checkout or a sync. */
+export function createRefresh(
+  wiring: Pick<Wiring, 'repository' | 'provider' | 'clock' | 'logger'>,
+  orgViews: Pick<OrgViews, 'drop'>,
+  onSubscriptionChanged: OnSubscriptionChanged,
+): Refresh {
+  const { repository, clock, logger } = wiring;
+  const queue = createKeyedQueue();
+
+  async function tell(before: StoredSubscription | null, after: Subscription) {
+    try {
+      await onSubscriptionChanged(before, after);
+    } catch (error) {
+      logger.error('A listener to subscription changes failed.', {
+        error: error instanceof Error ? error.name : 'unknown',
+      });
+    }
+  }
+
+  async function refresh(request: RefreshRequest): Promise<Refreshed> {
+    const provider = configured(wiring.provider);
+    const key = { provider: provider.name, id: request.subscriptionId };
+    const save: SaveState = request.save ?? ((write) => repository.saveSubscription(write));
+    let { first, change } = request;
+    for (let attempt = 0; attempt < MAX_TRIES; attempt += 1) {
+      // The version is read before the provider is asked: a write that succeeds is then never older than the one it replaces.
+      const stored = first === undefined ? await repository.findSubscription(key) : first.stored;
+      const ask = change ?? (() => provider.fetchSubscription({ subscriptionId: key.id }));
+      const fetched = first === undefined ? await callProvider(ask) : first.fetched;
+      first = undefined;
+      change = undefined;
+
+      if (fetched === null) return { outcome: 'unknown_subscription', stored };
+      const customer = await customerOf(provider.name, fetched, request.customer);
+      if (customer === null) return { outcome: 'unknown_customer' };
+      if (!belongs(key.id, fetched, stored, customer, request.customer)) {
+        logger.error(
+          'A subscription belongs to another customer or org than it should. Nothing was written.',
+          {
+            provider: provider.name,
+            subscription: key.id,
+          },
+        );
+        return { outcome: 'mismatch' };
+      }
+      if (stored !== null && hasEnded(stored) && !hasEnded(fetched)) {
+        logger.warn('A subscription that ended here is live at the provider. It stays ended.', {
+          provider: provider.name,
+          subscription: key.id,
+        });
+      }
+
+      const now = clock.now();
+      const after = nextSubscription({ stored, fetched, provider: provider.name, org: customer.org, now });
+      const audit = changeAudit({ before: stored, after, actor: request.actor, at: now });
+      const saved = await save({ subscription: after, expectedVersion: stored?.version ?? null, audit });
+      if (saved === 'lost') return { outcome: 'lost' };
+      if (saved === 'conflict') continue;
+      orgViews.drop(customer.org);
+      if (differs(stored, after)) await tell(stored, after);
+      return { outcome: 'saved', before: stored, after, fetched };
+    }
+    return { outcome: 'contended' };
+  }
+
+  async function customerOf(provider: string, fetched: ProviderSubscription, known: Customer | null) {
+    if (known !== null && known.customerId === fetched.customerId) return known;
+    return await repository.findCustomer({ provider, customerId: fetched.customerId });
+  }
+
+  return (request) => queue(request.subscriptionId, () => refresh(request));
+}
+
+function belongs(
+  id: string,
+  fetched: ProviderSubscription,
+  stored: StoredSubscription | null,
+  customer: Customer,
+  expected: Customer | null,
+): boolean {
+  if (fetched.id !== id) return false;
+  if (expected !== null && (expected.customerId !== fetched.customerId || expected.org !== customer.org))
+    return false;
+  return stored === null || stored.org === customer.org;
+}

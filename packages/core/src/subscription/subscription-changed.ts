@@ -1,0 +1,38 @@
+import type { AuditEntry, Subscription } from '../ports/billing-repository.ts';
+
+/** Told after a change is durable: the state before (null for a new subscription) and after. A failure in it undoes nothing. */
+export type OnSubscriptionChanged = (
+  before: Subscription | null,
+  after: Subscription,
+) => void | Promise<void>;
+
+/** Whether anything but the stored version differs. */
+export function differs(before: Subscription | null, after: Subscription): boolean {
+  if (before === null) return true;
+  return (Object.keys(after) as (keyof Subscription)[]).some((field) => before[field] !== after[field]);
+}
+
+/** The audit entry of a change; null when nothing changed. */
+export function changeAudit(request: {
+  readonly before: Subscription | null;
+  readonly after: Subscription;
+  readonly actor: string;
+  readonly at: number;
+}): AuditEntry | null {
+  const { before, after, actor, at } = request;
+  if (!differs(before, after)) return null;
+  return {
+    at,
+    org: after.org,
+    actor,
+    action: 'subscription.changed',
+    subject: after.id,
+    before: before === null ? null : facts(before),
+    after: facts(after),
+  };
+}
+
+function facts(subscription: Subscription) {
+  const { tier, status, quantity, cancelsAt, scheduledTier, endedAt } = subscription;
+  return { tier, status, quantity, cancelsAt, scheduledTier, endedAt };
+}

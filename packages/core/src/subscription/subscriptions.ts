@@ -1,0 +1,51 @@
+import type { OrgViews } from '../org/org-views.ts';
+import type { Wiring } from '../wiring.ts';
+import { type Checkout, createCheckout } from './checkout.ts';
+import { createCheckoutPage } from './checkout-page.ts';
+import { createCustomers } from './customers.ts';
+import { createEvents, type Events } from './events.ts';
+import { createPortal, type Portal } from './portal.ts';
+import { createReconcile } from './reconcile.ts';
+import { createRefresh } from './refresh.ts';
+import type { OnSubscriptionChanged } from './subscription-changed.ts';
+import { createSubscriptionChanges } from './subscription-changes.ts';
+import { createSync, type Sync } from './sync.ts';
+import { type Wait, wait as waitForReal } from './wait.ts';
+
+/** Everything between an org and the payment provider. */
+export interface Subscriptions {
+  readonly checkout: Checkout;
+  readonly portal: Portal;
+  readonly webhook: Events['webhook'];
+  readonly sync: Sync;
+}
+
+/**
+ * Builds the subscription services around the one path on which a subscription is written.
+ *
+ * @param options.onSubscriptionChanged - told of every stored change, after it is durable: the place for host events and for
+ * evaluating an org's capacity anew. A process that dies in between tells nobody.
+ * @param options.wait - replaces real waiting, for tests.
+ */
+export function createSubscriptions(
+  wiring: Wiring,
+  orgViews: Pick<OrgViews, 'drop'>,
+  options: { readonly onSubscriptionChanged?: OnSubscriptionChanged; readonly wait?: Wait } = {},
+): Subscriptions {
+  const wait = options.wait ?? waitForReal;
+  const refresh = createRefresh(wiring, orgViews, options.onSubscriptionChanged ?? (() => undefined));
+  const events = createEvents(wiring, refresh, wait);
+  const customers = createCustomers(wiring, async (customer) => {
+    orgViews.drop(customer.org);
+    await events.replay(customer);
+  });
+  const reconcile = createReconcile(wiring, refresh);
+  const changes = createSubscriptionChanges(wiring, orgViews, refresh);
+  const page = createCheckoutPage(wiring, { customers, reconcile });
+  return {
+    checkout: createCheckout(wiring, { customers, reconcile, changes, page, wait }),
+    portal: createPortal(wiring, customers),
+    webhook: events.webhook,
+    sync: createSync(wiring, { customers, reconcile, refresh }),
+  };
+}

@@ -1,0 +1,108 @@
+import { TollgateError } from '../errors/tollgate-error.ts';
+import type { Customer } from '../ports/billing-repository.ts';
+import type { Wiring } from '../wiring.ts';
+import { callProvider, configured } from './call-provider.ts';
+import type { Customers } from './customers.ts';
+import type { Reconcile } from './reconcile.ts';
+import type { Refresh } from './refresh.ts';
+import { differs } from './subscription-changed.ts';
+import type { SyncRequest, SyncResult } from './types.ts';
+
+const PAGE = 100;
+const ACTOR = 'system';
+const NOTHING: SyncResult = { checked: 0, changed: 0, unknown: 0, failed: 0 };
+
+/**
+ * Brings stored subscriptions up to the provider's, however many events were lost.
+ *
+ * @throws TollgateError the provider's errors and `repository_unavailable`; for `'all'` a failure of one org is counted and logged
+ * instead, and the others go on.
+ */
+export type Sync = (request: SyncRequest) => Promise<SyncResult>;
+
+export function createSync(
+  wiring: Pick<Wiring, 'repository' | 'provider' | 'logger'>,
+  services: { readonly customers: Customers; readonly reconcile: Reconcile; readonly refresh: Refresh },
+): Sync {
+  const { repository, logger } = wiring;
+  const { customers, reconcile, refresh } = services;
+
+  async function syncCustomer(customer: Customer): Promise<SyncResult> {
+    const { checked, changed, unknown } = await reconcile(customer, ACTOR);
+    for (const { id, provider } of unknown) {
+      logger.warn('The provider does not know a subscription that is stored as live.', {
+        provider,
+        subscription: id,
+      });
+    }
+    return { checked, changed, unknown: unknown.length, failed: 0 };
+  }
+
+  async function syncSubscription(subscriptionId: string): Promise<SyncResult> {
+    const result = await refresh({ subscriptionId, actor: ACTOR, customer: null });
+    switch (result.outcome) {
+      case 'saved':
+        return { ...NOTHING, checked: 1, changed: differs(result.before, result.after) ? 1 : 0 };
+      case 'unknown_subscription':
+        return { ...NOTHING, checked: 1, unknown: 1 };
+      default:
+        return { ...NOTHING, checked: 1, failed: 1 };
+    }
+  }
+
+  async function syncSession(sessionId: string): Promise<SyncResult> {
+    const provider = configured(wiring.provider);
+    const session = await callProvider(() => provider.fetchCheckout({ sessionId }));
+    if (session === null) return { ...NOTHING, checked: 1, unknown: 1 };
+    if (session.state !== 'open') {
+      const customer = await repository.findCustomer({
+        provider: provider.name,
+        customerId: session.customerId,
+      });
+      if (customer !== null)
+        await repository.closeCheckout({ org: customer.org, provider: provider.name, sessionId });
+    }
+    return session.subscriptionId === null
+      ? { ...NOTHING, checked: 1 }
+      : await syncSubscription(session.subscriptionId);
+  }
+
+  async function syncAll(): Promise<SyncResult> {
+    const provider = configured(wiring.provider);
+    let total = NOTHING;
+    let after: { readonly provider: string; readonly customerId: string } | null = null;
+    for (;;) {
+      const page: readonly Customer[] = await repository.listCustomers({ after, limit: PAGE });
+      for (const customer of page) {
+        if (customer.provider === provider.name)
+          total = sum(total, await syncCustomer(customer).catch(failed));
+      }
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) return total;
+      after = { provider: last.provider, customerId: last.customerId };
+    }
+  }
+
+  function failed(error: unknown): SyncResult {
+    const code = error instanceof TollgateError ? error.code : 'internal_error';
+    logger.warn('The subscriptions of an org could not be synced. The next sync tries again.', { code });
+    return { ...NOTHING, failed: 1 };
+  }
+
+  return async (request) => {
+    if (request === 'all') return await syncAll();
+    if ('subscription' in request) return await syncSubscription(request.subscription);
+    if ('checkoutSession' in request) return await syncSession(request.checkoutSession);
+    const customer = await customers.find(request.org);
+    return customer === null ? NOTHING : await syncCustomer(customer);
+  };
+}
+
+function sum(a: SyncResult, b: SyncResult): SyncResult {
+  return {
+    checked: a.checked + b.checked,
+    changed: a.changed + b.changed,
+    unknown: a.unknown + b.unknown,
+    failed: a.failed + b.failed,
+  };
+}

@@ -1,0 +1,7 @@
+/** Waits for a number of ms. A parameter of the services, so that tests need not really wait. */
+export type Wait = (ms: number) => Promise<void>;
+
+/** Waits on a real timer. */
+export const wait: Wait = async (ms) => {
+  await new Promise<void>((resolve) => setTimeout(resolve, ms));
+};
