@@ -1,0 +1,29 @@
+/** What a statement may be given. Arrays and objects travel as JSON text. Instants as {@link toSqlInstant} writes them. */
+export type SqlValue = string | number | boolean | null;
+
+/** Runs one parameterised statement (`$1`, `$2` ...) and answers its rows. int8 and instants come back as numbers, jsonb parsed. */
+export type Sql = <Row = Record<string, unknown>>(
+  text: string,
+  values?: readonly SqlValue[],
+) => Promise<readonly Row[]>;
+
+export interface TransactionOptions {
+  /** @default the database's own */
+  readonly timeoutMs?: number;
+  /** @default the database's own */
+  readonly lockTimeoutMs?: number;
+}
+
+/** Where SQL is run: a server behind a pool, or an embedded PGlite. */
+export interface Database {
+  /**
+   * Runs `work` in one READ COMMITTED transaction: committed when it resolves, rolled back when it throws.
+   * What failed for a passing reason is tried again from the start, a bounded number of times in a bounded time, so `work` must
+   * have no effect but its statements.
+   * @throws TollgateError `repository_unavailable` when the database cannot do it, `invalid_request` for text it cannot hold;
+   * and whatever else `work` throws, as it is.
+   */
+  transaction<T>(work: (sql: Sql) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  /** Lets go of what was added to the host's pool or opened here. */
+  close(): Promise<void>;
+}

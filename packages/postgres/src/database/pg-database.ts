@@ -1,0 +1,100 @@
+import type { Database, Sql } from './database.ts';
+import { DatabaseError } from './database-error.ts';
+import type { PgClient, PgPool, PgPoolClient } from './pg-types.ts';
+import { checkStorable, SQL_PARSERS } from './sql-values.ts';
+import { transactionSettings } from './transaction-settings.ts';
+import { withRetries } from './with-retries.ts';
+import { within } from './within.ts';
+
+/** The server's own time-outs come first, so that the connection can be used again; this much later it is given up. */
+const GRACE_MS = 250;
+const asText = (text: string) => text;
+const types = { getTypeParser: (oid: number) => SQL_PARSERS[oid] ?? asText };
+const ignore = () => {};
+
+export interface PgDatabaseOptions {
+  readonly pool: PgPool;
+  /** Longest time one transaction may take, waiting for a connection and retries included, ms. */
+  readonly timeoutMs: number;
+  /** Longest wait for a row another transaction holds, ms. */
+  readonly lockTimeoutMs: number;
+}
+
+/** Statements on one `pg` client, each given up at `deadline` (on the scale of `performance.now()`). */
+export function sqlOn(client: PgClient, deadline: number): Sql {
+  return async <Row>(text: string, values: readonly unknown[] = []) => {
+    checkStorable(values);
+    const remainingMs = deadline - performance.now() + GRACE_MS;
+    try {
+      const query = client.query({ text, types, ...(values.length > 0 && { values: [...values] }) });
+      const { rows } = await within(
+        query,
+        remainingMs,
+        () => new Error('The database did not answer in time.'),
+      );
+      return rows as readonly Row[];
+    } catch (error) {
+      throw new DatabaseError(error);
+    }
+  };
+}
+
+async function takeClient(pool: PgPool, deadline: number): Promise<PgPoolClient> {
+  let isLate = false;
+  const connecting = Promise.resolve().then(() => pool.connect());
+  // A connection that comes too late goes straight back.
+  connecting.then((client) => isLate && client.release(), ignore);
+  try {
+    return await within(connecting, deadline - performance.now(), () => {
+      isLate = true;
+      return new Error('No connection of the pool became free in time.');
+    });
+  } catch (error) {
+    throw new DatabaseError(error);
+  }
+}
+
+/** A Postgres server behind the host's `pg` pool. */
+export function pgDatabase({ pool, timeoutMs, lockTimeoutMs }: PgDatabaseOptions): Database {
+  // A pooled connection that dies while idle is reported here; without a listener that would end the process.
+  pool.on('error', ignore);
+
+  return {
+    transaction: (work, options = {}) => {
+      const limitMs = options.timeoutMs ?? timeoutMs;
+      const deadline = performance.now() + limitMs;
+      return withRetries(deadline, async (progress) => {
+        const client = await takeClient(pool, deadline);
+        // The same while it is in use and between two statements.
+        client.on('error', ignore);
+        let isSessionAlive = true;
+        const sql = sqlOn(client, deadline);
+        try {
+          const settings = transactionSettings(
+            deadline - performance.now(),
+            options.lockTimeoutMs ?? lockTimeoutMs,
+          );
+          await sql(`begin isolation level read committed; ${settings}`);
+          const result = await work(sql);
+          progress.atCommit = true;
+          await sql('commit');
+          return result;
+        } catch (error) {
+          isSessionAlive = !(error instanceof DatabaseError) || error.isSessionAlive;
+          if (isSessionAlive)
+            isSessionAlive = await sql('rollback').then(
+              () => true,
+              () => false,
+            );
+          throw error;
+        } finally {
+          client.removeListener('error', ignore);
+          client.release(!isSessionAlive);
+        }
+      });
+    },
+    close: async () => {
+      pool.removeListener('error', ignore);
+    },
+  };
+}

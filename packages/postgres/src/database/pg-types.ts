@@ -1,0 +1,23 @@
+/** What is used of a `pg` client. Spelled out here so that nobody needs the types of a driver they do not use. */
+export interface PgClient {
+  query(config: {
+    text: string;
+    values?: unknown[];
+    // biome-ignore lint/suspicious/noExplicitAny: pg's own signature
+    types?: { getTypeParser: (oid: number, format?: any) => any };
+  }): Promise<{ rows: unknown[] }>;
+}
+
+/** A client taken from a pool. */
+export interface PgPoolClient extends PgClient {
+  release(destroy?: boolean): void;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  removeListener(event: 'error', listener: (error: Error) => void): unknown;
+}
+
+/** What is used of a `pg.Pool`. */
+export interface PgPool {
+  connect(): Promise<PgPoolClient>;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  removeListener(event: 'error', listener: (error: Error) => void): unknown;
+}

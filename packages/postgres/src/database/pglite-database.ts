@@ -1,0 +1,61 @@
+import type { Database, Sql } from './database.ts';
+import { DatabaseError } from './database-error.ts';
+import { checkStorable, SQL_PARSERS } from './sql-values.ts';
+import { transactionSettings } from './transaction-settings.ts';
+import { withRetries } from './with-retries.ts';
+
+/** What is used inside a PGlite transaction. */
+interface PgliteTransaction {
+  query<Row>(
+    text: string,
+    values?: unknown[],
+    options?: { parsers?: Record<number, (text: string) => unknown> },
+  ): Promise<{ rows: Row[] }>;
+  exec(text: string): Promise<unknown>;
+}
+
+/** What is used of a `PGlite`. Spelled out here so that nobody needs the types of a driver they do not use. */
+export interface Pglite {
+  transaction<T>(work: (transaction: PgliteTransaction) => Promise<T>): Promise<T>;
+}
+
+export interface PgliteDatabaseOptions {
+  readonly pglite: Pglite;
+  readonly timeoutMs: number;
+  readonly lockTimeoutMs: number;
+}
+
+/** An embedded PGlite. It has one connection: transactions run one after the other. */
+export function pgliteDatabase({ pglite, timeoutMs, lockTimeoutMs }: PgliteDatabaseOptions): Database {
+  return {
+    transaction: (work, options = {}) => {
+      const limitMs = options.timeoutMs ?? timeoutMs;
+      return withRetries(performance.now() + limitMs, async () => {
+        let outcome: { readonly error: unknown } | undefined;
+        try {
+          return await pglite.transaction(async (transaction) => {
+            const sql: Sql = async <Row>(text: string, values: readonly unknown[] = []) => {
+              checkStorable(values);
+              try {
+                return (await transaction.query<Row>(text, [...values], { parsers: SQL_PARSERS })).rows;
+              } catch (error) {
+                throw new DatabaseError(error);
+              }
+            };
+            try {
+              await transaction.exec(transactionSettings(limitMs, options.lockTimeoutMs ?? lockTimeoutMs));
+              return await work(sql);
+            } catch (error) {
+              outcome = { error };
+              throw error;
+            }
+          });
+        } catch (error) {
+          // What `work` threw goes on as it is; anything else is PGlite's own.
+          throw outcome?.error === error ? error : new DatabaseError(error);
+        }
+      });
+    },
+    close: async () => {},
+  };
+}

@@ -1,0 +1,5 @@
+import { billingState } from './0001-billing-state.ts';
+import type { Migration } from './migration.ts';
+
+/** Every step of the schema, in order. */
+export const MIGRATIONS: readonly Migration[] = [billingState];

@@ -1,0 +1,46 @@
+import type { BillingRepository, Customer } from '@tollgate/core';
+import type { Store } from './store.ts';
+
+/** A customer's columns under the port's names. */
+export const CUSTOMER_COLUMNS = 'org, provider, customer_id as "customerId"';
+
+/** The part of the repository that knows who pays for whom. */
+export function customerMethods({
+  database,
+  s,
+}: Store): Pick<BillingRepository, 'linkCustomer' | 'findCustomer' | 'listCustomers'> {
+  return {
+    linkCustomer: ({ org, provider, customerId }) =>
+      database.transaction(async (sql) => {
+        await sql(
+          `insert into ${s}.customers (org, provider, customer_id) values ($1, $2, $3)
+           on conflict (org, provider) do nothing`,
+          [org, provider, customerId],
+        );
+        const [stored] = await sql<Customer>(
+          `select ${CUSTOMER_COLUMNS} from ${s}.customers where org = $1 and provider = $2`,
+          [org, provider],
+        );
+        return stored ?? { org, provider, customerId };
+      }),
+
+    findCustomer: ({ provider, customerId }) =>
+      database.transaction(async (sql) => {
+        const [customer] = await sql<Customer>(
+          `select ${CUSTOMER_COLUMNS} from ${s}.customers where provider = $1 and customer_id = $2`,
+          [provider, customerId],
+        );
+        return customer ?? null;
+      }),
+
+    listCustomers: ({ after, limit }) =>
+      database.transaction((sql) =>
+        sql<Customer>(
+          `select ${CUSTOMER_COLUMNS} from ${s}.customers
+           where (provider, customer_id) > ($1, $2)
+           order by provider, customer_id limit $3`,
+          [after?.provider ?? '', after?.customerId ?? '', limit],
+        ),
+      ),
+  };
+}

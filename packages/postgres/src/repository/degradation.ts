@@ -1,0 +1,125 @@
+import type { BillingRepository, Degradation, Flag, Pin } from '@tollgate/core';
+import type { Sql } from '../database/database.ts';
+import { toSqlInstant } from '../database/sql-values.ts';
+import { writeAudit } from './audit.ts';
+import type { Store } from './store.ts';
+import { watchFrom } from './sweeps.ts';
+
+type DegradationMethods = 'loadDegradation' | 'setSelectionPolicy' | 'setPin' | 'saveDegradation';
+
+type Row = Omit<Degradation, 'flags' | 'pins'>;
+
+/** Makes the org's row if there is none, and holds it: writers of one org's lifecycle go one after the other. */
+async function lockRow(sql: Sql, s: string, org: string): Promise<number> {
+  await sql(`insert into ${s}.degradations (org, version) values ($1, 0) on conflict (org) do nothing`, [
+    org,
+  ]);
+  const [row] = await sql<{ version: number }>(
+    `select version from ${s}.degradations where org = $1 for update`,
+    [org],
+  );
+  return row?.version ?? 0;
+}
+
+async function replaceFlags(sql: Sql, s: string, org: string, flags: readonly Flag[]): Promise<void> {
+  await sql(`delete from ${s}.flags where org = $1`, [org]);
+  if (flags.length === 0) return;
+  const rows = flags.map((flag, position) => ({
+    ...flag,
+    position,
+    flaggedAt: toSqlInstant(flag.flaggedAt),
+    markedAt: toSqlInstant(flag.markedAt),
+  }));
+  await sql(
+    `insert into ${s}.flags (org, position, resource, id, state, flagged_at, marked_at)
+     select $1, position, resource, id, state, "flaggedAt", "markedAt"
+     from jsonb_to_recordset($2::jsonb) as flag (
+       position bigint, resource text, id text, state text, "flaggedAt" timestamptz, "markedAt" timestamptz
+     )`,
+    [org, JSON.stringify(rows)],
+  );
+}
+
+/** The part of the repository that keeps the over-capacity lifecycle's rows. */
+export function degradationMethods(store: Store): Pick<BillingRepository, DegradationMethods> {
+  const { database, s, now } = store;
+  return {
+    loadDegradation: (org) =>
+      database.transaction(async (sql) => {
+        // Held against writers, not against readers: the three reads tell of one version.
+        const [row] = await sql<Row>(
+          `select policy, over_capacity_at as "overCapacityAt", stage, version, ${now} as "readAt"
+           from ${s}.degradations where org = $1 for share`,
+          [org],
+        );
+        if (row === undefined) {
+          const [clock] = await sql<{ readAt: number }>(`select ${now} as "readAt"`);
+          const readAt = clock?.readAt ?? 0;
+          return {
+            policy: null,
+            overCapacityAt: null,
+            stage: 'none',
+            flags: [],
+            pins: [],
+            version: 0,
+            readAt,
+          };
+        }
+        const flags = await sql<Flag>(
+          `select resource, id, state, flagged_at as "flaggedAt", marked_at as "markedAt"
+           from ${s}.flags where org = $1 order by position`,
+          [org],
+        );
+        const pins = await sql<Pin>(
+          `select resource, id from ${s}.pins where org = $1 order by resource, id`,
+          [org],
+        );
+        return { ...row, flags, pins };
+      }),
+
+    setSelectionPolicy: async ({ org, policy, audit }) => {
+      await database.transaction(async (sql) => {
+        await lockRow(sql, s, org);
+        await sql(`update ${s}.degradations set policy = $2, version = version + 1 where org = $1`, [
+          org,
+          policy,
+        ]);
+        await writeAudit(sql, s, audit);
+      });
+    },
+
+    setPin: ({ org, pin, keep, maxPins, audit }) =>
+      database.transaction(async (sql) => {
+        await lockRow(sql, s, org);
+        const [pinned] = await sql<{ isPinned: boolean; count: number }>(
+          `select count(*) filter (where id = $3) > 0 as "isPinned", count(*)
+           from ${s}.pins where org = $1 and resource = $2`,
+          [org, pin.resource, pin.id],
+        );
+        if (pinned?.isPinned === keep) return 'saved';
+        if (keep && maxPins !== null && (pinned?.count ?? 0) >= maxPins) return 'limit_reached';
+        await sql(
+          keep
+            ? `insert into ${s}.pins (org, resource, id) values ($1, $2, $3)`
+            : `delete from ${s}.pins where org = $1 and resource = $2 and id = $3`,
+          [org, pin.resource, pin.id],
+        );
+        await sql(`update ${s}.degradations set version = version + 1 where org = $1`, [org]);
+        await writeAudit(sql, s, audit);
+        return 'saved';
+      }),
+
+    saveDegradation: ({ org, expectedVersion, overCapacityAt, stage, flags, lookAt }) =>
+      database.transaction(async (sql) => {
+        // A row made by a conflicting call says the same as none: version 0.
+        if ((await lockRow(sql, s, org)) !== expectedVersion) return 'conflict';
+        await sql(
+          `update ${s}.degradations set over_capacity_at = $2, stage = $3, version = version + 1 where org = $1`,
+          [org, toSqlInstant(overCapacityAt), stage],
+        );
+        await replaceFlags(sql, s, org, flags);
+        if (lookAt !== null) await watchFrom(sql, store, org, lookAt);
+        return 'saved';
+      }),
+  };
+}

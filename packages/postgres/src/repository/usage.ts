@@ -1,0 +1,56 @@
+import type { BillingRepository, UsageSnapshot } from '@tollgate/core';
+import { toSqlInstant } from '../database/sql-values.ts';
+import type { Store } from './store.ts';
+
+/** The part of the repository that keeps metered use, for counters that lost theirs. */
+export function usageMethods({
+  database,
+  s,
+}: Store): Pick<BillingRepository, 'saveUsage' | 'loadUsage' | 'purgeUsage'> {
+  return {
+    saveUsage: async (snapshots) => {
+      if (snapshots.length === 0) return;
+      const rows = snapshots.map((snapshot) => ({ ...snapshot, endsAt: toSqlInstant(snapshot.endsAt) }));
+      await database.transaction((sql) =>
+        // Grouped: one statement cannot write a row twice. Ordered: two writers never wait for each other crosswise.
+        sql(
+          `insert into ${s}.usage as known (org, key, window_label, used, ends_at)
+           select org, key, "window", max(used), max("endsAt")
+           from jsonb_to_recordset($1::jsonb) as snapshot (
+             org text, key text, "window" text, used bigint, "endsAt" timestamptz
+           )
+           group by org, key, "window" order by org, key, "window"
+           on conflict (org, key, window_label) do update
+             set used = greatest(known.used, excluded.used), ends_at = coalesce(excluded.ends_at, known.ends_at)`,
+          [JSON.stringify(rows)],
+        ),
+      );
+    },
+
+    loadUsage: async ({ org, windows }) => {
+      if (windows.length === 0) return [];
+      const stored = await database.transaction((sql) =>
+        sql<UsageSnapshot & { position: number }>(
+          `select asked.position - 1 as position, known.org, known.key, known.window_label as "window",
+             known.used, known.ends_at as "endsAt"
+           from rows from (jsonb_to_recordset($2::jsonb) as (key text, "window" text))
+             with ordinality as asked (key, window_label, position)
+           join ${s}.usage as known on known.key = asked.key and known.window_label = asked.window_label
+           where known.org = $1`,
+          [org, JSON.stringify(windows)],
+        ),
+      );
+      const byPosition = new Map(stored.map(({ position, ...snapshot }) => [position, snapshot]));
+      return windows.map((_, position) => byPosition.get(position) ?? null);
+    },
+
+    purgeUsage: ({ before }) =>
+      database.transaction(async (sql) => {
+        const [purged] = await sql<{ count: number }>(
+          `with purged as (delete from ${s}.usage where ends_at < $1 returning 1) select count(*) from purged`,
+          [toSqlInstant(before)],
+        );
+        return purged?.count ?? 0;
+      }),
+  };
+}
