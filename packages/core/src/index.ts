@@ -9,7 +9,19 @@ export { ulidIds } from './defaults/ulid-ids.ts';
 export type * from './degradation/types.ts';
 export { ERROR_CODES, type ErrorCode } from './errors/codes.ts';
 export { TollgateError } from './errors/tollgate-error.ts';
+export { billingPaths, billingRoutes } from './http/billing-routes.ts';
+export { dispatch, dispatchPath } from './http/dispatch.ts';
+export { type Engine, engineOf, isBilling } from './http/engine.ts';
+export { keepBytes, recordBytes } from './http/kept-body.ts';
+export { mountPrefix } from './http/mount-prefix.ts';
+export { createNodeRequest, type NodeRequestSource } from './http/node-request.ts';
+export { attachPassage, type Passage, passageOf } from './http/passage.ts';
+export { rateLimitHeaders } from './http/rate-limit-headers.ts';
+export { matchPath, rawPath } from './http/raw-path.ts';
+export { deniedReply, errorReply } from './http/reply.ts';
+export type { Route, RouteAnswer, RouteContext } from './http/route.ts';
 export type { CounterContents } from './memory/counter-contents.ts';
+export { type MemoryBillingRepository, memoryBillingRepository } from './memory/memory-billing-repository.ts';
 export {
   type MemoryCounterStore,
   type MemoryCounterStoreOptions,

@@ -1,0 +1,67 @@
+import { ERROR_CODES, type ErrorCode } from '../errors/codes.ts';
+import { TollgateError } from '../errors/tollgate-error.ts';
+import type { HttpReply } from '../ports/http-message.ts';
+import type { ApiError } from './wire/api-error.ts';
+
+/** Codes whose repeat may succeed soon, even where the error itself names no time. */
+const WORTH_REPEATING: ReadonlySet<ErrorCode> = new Set([
+  'quota_unavailable',
+  'repository_unavailable',
+  'provider_busy',
+  'event_in_progress',
+]);
+
+/** A JSON answer, serialised here once for every framework. */
+export function jsonReply(
+  status: number,
+  body: object,
+  requestId: string,
+  headers: Readonly<Record<string, string>>,
+): HttpReply {
+  const text = JSON.stringify(body);
+  return {
+    status,
+    headers: {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': String(Buffer.byteLength(text)),
+      'X-Request-Id': requestId,
+      ...headers,
+    },
+    body: text,
+  };
+}
+
+/** The answer to an error. An error that is not a `TollgateError` becomes `internal_error`: nothing of it is sent. */
+export function errorReply(
+  error: unknown,
+  requestId: string,
+  headers: Readonly<Record<string, string>> = {},
+): HttpReply {
+  const known = asTollgateError(error);
+  const extra: Record<string, string> = { ...headers };
+  const seconds = known.retryAfterSeconds ?? (WORTH_REPEATING.has(known.code) ? 1 : undefined);
+  if (seconds !== undefined) extra['Retry-After'] = String(Math.max(0, Math.ceil(seconds)));
+  // Whoever lets us wait for a body may not keep the connection.
+  if (known.code === 'body_timeout') extra.Connection = 'close';
+  const body: ApiError = { message: known.message, error_code: known.code, correlationId: requestId };
+  return jsonReply(known.status, body, requestId, extra);
+}
+
+/** The refusal of a guarded create, whose facts are all in `headers` (from `rateLimitHeaders`). */
+export function deniedReply(denial: {
+  /** The engine's `deniedStatus`. */
+  readonly status: 429 | 402 | 403;
+  readonly requestId: string;
+  readonly headers: Readonly<Record<string, string>>;
+}): HttpReply {
+  const body: ApiError = {
+    message: ERROR_CODES.quota_exceeded.message,
+    error_code: 'quota_exceeded',
+    correlationId: denial.requestId,
+  };
+  return jsonReply(denial.status, body, denial.requestId, denial.headers);
+}
+
+function asTollgateError(error: unknown): TollgateError {
+  return error instanceof TollgateError ? error : new TollgateError('internal_error', { cause: error });
+}

@@ -1,0 +1,70 @@
+import type * as z from 'zod';
+import type { Billing } from '../billing-interface.ts';
+import type { ErrorCode } from '../errors/codes.ts';
+import type { Permission } from '../ports/access.ts';
+import type { HttpRequest } from '../ports/http-message.ts';
+import type { Engine } from './engine.ts';
+
+/** What a route takes as its body: JSON of a closed shape, the raw bytes, or nothing. */
+export type RouteBody = z.ZodObject | 'bytes' | null;
+
+type BodyOf<R extends RouteBody> = R extends z.ZodType ? z.output<R> : R extends 'bytes' ? Uint8Array : null;
+
+/** What a handler is given: everything checked, nothing of HTTP left but the query and headers of `request`. */
+export interface RouteContext<B> {
+  readonly billing: Billing;
+  readonly engine: Engine;
+  readonly request: HttpRequest;
+  /** The org in the path, of the host's form; empty on routes without one. */
+  readonly org: string;
+  /** Who calls, as the host's `access` answered; empty on routes that do not ask it. */
+  readonly actor: string;
+  /** The payment provider in the path; empty on routes without one. */
+  readonly provider: string;
+  readonly body: B;
+}
+
+/** A handler's answer, always 200. */
+export interface RouteAnswer<T> {
+  readonly body: T;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface RouteDefinition<R extends RouteBody, S extends z.ZodType> {
+  /** The name clients are generated from. */
+  readonly operationId: string;
+  readonly summary: string;
+  readonly method: 'GET' | 'POST' | 'PUT';
+  /** The path below the mount point, parameters in braces: `{id}` is the org, `{provider}` the payment provider. */
+  readonly path: string;
+  /** The permission asked of the host, `public` for nobody's, `signature` where the provider's signature is the proof. */
+  readonly access: Permission | 'public' | 'signature';
+  readonly query?: readonly {
+    readonly name: string;
+    readonly description: string;
+    readonly schema: z.ZodType;
+  }[];
+  readonly body: R;
+  /** The codes of body fields that have one of their own; all others are `invalid_request`. */
+  readonly fieldErrors?: Readonly<Record<string, ErrorCode>>;
+  readonly responses: {
+    readonly success: S;
+    /** Headers an answer may carry beside the common ones, with their meaning. */
+    readonly headers?: Readonly<Record<string, string>>;
+    /** The codes this operation answers beside those every operation of its kind does. */
+    readonly errors: readonly ErrorCode[];
+  };
+  handle(context: RouteContext<BodyOf<R>>): RouteAnswer<z.output<S>> | Promise<RouteAnswer<z.output<S>>>;
+}
+
+/** One operation as data: adapters register it, the pipeline runs it, the OpenAPI document describes it. */
+export interface Route extends Omit<RouteDefinition<RouteBody, z.ZodType>, 'handle'> {
+  handle(context: RouteContext<unknown>): RouteAnswer<object> | Promise<RouteAnswer<object>>;
+}
+
+/** Declares an operation, with its handler's types taken from its schemas. */
+export function defineRoute<const R extends RouteBody, S extends z.ZodType<object>>(
+  definition: RouteDefinition<R, S>,
+): Route {
+  return definition as Route;
+}

@@ -1,0 +1,72 @@
+import {
+  attachPassage,
+  type Billing,
+  billingPaths,
+  billingRoutes,
+  dispatch,
+  dispatchPath,
+  engineOf,
+  matchPath,
+  mountPrefix,
+  rawPath,
+} from '@tollgate/core';
+import { type NextFunction, type Request, type Response, Router } from 'express';
+import { expressRequest } from './express-request.ts';
+import { sendReply } from './send-reply.ts';
+
+export interface BillingRouterOptions {
+  /**
+   * Where the routes are, in addition to where the router is mounted: `'/api/v1'`.
+   * @default none
+   */
+  readonly prefix?: string;
+}
+
+/**
+ * The billing routes as an Express router, to be mounted at any path, before or after a body parser. What is not of the
+ * billing API goes on to the host's next handler untouched.
+ *
+ * ```ts
+ * app.use('/api/v1', billingRouter(billing));
+ * ```
+ *
+ * @throws TollgateError `invalid_configuration` with every fault of the options.
+ */
+export function billingRouter<K extends string>(
+  billing: Billing<K>,
+  options: BillingRouterOptions = {},
+): Router {
+  const engine = engineOf(billing);
+  const prefix = mountPrefix(options.prefix);
+  const router = Router({ caseSensitive: true, strict: true });
+
+  router.use(function billingPassage(req, _res, next) {
+    attachPassage(req, { engine, basePath: rawPath(req.baseUrl) + prefix });
+    next();
+  });
+
+  for (const route of billingRoutes) {
+    const method = route.method.toLowerCase() as Lowercase<typeof route.method>;
+    router[method](prefix + toExpressPath(route.path), async function billingOperation(req, res) {
+      sendReply(res, await dispatch(engine, route, expressRequest(req)));
+    });
+  }
+
+  /** The other methods of our paths, and the segments that Express itself could not decode. */
+  async function answerRest(error: unknown, req: Request, res: Response, next: NextFunction): Promise<void> {
+    const ours = billingPaths.find((path) => matchPath(path, rawPath(req.url))?.basePath === prefix);
+    if (ours === undefined || !(error === undefined || error instanceof URIError)) {
+      next(error);
+      return;
+    }
+    sendReply(res, await dispatchPath(engine, ours, expressRequest(req)));
+  }
+  router.use((req, res, next) => answerRest(undefined, req, res, next));
+  router.use(answerRest);
+
+  return router;
+}
+
+function toExpressPath(path: string): string {
+  return path.replace(/\{(\w+)\}/g, ':$1');
+}
