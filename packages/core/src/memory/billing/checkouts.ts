@@ -1,0 +1,52 @@
+import type { BillingRepository, CheckoutAttempt } from '../../ports/billing-repository.ts';
+import { writeAudit } from './audit.ts';
+import type { Synchronous } from './synchronous.ts';
+import type { TableStore } from './tables.ts';
+
+/** The part of the repository that lets an org have one checkout at a time. */
+export function checkoutMethods({
+  tables,
+  clock,
+}: TableStore): Synchronous<Pick<BillingRepository, 'claimCheckout' | 'saveCheckout' | 'closeCheckout'>> {
+  const { checkouts } = tables;
+
+  function isOpen({ state, expiresAt }: CheckoutAttempt): boolean {
+    return state === 'open' && (expiresAt === null || clock.now() < expiresAt);
+  }
+
+  return {
+    claimCheckout({ org, provider, tier, id, leaseMs }) {
+      const now = clock.now();
+      const row = checkouts.get(org);
+      const earlier = row?.attempt;
+      if (row && earlier?.state === 'creating' && now < row.claimedUntil) return { outcome: 'busy' };
+      const open = earlier && isOpen(earlier) ? earlier : null;
+      if (open?.provider === provider && open.tier === tier) return { outcome: 'open', attempt: open };
+      const attempt = {
+        id,
+        org,
+        provider,
+        tier,
+        state: 'creating',
+        sessionId: null,
+        url: null,
+        expiresAt: null,
+      } as const;
+      checkouts.set(org, { attempt, claimedUntil: now + leaseMs });
+      return { outcome: 'claimed', attempt, replaces: open && { ...open, state: 'closed' } };
+    },
+    saveCheckout({ attempt, audit }) {
+      const row = checkouts.get(attempt.org);
+      const isClaimed = row?.attempt.state === 'creating' && clock.now() < row.claimedUntil;
+      if (!isClaimed || row.attempt.id !== attempt.id) return false;
+      row.attempt = attempt;
+      writeAudit(tables, audit);
+      return true;
+    },
+    closeCheckout({ org, provider, sessionId }) {
+      const row = checkouts.get(org);
+      const isThatPage = row?.attempt.provider === provider && row.attempt.sessionId === sessionId;
+      if (isThatPage && row.attempt.state === 'open') row.attempt = { ...row.attempt, state: 'closed' };
+    },
+  };
+}

@@ -1,0 +1,30 @@
+import type { BillingRepository } from '../../ports/billing-repository.ts';
+import type { Synchronous } from './synchronous.ts';
+import { byTexts, keyOf, pageOf, type TableStore } from './tables.ts';
+
+/** The part of the repository that knows who pays for whom. */
+export function customerMethods({
+  tables: { customers },
+}: TableStore): Synchronous<Pick<BillingRepository, 'linkCustomer' | 'findCustomer' | 'listCustomers'>> {
+  return {
+    linkCustomer(customer) {
+      const name = keyOf(customer.org, customer.provider);
+      const stored = customers.get(name) ?? customer;
+      customers.set(name, stored);
+      return stored;
+    },
+    findCustomer({ provider, customerId }) {
+      for (const customer of customers.values()) {
+        if (customer.provider === provider && customer.customerId === customerId) return customer;
+      }
+      return null;
+    },
+    listCustomers({ after, limit }) {
+      const order = byTexts((row: { provider: string; customerId: string }) => [
+        row.provider,
+        row.customerId,
+      ]);
+      return pageOf(customers.values(), { after, limit, order });
+    },
+  };
+}

@@ -1,0 +1,89 @@
+import type { SweepList } from '../../ports/sweep-list.ts';
+import type { Synchronous } from './synchronous.ts';
+import { byTexts, keyOf, type SweepRow, type TableStore, type Tables } from './tables.ts';
+
+/** Puts an org on the sweep's list from the instant on; an earlier instant stays. */
+export function watchFrom({ sweeps }: Tables, org: string, dueAt: number): void {
+  const row = rowOf(sweeps, org);
+  row.dueAt = Math.min(row.dueAt ?? dueAt, dueAt);
+}
+
+function rowOf(sweeps: Tables['sweeps'], org: string): SweepRow {
+  const row = sweeps.get(org) ?? { dueAt: null, claimedUntil: null, fence: 0 };
+  sweeps.set(org, row);
+  return row;
+}
+
+/** The part of the repository that hands orgs to sweepers and remembers what they did. */
+export function sweepMethods({ tables, clock }: TableStore): Synchronous<SweepList> {
+  const { sweeps, rowActions, crossings } = tables;
+
+  /** The org's row if the claim is still the caller's. */
+  function claimed(org: string, fence: number): SweepRow | undefined {
+    const row = sweeps.get(org);
+    const isHeld = row?.fence === fence && row.claimedUntil !== null && clock.now() < row.claimedUntil;
+    return isHeld ? row : undefined;
+  }
+
+  /** From when an org in nobody's hands is due; null when it is not. */
+  function dueSince({ dueAt, claimedUntil }: SweepRow): number | null {
+    if (claimedUntil !== null && clock.now() < claimedUntil) return null;
+    const since = Math.min(dueAt ?? Number.POSITIVE_INFINITY, claimedUntil ?? Number.POSITIVE_INFINITY);
+    return since === Number.POSITIVE_INFINITY ? null : since;
+  }
+
+  function dueOrgs(until: number, limit: number): string[] {
+    return [...sweeps]
+      .map(([org, row]) => ({ org, since: dueSince(row) }))
+      .filter((due): due is { org: string; since: number } => due.since !== null && due.since <= until)
+      .sort((a, b) => a.since - b.since || byTexts((due: { org: string }) => [due.org])(a, b))
+      .slice(0, limit)
+      .map(({ org }) => org);
+  }
+
+  return {
+    watchOrgs({ orgs }) {
+      for (const org of orgs) watchFrom(tables, org, clock.now());
+    },
+    claimSweeps({ org, dueAt, limit, leaseMs }) {
+      const now = clock.now();
+      const isFree = ({ claimedUntil }: SweepRow) => claimedUntil === null || claimedUntil <= now;
+      const orgs = org === null ? dueOrgs(dueAt ?? now, limit) : isFree(rowOf(sweeps, org)) ? [org] : [];
+      const claims = orgs.map((claimedOrg) => {
+        const row = rowOf(sweeps, claimedOrg);
+        row.fence += 1;
+        row.dueAt = null;
+        row.claimedUntil = now + leaseMs;
+        return { org: claimedOrg, fence: row.fence };
+      });
+      return { now, claims };
+    },
+    loadRowActions: (org) =>
+      [...rowActions.values()]
+        .filter((row) => row.org === org)
+        .map(({ org: _, ...action }) => action)
+        .sort(byTexts(({ resource, id }) => [resource, id])),
+    saveRowActions({ org, fence, leaseMs, save, forget }) {
+      const row = claimed(org, fence);
+      if (!row) return false;
+      row.claimedUntil = clock.now() + leaseMs;
+      for (const { resource, id } of forget) rowActions.delete(keyOf(org, resource, id));
+      for (const action of save) rowActions.set(keyOf(org, action.resource, action.id), { org, ...action });
+      return true;
+    },
+    finishSweep({ org, fence, lookAt }) {
+      const row = claimed(org, fence);
+      if (!row) return false;
+      row.claimedUntil = null;
+      if (lookAt !== null) watchFrom(tables, org, lookAt);
+      return true;
+    },
+    moveCrossing({ org, subject, spell, level }) {
+      const name = keyOf(org, subject);
+      const known = crossings.get(name);
+      if (known && known.spell > spell) return level;
+      crossings.set(name, { spell, level });
+      return known?.spell === spell ? known.level : 0;
+    },
+  };
+}
