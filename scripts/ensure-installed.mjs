@@ -34,7 +34,10 @@ export function ensureInstalled() {
   const reason = reasonToInstall();
   if (reason === undefined) return;
   console.log(`${reason}: running npm ci`);
-  const { status } = spawnSync('npm', ['ci', '--include=dev'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  const { status } = spawnSync('npm', ['ci', '--include=dev'], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   if (status !== 0) {
     console.error('npm ci failed; see its output above.');
     process.exit(status ?? 1);
