@@ -17,7 +17,10 @@ export interface Charge extends CounterRef {
   /** The effective limit the decision is made against; null is unlimited. */
   readonly limit: number | null;
   readonly onUnknown: OnUnknown;
-  /** The instant (epoch ms) after which the store may forget the counter; null keeps it for good. Past the window's end. */
+  /**
+   * The instant (epoch ms) from which the store has forgotten the counter: it is then unknown again. Of several instants told
+   * for one counter the latest counts; null, the latest of all, keeps it for good. Past the window's end.
+   */
   readonly forgetAt: number | null;
 }
 
@@ -29,7 +32,7 @@ export interface Reservation {
   /** At least one; no counter twice. */
   readonly charges: readonly Charge[];
   /**
-   * How long (ms) the store recognises the id after it was settled. 0 for an id that only its own handle knows, which settles
+   * How long (ms) the store recognises the id after it was settled, or after its lease ran out. 0 for an id that only its own handle knows, which settles
    * it once; more for an id the caller chose, whose repeats may come from anywhere.
    */
   readonly rememberMs: number;
@@ -62,7 +65,7 @@ export type ReserveOutcome =
   | { readonly outcome: 'unknown'; readonly missing: readonly number[] }
   /** The same reservation was made before; nothing changed. */
   | { readonly outcome: 'repeated'; readonly state: ReservationState }
-  /** The id is in use with other charges (keys, windows or amounts); nothing changed. */
+  /** The id is in use with other charges (keys, windows, amounts or their order); nothing changed. */
   | { readonly outcome: 'conflict' }
   /** The org has `maxHeld` live reservations already; nothing is held. */
   | { readonly outcome: 'crowded' };
@@ -70,12 +73,12 @@ export type ReserveOutcome =
 export type SettleOutcome =
   /**
    * Done, once. `late`: the lease had run out before a commit (its units are counted all the same);
-   * `overLimit`: and with them a counter stands above the limit it was reserved against.
+   * `overLimit`: and with them a counter stands above the limit it was reserved against. Both are false for anything but a late commit.
    */
   | { readonly outcome: 'settled'; readonly late: boolean; readonly overLimit: boolean }
   /** It was settled before, as `state`; nothing changed. */
   | { readonly outcome: 'repeated'; readonly state: ReservationState }
-  /** The store knows no such reservation (never made, forgotten, or lost with the store's data); nothing changed. */
+  /** The store knows no such reservation (never made, made with other charges, forgotten, or lost with the store's data); nothing changed. */
   | { readonly outcome: 'gone' };
 
 /** A change of a count outside any reservation. Units: 1 to 2^53-1. */
@@ -85,7 +88,7 @@ export interface Adjustment extends CounterRef {
    * `charged`/`refunded` (metered keys): committed grows, or shrinks to no less than 0.
    * `created`/`deleted` (capacity keys): rows came or went. Since the host's next count may or may not show them already,
    * the units become uncertain: added to `uncertain`, or moved there from `committed` (as many as there are).
-   * Neither frees capacity by itself; the next decision they would refuse recounts.
+   * Neither frees capacity by itself; the next decision they would refuse recounts. Sums stop at 2^53-1.
    */
   readonly change: 'charged' | 'refunded' | 'created' | 'deleted';
   readonly forgetAt: number | null;
@@ -99,9 +102,12 @@ export interface RecountToken extends CounterRef {
 }
 
 export interface RecountResult extends CounterRef {
-  /** False when another recount was finished, or the counter was lost, since the token was made: begin again. */
+  /**
+   * False when another recount was finished, the counter was lost, or the store cannot tell what changed, since the token was
+   * made: what was counted is of no use. Look at the counter again before counting again: the other recount may be enough.
+   */
   readonly applied: boolean;
-  /** Units still uncertain after it: changes that came between begin and finish. 0 means the count is exact. */
+  /** Units still uncertain after it: changes that came between begin and finish. 0 means the count is exact; 0 too when not applied. */
   readonly uncertain: number;
 }
 
@@ -110,7 +116,11 @@ export interface RecountResult extends CounterRef {
  *
  * For each counter the store keeps `committed`, `uncertain`, the live reservations, and whether it has a count at all.
  * `used = committed + held + uncertain`. Every method is one atomic step per org: no caller sees or causes half of one.
- * Time is the store's own clock. Amounts are whole numbers; a sum never passes 2^53-1 (such a reserve is denied) nor falls below 0.
+ * Time is the store's own clock; an instant that is reached is over. Amounts are whole numbers; a sum never passes 2^53-1 (such a
+ * reserve is denied) nor falls below 0. A number that is none (NaN, a fraction, out of range) fails with `invalid_amount`, a limit with
+ * `invalid_limit`, an id, a duration or a list of charges with `invalid_request`, before anything changes.
+ *
+ * What nobody will ask for again is dropped, and what changes nothing stores nothing: reads, and reserves of orgs without a count.
  *
  * A refusal is a value. A failure (the store is away, slow, or cannot be trusted) is a `TollgateError` with code
  * `quota_unavailable`, within a bounded time; what was asked may then have happened or not, and happens at most once.
@@ -124,7 +134,7 @@ export interface CounterStore {
    * units are what each charge's `onUnknown` says. No sweeper is needed for that.
    *
    * Checked in this order: repeat or conflict of the id, missing counts, `maxHeld`, limits. An id in state `lapsed` or
-   * within `rememberMs` of its end answers `repeated`.
+   * within `rememberMs` of its end answers `repeated`. A repeat does not lengthen the lease.
    */
   reserve(
     request: Reservation & { readonly leaseMs: number; readonly maxHeld: number },
@@ -135,10 +145,14 @@ export interface CounterStore {
    *
    * `commit` keeps `amounts[i]` units of charge i (all of them by default; 0 to the charge's amount) and gives the rest back.
    * `release` gives all back: say it only if nothing was created. `unknown` does what each charge's `onUnknown` says.
-   * A commit counts even when the lease has run out, unless the store has forgotten the reservation (`gone`).
+   * A commit counts even when the lease has run out, unless the store has forgotten the reservation (`gone`): it keeps one for some
+   * minutes after its lease ran out, and for `rememberMs`. Units that the lapse left uncertain or committed are moved, not
+   * counted twice; the rest of a partial commit is given back. A release or an unknown of a lapsed reservation likewise.
    *
    * If a recount of a counter was finished while the reservation was open, nobody knows whether that count saw the new rows:
    * a commit then adds to `uncertain` instead of `committed`, for charges whose `onUnknown` is `uncertain`.
+   *
+   * The store goes by the charges it was given at the reserve. A counter it has no count for takes no units.
    */
   settle(
     request: Reservation & {
@@ -155,7 +169,8 @@ export interface CounterStore {
 
   /**
    * Changes counts outside any reservation, all or none: none, when the store has no count for some of them (their positions
-   * come back as `missing`). With an `id`, a repeat within `rememberMs` changes nothing and answers `repeated: true`.
+   * come back as `missing`): recount those, then ask again, for the count may be older than the change. With an `id`, a repeat within
+   * `rememberMs` changes nothing and answers `repeated: true`; these ids and those of reservations do not meet.
    */
   adjust(request: {
     readonly org: string;
@@ -170,7 +185,11 @@ export interface CounterStore {
     readonly counters: readonly CounterRef[];
   }): Promise<readonly (CounterReading | null)[]>;
 
-  /** Marks the moment before the host counts. Any number of recounts may be open at once. */
+  /**
+   * Marks the moment before the host counts. Any number of recounts may be open at once; of those begun before one of them is
+   * finished, only that one is applied. For a counter without a count the store keeps the mark for 10 minutes after the last begin, so
+   * that a count taken before the counter came and was lost again is not applied.
+   */
   beginRecount(request: {
     readonly org: string;
     readonly counters: readonly CounterRef[];
@@ -179,9 +198,12 @@ export interface CounterStore {
   /**
    * Sets `committed` to what the host counted since `beginRecount`, and forgets earlier uncertainty.
    *
-   * Loses no concurrent change: units committed, settled as unknown, created or deleted since the token was made may be in the
-   * count or not, so they are `uncertain` afterwards. Live reservations stay held; see `settle` for their commits.
-   * Lapsed reservations whose lease ran out before the token was made are taken as seen by the count.
+   * Loses no concurrent change: units committed, settled or lapsed as `uncertain` or `commit`, charged or created since the token was
+   * made may be in the count or not, so they are added as `uncertain`. Units deleted or refunded since then may still be in the count:
+   * as many as it has are moved to `uncertain`, all of them, also those that `adjust` found nothing to take from. (A lapse and its
+   * late commit are two changes: when both came since the token, the units are uncertain twice, until the next recount.)
+   * Live reservations stay held; see `settle` for their commits. Lapsed reservations whose lapse came before the token was made are
+   * taken as seen by the count. Of a sum above 2^53-1 the uncertain units are cut first.
    */
   finishRecount(request: {
     readonly org: string;
