@@ -1,0 +1,77 @@
+import type { SandboxEvent } from './sandbox-state.ts';
+
+const ANSWER_WITHIN_MS = 10_000;
+
+/** Posts events to the app as a provider does: again and again until it takes them, but not for ever. */
+export interface SandboxDeliveries {
+  /** Sends an event, and again after each of the delays while the app does not answer 2xx. Resolves after the first attempt. */
+  send(event: SandboxEvent): Promise<void>;
+  /** Resolves when nothing is on its way and nothing waits for another attempt. */
+  settled(): Promise<void>;
+  /** Gives up what waits for another attempt, and waits for what is on its way. */
+  close(): Promise<void>;
+}
+
+/** @param post - makes one attempt; answers whether the app took the event. */
+export function createSandboxDeliveries(
+  post: (event: SandboxEvent, signal: AbortSignal) => Promise<boolean>,
+  onTaken: (event: SandboxEvent) => void,
+  retryDelaysMs: readonly number[],
+): SandboxDeliveries {
+  const running = new Map<Promise<void>, () => void>();
+  const closing = new AbortController();
+
+  async function attempt(event: SandboxEvent): Promise<boolean> {
+    try {
+      const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]);
+      const taken = await post(event, signal);
+      if (taken) onTaken(event);
+      return taken;
+    } catch {
+      return false;
+    }
+  }
+
+  async function keepTrying(event: SandboxEvent, pause: (ms: number) => Promise<void>): Promise<void> {
+    for (const delay of retryDelaysMs) {
+      await pause(delay);
+      if (closing.signal.aborted || (await attempt(event))) return;
+    }
+  }
+
+  /** Runs in the background; its timer keeps no process alive, and `close` ends it early. */
+  function inBackground(event: SandboxEvent): void {
+    let wake = () => {};
+    const pause = (ms: number) =>
+      new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, ms);
+        timer.unref();
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    const run = keepTrying(event, pause).finally(() => running.delete(run));
+    running.set(run, () => wake());
+  }
+
+  return {
+    async send(event) {
+      if (closing.signal.aborted) return;
+      const first = attempt(event);
+      const noted = first.then(() => undefined);
+      running.set(noted, () => {});
+      const taken = await first;
+      if (!taken && !closing.signal.aborted) inBackground(event);
+      running.delete(noted);
+    },
+    async settled() {
+      while (running.size > 0) await Promise.all(running.keys());
+    },
+    async close() {
+      closing.abort();
+      for (const wake of running.values()) wake();
+      await Promise.all(running.keys());
+    },
+  };
+}

@@ -1,0 +1,239 @@
+import { randomBytes } from 'node:crypto';
+import { TollgateError } from '../errors/tollgate-error.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { PaymentProvider, PortalProvider, ProviderSubscription } from '../ports/payment-provider.ts';
+import { createSandboxDeliveries } from './sandbox-deliveries.ts';
+import { parseSandboxEvent, sandboxEventBytes } from './sandbox-event.ts';
+import { readSandboxFile, writeSandboxFile } from './sandbox-file.ts';
+import { createSandboxLedger } from './sandbox-ledger.ts';
+import { checkSandboxOptions, type SandboxOptions } from './sandbox-options.ts';
+import { createSandboxOutage, type SandboxOutage } from './sandbox-outage.ts';
+import { type SandboxServer, startSandboxServer } from './sandbox-server.ts';
+import { SANDBOX_SIGNATURE_HEADER, signSandboxPayload, verifySandboxSignature } from './sandbox-signature.ts';
+import { createSandboxSite } from './sandbox-site.ts';
+import { emptySandboxState, type SandboxEvent, type SandboxSession } from './sandbox-state.ts';
+
+/** How long a page waits for the app to have been told before it sends the customer back. */
+const TOLD_WITHIN_MS = 3_000;
+
+/** The sandbox, with the controls a test or a demo needs beside what every provider has. */
+export interface SandboxProvider extends PaymentProvider {
+  readonly portal: PortalProvider;
+  /** Listens, if it does not yet. @throws TollgateError `invalid_configuration` when the port is taken. */
+  start(): Promise<void>;
+  /** Where its pages are: `http://127.0.0.1:<port>`; null before it was started. */
+  readonly origin: string | null;
+  /** Pays on a page, as the customer's click does. */
+  confirm(sessionId: string): SandboxSession;
+  /** Closes a page unpaid, as the customer's click on cancel does. */
+  decline(sessionId: string): void;
+  /** Sets a subscription's status, as the provider's own clock or a card would. */
+  setStatus(subscriptionId: string, status: string): ProviderSubscription;
+  /** Turns a subscription's period: pays for the next one, or ends it if it was to end. */
+  renew(subscriptionId: string): ProviderSubscription;
+  /** All events so far, oldest first. */
+  events(): readonly SandboxEvent[];
+  /** Sends an event again; resolves after one attempt. */
+  resend(eventId: string): Promise<void>;
+  /** An event as it would be posted now: its bytes and headers. */
+  signed(eventId: string): { readonly bytes: Uint8Array; readonly headers: Readonly<Record<string, string>> };
+  /** Signs any bytes as sent at an instant, for tests of what is refused. @param at - epoch ms, now by default */
+  sign(bytes: Uint8Array, at?: number): Readonly<Record<string, string>>;
+  /** Resolves when no event is on its way and none waits to be sent again. */
+  settled(): Promise<void>;
+  /** Makes every following call to the provider fail in a way; null ends it. */
+  setOutage(outage: SandboxOutage | null): void;
+}
+
+/**
+ * A payment provider that needs no account and no network: it keeps its own subscriptions, serves its own pages on loopback, and
+ * posts its own signed webhooks to the app.
+ *
+ * @throws TollgateError `invalid_configuration` naming each option at fault.
+ */
+export function sandboxProvider(options: SandboxOptions): SandboxProvider {
+  checkSandboxOptions(options);
+  const file = options.file ?? null;
+  const clock: Clock = options.clock ?? { now: Date.now };
+  const kept = file === null ? null : readSandboxFile(file);
+  const state = kept ?? emptySandboxState(options.secret ?? randomBytes(32).toString('base64url'));
+  if (options.secret !== undefined) state.secret = options.secret;
+  const outage = createSandboxOutage();
+  let server: SandboxServer | null = null;
+  let starting: Promise<SandboxServer> | null = null;
+  let closed = false;
+
+  const save = () => {
+    if (file !== null) writeSandboxFile(file, state);
+  };
+  const sign = (bytes: Uint8Array, at = clock.now()) => ({
+    'content-type': 'application/json',
+    [SANDBOX_SIGNATURE_HEADER]: signSandboxPayload(state.secret, bytes, at),
+  });
+  const deliveries = createSandboxDeliveries(
+    async (event, signal) => {
+      const url = webhookUrl();
+      if (url === null) return true;
+      const body = sandboxEventBytes(event);
+      const answer = await fetch(url, {
+        method: 'POST',
+        body,
+        headers: sign(body),
+        redirect: 'manual',
+        signal,
+      });
+      await answer.arrayBuffer();
+      return answer.ok;
+    },
+    (event) => {
+      if (state.undelivered.delete(event.id)) save();
+    },
+    options.retryDelaysMs ?? [250, 1_000, 5_000, 30_000, 120_000, 600_000],
+  );
+  /** The first attempts of what was just written, so that a page can wait for them. */
+  let firstAttempts: Promise<unknown> = Promise.resolve();
+  const ledger = createSandboxLedger(
+    state,
+    () => clock.now(),
+    (events) => {
+      save();
+      if (events.length > 0) firstAttempts = Promise.all([firstAttempts, sendInOrder(events)]);
+    },
+  );
+
+  async function sendInOrder(events: readonly SandboxEvent[]): Promise<void> {
+    for (const event of events) await deliveries.send(event);
+  }
+
+  function webhookUrl(): string | null {
+    return typeof options.webhookUrl === 'function' ? options.webhookUrl() : options.webhookUrl;
+  }
+
+  function eventOf(id: string): SandboxEvent {
+    const event = state.events.get(id);
+    if (event === undefined) throw new TollgateError('not_found');
+    return event;
+  }
+
+  const site = createSandboxSite({
+    ledger,
+    returnUrl: options.returnUrl ?? null,
+    tiers: options.tiers ?? null,
+    cancelsAtPeriodEnd: options.cancel === 'at_period_end',
+    told: () => within(firstAttempts, TOLD_WITHIN_MS),
+  });
+
+  async function listening(): Promise<SandboxServer> {
+    if (closed) throw new TollgateError('provider_error', { cause: new Error('The sandbox is closed.') });
+    starting ??= listen().catch((error) => {
+      starting = null;
+      throw error;
+    });
+    return await starting;
+  }
+
+  async function listen(): Promise<SandboxServer> {
+    const { host = '127.0.0.1', port } = options;
+    const redirectOrigins = options.returnUrl === undefined ? [] : [new URL(options.returnUrl).origin];
+    const begin = (at: number) => startSandboxServer({ host, port: at, handle: site, redirectOrigins });
+    // A restarted sandbox takes its old port if it can, so that pages handed out before still work.
+    const started =
+      port === undefined && state.port !== 0
+        ? await begin(state.port).catch(() => begin(0))
+        : await begin(port ?? 0);
+    server = started;
+    state.port = started.port;
+    save();
+    for (const id of [...state.undelivered]) void deliveries.send(eventOf(id));
+    return started;
+  }
+
+  function pageOf(server: SandboxServer, session: SandboxSession) {
+    const { id, state: now, expiresAt } = session;
+    return { id, url: now === 'open' ? `${server.origin}/checkout/${id}` : null, expiresAt };
+  }
+
+  return {
+    name: options.name ?? 'sandbox',
+    get pageOrigins() {
+      return server === null ? [] : [server.origin];
+    },
+    get origin() {
+      return server?.origin ?? null;
+    },
+    start: async () => {
+      await listening();
+    },
+    sells: (tier) => options.tiers?.includes(tier) ?? true,
+
+    createCustomer: ({ org, idempotencyKey }) =>
+      outage.pass(async () => ({ customerId: ledger.createCustomer(org, idempotencyKey) })),
+    openCheckout: ({ org, customerId, tier, idempotencyKey }) =>
+      outage.pass(async () =>
+        pageOf(await listening(), ledger.openSession({ org, customerId, tier, key: idempotencyKey })),
+      ),
+    fetchCheckout: ({ sessionId }) =>
+      outage.pass(async () => {
+        const session = ledger.session(sessionId);
+        if (session === null) return null;
+        const { customerId, state: now, subscriptionId } = session;
+        return { ...pageOf(await listening(), session), customerId, state: now, subscriptionId };
+      }),
+    expireCheckout: ({ sessionId }) => outage.pass(async () => ledger.expire(sessionId)),
+    changeSubscription: ({ subscriptionId, tier, idempotencyKey }) =>
+      outage.pass(async () => ledger.change({ subscriptionId, tier, key: idempotencyKey })),
+    cancelSubscription: ({ subscriptionId, idempotencyKey }) =>
+      outage.pass(async () => {
+        const atPeriodEnd = options.cancel === 'at_period_end';
+        return ledger.cancel({ subscriptionId, atPeriodEnd, key: idempotencyKey });
+      }),
+    fetchSubscription: ({ subscriptionId }) => outage.pass(async () => ledger.subscription(subscriptionId)),
+    listSubscriptions: ({ customerId }) => outage.pass(async () => ledger.subscriptionsOf(customerId)),
+    async readWebhook({ bytes, header, now }) {
+      verifySandboxSignature({ secret: state.secret, bytes, header: header(SANDBOX_SIGNATURE_HEADER), now });
+      const event = parseSandboxEvent(bytes);
+      return event.livemode ? [] : [event];
+    },
+    portal: {
+      openPortal: ({ customerId, returnUrl }) =>
+        outage.pass(async () => {
+          const { origin } = await listening();
+          return { url: `${origin}/portal/${ledger.openPortal(customerId, returnUrl).id}` };
+        }),
+    },
+
+    confirm: (sessionId) => ledger.confirm(sessionId),
+    decline: (sessionId) => ledger.expire(sessionId),
+    setStatus: (subscriptionId, status) => ledger.setStatus(subscriptionId, status),
+    renew: (subscriptionId) => ledger.renew(subscriptionId),
+    events: () => [...state.events.values()],
+    resend: async (eventId) => await deliveries.send(eventOf(eventId)),
+    signed(eventId) {
+      const bytes = sandboxEventBytes(eventOf(eventId));
+      return { bytes, headers: sign(bytes) };
+    },
+    sign,
+    async settled() {
+      await firstAttempts;
+      await deliveries.settled();
+    },
+    setOutage: outage.set,
+    async close() {
+      closed = true;
+      await starting?.catch(() => undefined);
+      await server?.close();
+      await deliveries.close();
+    },
+  };
+}
+
+async function within(promise: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([
+    promise,
+    new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ms);
+    }),
+  ]);
+  clearTimeout(timer);
+}

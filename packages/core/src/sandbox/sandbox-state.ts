@@ -1,0 +1,75 @@
+import type { ProviderSubscription } from '../ports/payment-provider.ts';
+
+/** A confirm page of the sandbox. */
+export interface SandboxSession {
+  readonly id: string;
+  readonly org: string;
+  readonly customerId: string;
+  readonly tier: string;
+  readonly state: 'open' | 'complete' | 'expired';
+  readonly subscriptionId: string | null;
+  readonly expiresAt: number;
+}
+
+/** What happened at the sandbox, as it tells the app. */
+export type SandboxEventType =
+  | 'checkout.completed'
+  | 'checkout.expired'
+  | 'subscription.created'
+  | 'subscription.updated'
+  | 'subscription.canceled'
+  | 'invoice.paid'
+  | 'invoice.failed';
+
+/** One event of the sandbox, with the customer's and the subscription's state at that moment. */
+export interface SandboxEvent {
+  readonly id: string;
+  readonly type: SandboxEventType;
+  /** Epoch ms. */
+  readonly createdAt: number;
+  readonly customerId: string;
+  readonly subscriptionId: string | null;
+  readonly sessionId: string | null;
+  readonly status: string | null;
+  readonly tier: string | null;
+}
+
+/** A portal page, for one customer, for an hour. */
+export interface SandboxPortal {
+  readonly id: string;
+  readonly customerId: string;
+  readonly returnUrl: string;
+  readonly expiresAt: number;
+}
+
+/** Everything the sandbox knows, by id. */
+export interface SandboxState {
+  secret: string;
+  /** The port it listened on last; 0 before it ever did. */
+  port: number;
+  readonly customers: Map<string, { readonly id: string; readonly org: string }>;
+  readonly sessions: Map<string, SandboxSession>;
+  readonly subscriptions: Map<string, ProviderSubscription>;
+  readonly portals: Map<string, SandboxPortal>;
+  /** Oldest first; only the last ones are kept. */
+  readonly events: Map<string, SandboxEvent>;
+  /** Ids of events the app has not taken yet. */
+  readonly undelivered: Set<string>;
+  /** What was made with an idempotency key. */
+  readonly keys: Map<string, { readonly request: string; readonly id: string; readonly at: number }>;
+}
+
+/** The state of a sandbox where nothing happened yet. */
+export function emptySandboxState(secret: string): SandboxState {
+  return {
+    secret,
+    port: 0,
+    customers: new Map(),
+    sessions: new Map(),
+    subscriptions: new Map(),
+    portals: new Map(),
+    events: new Map(),
+    undelivered: new Set(),
+    keys: new Map(),
+  };
+}
