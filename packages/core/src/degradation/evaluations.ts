@@ -1,0 +1,150 @@
+import type { Notices } from '../notices/notices.ts';
+import type { Degradation, Flag, SelectionPolicy } from '../ports/billing-repository.ts';
+import type { UsageReport } from '../quota/types.ts';
+import type { Wiring } from '../wiring.ts';
+import { announce } from './announce.ts';
+import { type Judgement, judge } from './judge.ts';
+import { listRows } from './list-rows.ts';
+import { type ChosenRow, mergeFlags, sameFlags } from './merge-flags.ts';
+import { overagesOf } from './overages-of.ts';
+import { picksAnything, selectRows } from './select-rows.ts';
+import type { DegradationReport, Overage } from './types.ts';
+
+/** An org as it was just found and stored. */
+export interface Evaluation {
+  readonly report: DegradationReport;
+  /** The instant it was judged at, epoch ms. */
+  readonly now: number;
+  /** The repository's clock when it was read. */
+  readonly readAt: number;
+  /** The version that is stored now, or null when other writers kept this one from storing what it found. */
+  readonly version: number | null;
+}
+
+/** Brings what is stored of an org's lifecycle in line with its usage. */
+export interface Evaluations {
+  /**
+   * Counts, starts or ends the spell, picks the rows, and stores what differs. Racing evaluations of an org end in one state, and
+   * each notice is told by the one that stored the crossing.
+   *
+   * @param options.use - the use to go by at first; null counts.
+   * @param options.lookAt - 'now' puts the org on the sweep's list when something was stored; 'unchanged' is for the sweep itself.
+   * @throws TollgateError `quota_unavailable`, `repository_unavailable`
+   */
+  evaluate(
+    org: string,
+    options: { readonly lookAt: 'now' | 'unchanged'; readonly use: UsageReport | null },
+  ): Promise<Evaluation>;
+}
+
+/** What an org uses; counts older than `maxCountAgeMs` are taken anew first. */
+export type ExactUsage = (org: string, options?: { readonly maxCountAgeMs?: number }) => Promise<UsageReport>;
+
+/** What the lifecycle needs of the other services. */
+export interface EvaluationServices {
+  readonly usage: ExactUsage;
+  readonly notices: Notices;
+}
+
+const MAX_ATTEMPTS = 5;
+
+export function createEvaluations(
+  wiring: Pick<Wiring, 'catalog' | 'settings' | 'repository' | 'inventory' | 'clock' | 'logger'>,
+  services: EvaluationServices,
+): Evaluations {
+  const { catalog, settings, repository, inventory, clock, logger } = wiring;
+  const lengths = settings.overCapacity ?? { warnedMs: 0, degradedMs: 0 };
+  const defaultPolicy = settings.overCapacity?.defaultPolicy ?? 'newest_first';
+
+  async function countOverages(org: string, use: UsageReport | null): Promise<readonly Overage[]> {
+    if (settings.overCapacity === null) return [];
+    return overagesOf((use ?? (await services.usage(org))).items, catalog);
+  }
+
+  async function pickRows(
+    org: string,
+    overages: readonly Overage[],
+    stored: Degradation,
+    { stage }: Judgement,
+    policy: SelectionPolicy,
+  ): Promise<readonly ChosenRow[]> {
+    const chosen: ChosenRow[] = [];
+    for (const { key, excess, limit } of overages) {
+      if (catalog.quota(key)?.windsDown !== true || !picksAnything({ excess, policy, stage })) continue;
+      const pinned = new Set(stored.pins.filter((pin) => pin.resource === key).map((pin) => pin.id));
+      const rows = listRows(inventory, { org, key, timeoutMs: settings.inventoryTimeoutMs });
+      const ids = await selectRows(rows, { excess, keepAtLeast: limit, policy, pinned, stage });
+      for (const id of ids) chosen.push({ resource: key, id });
+    }
+    return chosen;
+  }
+
+  async function attempt(
+    org: string,
+    lookAt: 'now' | 'unchanged',
+    use: UsageReport | null,
+  ): Promise<Evaluation> {
+    const overages = await countOverages(org, use);
+    const stored = await repository.loadDegradation(org);
+    const clocks = { process: clock.now(), repository: stored.readAt };
+    const found = judge(stored, overages.length > 0, clocks, lengths);
+    const policy = stored.policy ?? defaultPolicy;
+    const chosen = await pickRows(org, overages, stored, found, policy);
+    const flags = mergeFlags(stored.flags, chosen, found.stage, found.now);
+    const report = reportOf(org, found, policy, overages, flags);
+    const answer = { report, now: found.now, readAt: stored.readAt };
+    if (isStored(stored, found, flags)) return { ...answer, version: stored.version };
+
+    const saved = await repository.saveDegradation({
+      org,
+      expectedVersion: stored.version,
+      overCapacityAt: found.overCapacityAt,
+      stage: found.furthest,
+      flags,
+      lookAt: lookAt === 'now' ? stored.readAt : null,
+    });
+    if (saved === 'conflict') return { ...answer, version: null };
+    announce(services.notices, org, stored, found, overages);
+    return { ...answer, version: stored.version + 1 };
+  }
+
+  return {
+    async evaluate(org, { lookAt, use }) {
+      for (let attempts = 1; ; attempts += 1) {
+        const evaluation = await attempt(org, lookAt, attempts === 1 ? use : null);
+        if (evaluation.version !== null) return evaluation;
+        if (attempts === MAX_ATTEMPTS) {
+          logger.warn('An org over capacity changed faster than it could be stored.', { org, attempts });
+          return evaluation;
+        }
+      }
+    },
+  };
+}
+
+function isStored(stored: Degradation, found: Judgement, flags: readonly Flag[]): boolean {
+  return (
+    stored.overCapacityAt === found.overCapacityAt &&
+    stored.stage === found.furthest &&
+    sameFlags(stored.flags, flags)
+  );
+}
+
+function reportOf(
+  org: string,
+  found: Judgement,
+  policy: SelectionPolicy,
+  overages: readonly Overage[],
+  flagged: readonly Flag[],
+): DegradationReport {
+  return {
+    org,
+    stage: found.stage,
+    level: found.level,
+    overCapacity: overages.length > 0,
+    overCapacityAt: found.overCapacityAt,
+    policy,
+    overages,
+    flagged,
+  };
+}

@@ -1,0 +1,31 @@
+import type { Degradation, DegradationStage } from '../ports/billing-repository.ts';
+import { STAGES, type StageAt, stageAt } from './stage-at.ts';
+import { judgedAt, spellStart, type TwoClocks } from './two-clocks.ts';
+
+/** Where an org stands now, and what of it is to be stored. */
+export interface Judgement extends StageAt {
+  readonly overCapacityAt: number | null;
+  /** The furthest stage of the spell, which is the stage that was announced last. */
+  readonly furthest: DegradationStage;
+  /** The instant it was judged at, epoch ms. */
+  readonly now: number;
+}
+
+/** Starts, keeps or ends the spell of an org, and says where it stands. */
+export function judge(
+  stored: Pick<Degradation, 'overCapacityAt' | 'stage'>,
+  isOver: boolean,
+  clocks: TwoClocks,
+  lengths: { readonly warnedMs: number; readonly degradedMs: number },
+): Judgement {
+  const now = judgedAt(clocks);
+  if (!isOver) return { stage: 'none', level: 0, overCapacityAt: null, furthest: 'none', now };
+  const overCapacityAt = stored.overCapacityAt ?? spellStart(clocks);
+  const at = stageAt({ overCapacityAt, now, ...lengths });
+  const before = stored.overCapacityAt === null ? 'none' : stored.stage;
+  return { ...at, overCapacityAt, furthest: laterStage(before, at.stage), now };
+}
+
+function laterStage(a: DegradationStage, b: DegradationStage): DegradationStage {
+  return STAGES.indexOf(a) >= STAGES.indexOf(b) ? a : b;
+}

@@ -1,0 +1,47 @@
+import { TollgateError } from '../errors/tollgate-error.ts';
+import type { InventoryRow, ResourceInventory } from '../ports/resource-inventory.ts';
+import { within } from '../within.ts';
+
+/**
+ * The host's rows of a key as a stream, each asked for only when the one before it is used up.
+ *
+ * @throws TollgateError `quota_unavailable` when the host fails, or lets the next row wait longer than `timeoutMs`.
+ */
+export async function* listRows(
+  inventory: ResourceInventory,
+  request: { readonly org: string; readonly key: string; readonly timeoutMs: number },
+): AsyncGenerator<InventoryRow> {
+  const { org, key, timeoutMs } = request;
+  let rows: AsyncIterator<InventoryRow> | undefined;
+  let isOver = false;
+  try {
+    rows = inventory.list({ org, key })[Symbol.asyncIterator]();
+    for (;;) {
+      const next = await within(timeoutMs, rows.next());
+      if (next.done) {
+        isOver = true;
+        return;
+      }
+      yield next.value;
+    }
+  } catch (cause) {
+    isOver = true;
+    throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
+  } finally {
+    // Left early: the host may let go of its cursor. Not waited for, it may be what hangs.
+    if (!isOver) rows?.return?.()?.catch(() => undefined);
+  }
+}
+
+/** @throws TollgateError `quota_unavailable` when the host fails or does not answer within `timeoutMs`. */
+export async function findRow(
+  inventory: ResourceInventory,
+  request: { readonly org: string; readonly key: string; readonly id: string; readonly timeoutMs: number },
+): Promise<InventoryRow | null> {
+  const { org, key, id, timeoutMs } = request;
+  try {
+    return await within(timeoutMs, Promise.resolve(inventory.find({ org, key, id })));
+  } catch (cause) {
+    throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
+  }
+}

@@ -1,0 +1,39 @@
+import type { Logger } from '../ports/logger.ts';
+import type { NoticeListener, NoticeMap, NoticeName } from './types.ts';
+
+/** Tells the host's listeners what happened. */
+export interface Notices {
+  /** Adds a listener; answers how to take it off again. */
+  on<N extends NoticeName>(name: N, listener: NoticeListener<N>): () => void;
+  /** Tells every listener of the name, and waits for none. A listener that throws or rejects is logged and harms nothing. */
+  tell<N extends NoticeName>(name: N, notice: NoticeMap[N]): void;
+}
+
+/** Makes the notices of one engine. Listeners are of this process; what is told once is decided before `tell` is called. */
+export function createNotices({ logger }: { readonly logger: Logger }): Notices {
+  const listeners = new Map<NoticeName, Set<{ readonly hear: (notice: never) => unknown }>>();
+
+  function failed(name: NoticeName, error: unknown): void {
+    const said = error instanceof Error ? error.name : typeof error;
+    logger.error('A listener failed; the notice is not told to it again.', { notice: name, error: said });
+  }
+
+  return {
+    on(name, listener) {
+      const entry = { hear: listener as (notice: never) => unknown };
+      const known = listeners.get(name) ?? new Set();
+      listeners.set(name, known.add(entry));
+      return () => void known.delete(entry);
+    },
+    tell(name, notice) {
+      for (const { hear } of listeners.get(name) ?? []) {
+        try {
+          const answer = hear(notice as never);
+          Promise.resolve(answer).catch((error: unknown) => failed(name, error));
+        } catch (error) {
+          failed(name, error);
+        }
+      }
+    },
+  };
+}

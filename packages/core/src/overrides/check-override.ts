@@ -1,0 +1,63 @@
+import { TollgateError } from '../errors/tollgate-error.ts';
+import { checkOrgId } from '../org/org-id.ts';
+import type { Override } from '../ports/billing-repository.ts';
+import type { Wiring } from '../wiring.ts';
+import type { SetOverrideRequest } from './types.ts';
+
+/** An override before it has an id, an author and times. */
+export type CheckedOverride = Omit<Override, 'id' | 'createdBy' | 'createdAt' | 'updatedAt'>;
+
+const UNLIMITED = -1;
+const MAX_REASON_LENGTH = 500;
+/** The last instant that a date can tell. */
+const LAST_INSTANT = 8_640_000_000_000_000;
+
+/**
+ * Checks an operator's wish, field by field, and says it in the library's own terms.
+ *
+ * @throws TollgateError with the code of the first fault, see `Overrides.set`
+ */
+export function checkOverride(
+  request: SetOverrideRequest,
+  { catalog, settings }: Pick<Wiring, 'catalog' | 'settings'>,
+): CheckedOverride {
+  const { subjectType, key } = request;
+  if (!settings.subjectTypes.includes(subjectType)) throw new TollgateError('unknown_subject_type');
+  const subjectId = checkOrgId(request.subjectId, settings.orgIdPattern);
+  const quota = catalog.quota(key);
+  if (quota === undefined) throw new TollgateError('unknown_quota_key');
+  const period = request.period ?? null;
+  if (period !== null && !quota.periods.includes(period)) throw new TollgateError('unknown_period');
+  const limit = checkLimit(request.limit);
+  const expiresAt = checkInstant(request.expiresAt ?? null);
+  const reason = checkReason(request.reason ?? null);
+  return { subjectType, subjectId, key, period, limit, expiresAt, reason };
+}
+
+function checkLimit(limit: unknown): number | null {
+  if (limit === UNLIMITED) return null;
+  if (typeof limit !== 'number' || !Number.isSafeInteger(limit) || limit < 0)
+    throw new TollgateError('invalid_limit');
+  // A negative zero would be answered as "-0" by some encoders.
+  return limit === 0 ? 0 : limit;
+}
+
+function checkInstant(expiresAt: unknown): number | null {
+  if (expiresAt === null) return null;
+  if (typeof expiresAt === 'number' && Number.isSafeInteger(expiresAt)) {
+    if (expiresAt >= 0 && expiresAt <= LAST_INSTANT) return expiresAt;
+  }
+  throw new TollgateError('invalid_request', {
+    message: 'The expiry is not an instant this service can keep.',
+  });
+}
+
+function checkReason(reason: unknown): string | null {
+  if (reason === null) return null;
+  // A NUL character cannot be stored by every repository.
+  if (typeof reason === 'string' && reason.length <= MAX_REASON_LENGTH && !reason.includes('\u0000'))
+    return reason;
+  throw new TollgateError('invalid_request', {
+    message: `The reason must be a text of at most ${MAX_REASON_LENGTH} characters.`,
+  });
+}
