@@ -2,8 +2,20 @@ import type { Tier } from './catalog/tier.ts';
 import type { DegradationReport } from './degradation/types.ts';
 import type { SetOverrideRequest } from './overrides/types.ts';
 import type { AuditEntry, Override, SelectionPolicy } from './ports/billing-repository.ts';
-import type { Admission, ReservationHandle, ReservationRecord, ReserveRequest, UsageReport } from './quota/types.ts';
-import type { CheckoutResult, OrgPlan, SyncRequest, SyncResult, WebhookResult } from './subscription/types.ts';
+import type {
+  Admission,
+  ReservationHandle,
+  ReservationRecord,
+  ReserveRequest,
+  UsageReport,
+} from './quota/types.ts';
+import type {
+  CheckoutResult,
+  OrgPlan,
+  SyncRequest,
+  SyncResult,
+  WebhookResult,
+} from './subscription/types.ts';
 
 /** The engine: everything the routes and guards do, for a host to call by itself. All methods throw `TollgateError`. */
 export interface Billing<K extends string = string> {
@@ -12,10 +24,19 @@ export interface Billing<K extends string = string> {
   /** Takes up a reservation that another process made, from its `toJSON()`. */
   resume(record: ReservationRecord): ReservationHandle;
   /** Says that rows of a capacity key were deleted, or gives metered units back. With an `idempotencyKey` once, however often it is called. */
-  release(request: { org: string; key: K; amount?: number; session?: string; idempotencyKey?: string }): Promise<void>;
+  release(request: {
+    org: string;
+    key: K;
+    amount?: number;
+    session?: string;
+    idempotencyKey?: string;
+  }): Promise<void>;
   /** Counts capacity keys anew from the host's inventory (all of them by default); answers the counts. */
   recount(request: { org: string; keys?: readonly K[] }): Promise<ReadonlyMap<K, number>>;
-  usage(request: { org: string; session?: string }): Promise<UsageReport & { degradation: DegradationReport | null }>;
+  usage(request: {
+    org: string;
+    session?: string;
+  }): Promise<UsageReport & { degradation: DegradationReport | null }>;
 
   // Plans and subscriptions
   /** Published tiers by sort order. */
@@ -25,19 +46,37 @@ export interface Billing<K extends string = string> {
   upgradeOptions(org: string): Promise<readonly Tier[]>;
   checkout(request: { org: string; tier: string; actor: string }): Promise<CheckoutResult>;
   portal(request: { org: string; returnUrl: string }): Promise<{ url: string }>;
-  webhook(request: { provider: string; bytes: Uint8Array; header: (name: string) => string | undefined }): Promise<WebhookResult>;
+  webhook(request: {
+    provider: string;
+    bytes: Uint8Array;
+    header: (name: string) => string | undefined;
+  }): Promise<WebhookResult>;
   /** Brings stored subscriptions up to the provider's, however many webhooks were lost: for a cron, or on return from a checkout page. */
   sync(request: SyncRequest): Promise<SyncResult>;
 
   // Operators
   setOverride(request: SetOverrideRequest & { actor: string }): Promise<Override>;
   overrides(request?: { includeExpired?: boolean }): Promise<readonly Override[]>;
-  audit(request?: { org?: string; before?: number; limit?: number }): Promise<readonly (AuditEntry & { position: number })[]>;
+  audit(request?: {
+    org?: string;
+    before?: number;
+    limit?: number;
+  }): Promise<readonly (AuditEntry & { position: number })[]>;
 
   // Over capacity
   degradation(org: string): Promise<DegradationReport>;
-  setSelectionPolicy(request: { org: string; policy: SelectionPolicy; actor: string }): Promise<DegradationReport>;
-  setKeep(request: { org: string; resource: string; id: string; keep: boolean; actor: string }): Promise<DegradationReport>;
+  setSelectionPolicy(request: {
+    org: string;
+    policy: SelectionPolicy;
+    actor: string;
+  }): Promise<DegradationReport>;
+  setKeep(request: {
+    org: string;
+    resource: string;
+    id: string;
+    keep: boolean;
+    actor: string;
+  }): Promise<DegradationReport>;
 
   /** Finishes what is on its way and lets go of stores and provider. */
   close(): Promise<void>;

@@ -1,5 +1,11 @@
 import type { Catalog } from './catalog.ts';
-import { QUOTA_PERIODS, QUOTA_UNITS, type QuotaDefinition, type QuotaPeriod, type QuotaRegistry } from './quota.ts';
+import {
+  QUOTA_PERIODS,
+  QUOTA_UNITS,
+  type QuotaDefinition,
+  type QuotaPeriod,
+  type QuotaRegistry,
+} from './quota.ts';
 import type { LimitValue, Tier, TierDefinition, TierQuota } from './tier.ts';
 
 const KEY_PATTERN = /^[a-z][a-z0-9_]{0,63}$/;
@@ -10,13 +16,18 @@ const INT32_MAX = 2_147_483_647;
  * Checks the host's quota keys and tiers and makes the catalog of them. Every fault is added to `faults`, each with its cure;
  * the catalog answered is of use only when there are none.
  */
-export function defineCatalog(quotas: QuotaRegistry, tiers: readonly TierDefinition[], faults: string[]): Catalog {
+export function defineCatalog(
+  quotas: QuotaRegistry,
+  tiers: readonly TierDefinition[],
+  faults: string[],
+): Catalog {
   const registry = new Map<string, QuotaDefinition>();
   for (const [key, quota] of Object.entries(quotas)) {
     checkQuota(key, quota, faults);
     registry.set(key, quota);
   }
-  if (registry.size === 0) faults.push('quotas: there is no quota key. Add at least one, such as `devices: capacity()`.');
+  if (registry.size === 0)
+    faults.push('quotas: there is no quota key. Add at least one, such as `devices: capacity()`.');
 
   const bySlug = new Map<string, Tier>();
   for (const definition of tiers) {
@@ -58,27 +69,39 @@ export function defineCatalog(quotas: QuotaRegistry, tiers: readonly TierDefinit
 
 function checkQuota(key: string, quota: QuotaDefinition, faults: string[]): void {
   const at = `quotas.${key}`;
-  if (!KEY_PATTERN.test(key)) faults.push(`${at}: a quota key is 1 to 64 of a-z, 0-9 and _, starting with a letter. Rename it.`);
+  if (!KEY_PATTERN.test(key))
+    faults.push(`${at}: a quota key is 1 to 64 of a-z, 0-9 and _, starting with a letter. Rename it.`);
   if (quota === null || typeof quota !== 'object') {
     faults.push(`${at}: is not a quota. Define it with capacity() or metered({ periods }).`);
     return;
   }
-  if (!QUOTA_UNITS.includes(quota.unit)) faults.push(`${at}: unit "${quota.unit}" is unknown. Use count or seconds.`);
-  if (quota.periods.length === 0) faults.push(`${at}: has no period. Give metered() at least one, such as 'month'.`);
-  if (new Set(quota.periods).size !== quota.periods.length) faults.push(`${at}: names a period twice. Name each once.`);
+  if (!QUOTA_UNITS.includes(quota.unit))
+    faults.push(`${at}: unit "${quota.unit}" is unknown. Use count or seconds.`);
+  if (quota.periods.length === 0)
+    faults.push(`${at}: has no period. Give metered() at least one, such as 'month'.`);
+  if (new Set(quota.periods).size !== quota.periods.length)
+    faults.push(`${at}: names a period twice. Name each once.`);
   for (const period of quota.periods) {
     if (!QUOTA_PERIODS.includes(period)) {
       faults.push(`${at}: period "${period}" is unknown. Use one of ${QUOTA_PERIODS.join(', ')}.`);
     } else if ((period === 'lifetime') !== (quota.kind === 'capacity')) {
-      faults.push(`${at}: ${quota.kind} keys cannot have the period ${period}. Use capacity() for rows, metered() for events.`);
+      faults.push(
+        `${at}: ${quota.kind} keys cannot have the period ${period}. Use capacity() for rows, metered() for events.`,
+      );
     }
   }
 }
 
-function checkTier(tier: TierDefinition, registry: ReadonlyMap<string, QuotaDefinition>, faults: string[]): Tier {
+function checkTier(
+  tier: TierDefinition,
+  registry: ReadonlyMap<string, QuotaDefinition>,
+  faults: string[],
+): Tier {
   const at = `tiers.${tier.slug}`;
   if (typeof tier.slug !== 'string' || !SLUG_PATTERN.test(tier.slug)) {
-    faults.push(`tiers: the slug ${JSON.stringify(tier.slug)} is not valid. Use 1 to 64 of a-z, 0-9, _ and -.`);
+    faults.push(
+      `tiers: the slug ${JSON.stringify(tier.slug)} is not valid. Use 1 to 64 of a-z, 0-9, _ and -.`,
+    );
   }
   if (!isText(tier.name)) faults.push(`${at}: name must be a text, or a text by language. Set it.`);
   if (tier.description != null && !isText(tier.description)) {
@@ -121,7 +144,13 @@ function periodLimits(
   return Object.entries(value) as [QuotaPeriod, LimitValue][];
 }
 
-function checkLimit(at: string, limit: LimitValue, quota: QuotaDefinition, period: QuotaPeriod, faults: string[]): void {
+function checkLimit(
+  at: string,
+  limit: LimitValue,
+  quota: QuotaDefinition,
+  period: QuotaPeriod,
+  faults: string[],
+): void {
   if (!quota.periods.includes(period)) {
     faults.push(`${at}: the key is not counted by ${period}. Use ${quota.periods.join(' or ')}.`);
   }
@@ -132,15 +161,18 @@ function checkLimit(at: string, limit: LimitValue, quota: QuotaDefinition, perio
 
 function isText(value: unknown): boolean {
   if (typeof value === 'string') return value.length > 0;
-  return typeof value === 'object' && value !== null && Object.values(value).every((text) => typeof text === 'string');
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.values(value).every((text) => typeof text === 'string')
+  );
 }
 
 function limitsByKey(tier: Tier): ReadonlyMap<string, ReadonlyMap<QuotaPeriod, number | null>> {
   const byKey = new Map<string, Map<QuotaPeriod, number | null>>();
   for (const { key, period, limit } of tier.quotas) {
-    let periods = byKey.get(key);
-    if (periods === undefined) byKey.set(key, (periods = new Map()));
-    periods.set(period, limit);
+    const periods = byKey.get(key) ?? new Map<QuotaPeriod, number | null>();
+    byKey.set(key, periods.set(period, limit));
   }
   return byKey;
 }

@@ -13,7 +13,12 @@ export interface EntitlementRules {
  * The tier a subscription grants at `now`; null for none. An unknown status, an unknown price, an ended subscription and a
  * past-due one beyond its grace grant nothing.
  */
-export function grantedTier(subscription: Subscription, catalog: Catalog, rules: EntitlementRules, now: number): Tier | null {
+export function grantedTier(
+  subscription: Subscription,
+  catalog: Catalog,
+  rules: EntitlementRules,
+  now: number,
+): Tier | null {
   if (subscription.endedAt !== null || subscription.tier === null) return null;
   const granted =
     rules.grantingStatuses.has(subscription.status) ||

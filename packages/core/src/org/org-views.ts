@@ -33,7 +33,9 @@ export interface OrgViews {
 const MAX_VIEWS = 10_000;
 
 /** Caches what the repository says of an org. Concurrent first reads of one org share one load; a failed load is not kept. */
-export function createOrgViews(wiring: Pick<Wiring, 'catalog' | 'settings' | 'repository' | 'clock'>): OrgViews {
+export function createOrgViews(
+  wiring: Pick<Wiring, 'catalog' | 'settings' | 'repository' | 'clock'>,
+): OrgViews {
   const { repository, settings, clock } = wiring;
   const views = new Map<string, { readonly view: OrgView; readonly loadedAt: number }>();
   const loads = new Map<string, Promise<OrgView>>();
@@ -83,7 +85,11 @@ export function createOrgViews(wiring: Pick<Wiring, 'catalog' | 'settings' | 're
   };
 }
 
-function viewOf(org: string, billing: OrgBilling, { catalog, settings }: Pick<Wiring, 'catalog' | 'settings'>): OrgView {
+function viewOf(
+  org: string,
+  billing: OrgBilling,
+  { catalog, settings }: Pick<Wiring, 'catalog' | 'settings'>,
+): OrgView {
   const entitlement = (now: number) => entitlementOf(billing.subscriptions, catalog, settings, now);
   return {
     org,

@@ -61,21 +61,26 @@ export function planCharges(
     }
   }
   if (planned.length === 0) {
-    throw new TollgateError('invalid_request', { message: 'A create must be charged to at least one quota key.' });
+    throw new TollgateError('invalid_request', {
+      message: 'A create must be charged to at least one quota key.',
+    });
   }
   return planned;
 }
 
 /** @throws TollgateError `invalid_amount` unless it is a whole number from 1 to 2^53-1 */
 export function checkAmount(amount: unknown): number {
-  if (typeof amount !== 'number' || !Number.isSafeInteger(amount) || amount < 1) throw new TollgateError('invalid_amount');
+  if (typeof amount !== 'number' || !Number.isSafeInteger(amount) || amount < 1)
+    throw new TollgateError('invalid_amount');
   return amount;
 }
 
 /** @throws TollgateError `invalid_request` */
 export function checkSession(session: unknown): string {
   if (typeof session !== 'string' || !SESSION_PATTERN.test(session)) {
-    throw new TollgateError('invalid_request', { message: 'This quota is counted per session: a valid session id is needed.' });
+    throw new TollgateError('invalid_request', {
+      message: 'This quota is counted per session: a valid session id is needed.',
+    });
   }
   return session;
 }

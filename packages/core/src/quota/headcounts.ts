@@ -30,8 +30,8 @@ export function createHeadcounts(recounts: Recounts): {
   const crowds = new Map<string, Crowd>();
 
   function crowdOf(name: string): Crowd {
-    let crowd = crowds.get(name);
-    if (crowd === undefined) crowds.set(name, (crowd = { inside: 0, counting: 0, leaving: 0 }));
+    const crowd = crowds.get(name) ?? { inside: 0, counting: 0, leaving: 0 };
+    crowds.set(name, crowd);
     return crowd;
   }
 
@@ -51,7 +51,9 @@ export function createHeadcounts(recounts: Recounts): {
       try {
         const rows = await Promise.all(charges.map((charge) => recounts.countRows(org, charge.key)));
         const counts = charges.map((charge, i) => (rows[i] ?? 0) + (all[i]?.inside ?? 0) + charge.amount);
-        const misfits = charges.flatMap(({ limit }, i) => (limit !== null && (counts[i] ?? 0) > limit ? [i] : []));
+        const misfits = charges.flatMap(({ limit }, i) =>
+          limit !== null && (counts[i] ?? 0) > limit ? [i] : [],
+        );
         if (misfits.length > 0) return { misfits, counts: rows, leave: () => undefined };
         charges.forEach((charge, i) => {
           const crowd = all[i];

@@ -69,7 +69,10 @@ export function createOutage(
         }
       } catch (error) {
         if (!owed.has(name)) owed.set(name, debt);
-        logger.warn('creates let through during an outage are not counted yet', { counters: owed.size, error: String(error) });
+        logger.warn('creates let through during an outage are not counted yet', {
+          counters: owed.size,
+          error: String(error),
+        });
         return;
       }
     }
@@ -109,7 +112,8 @@ export function createOutage(
         const quotas = charges.map((charge, i) =>
           quotaState(charge, { committed: counts[i] ?? 0, held: 0, uncertain: 0, countAgeMs: 0 }),
         );
-        if (misfits.length > 0) return { admitted: false, denied: misfits.flatMap((i) => quotas[i] ?? []), quotas };
+        if (misfits.length > 0)
+          return { admitted: false, denied: misfits.flatMap((i) => quotas[i] ?? []), quotas };
         const reservation = looseHandle(org, charges, leave);
         return { admitted: true, reservation, quotas, decidedBy: 'recount', repeated: false };
       }

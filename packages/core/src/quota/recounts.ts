@@ -27,7 +27,10 @@ export interface Recounts {
 const MAX_ROUNDS = 4;
 
 export function createRecounts(
-  wiring: Pick<Wiring, 'catalog' | 'counters' | 'repository' | 'inventory' | 'settings' | 'logger' | 'telemetry'>,
+  wiring: Pick<
+    Wiring,
+    'catalog' | 'counters' | 'repository' | 'inventory' | 'settings' | 'logger' | 'telemetry'
+  >,
 ): Recounts {
   const { catalog, counters, repository, logger, telemetry } = wiring;
   const running = new Map<string, Promise<void>>();
@@ -40,7 +43,10 @@ export function createRecounts(
       // A metered count is only ever seeded: while the store has one, the store's is the truth.
       if (token.known && !isCapacity) return;
       const count = isCapacity ? await countRows(org, target.key) : await lastSnapshot(org, target);
-      const [result] = await counters.finishRecount({ org, counts: [{ ...token, count, forgetAt: target.forgetAt }] });
+      const [result] = await counters.finishRecount({
+        org,
+        counts: [{ ...token, count, forgetAt: target.forgetAt }],
+      });
       telemetry.count('tollgate.recounts', 1, { key: target.key });
       if (result?.applied === true && result.uncertain === 0) return;
     }
@@ -87,7 +93,9 @@ export function createRecounts(
     countRows,
     runInBackground(org, targets) {
       run(org, targets).catch((error: unknown) => {
-        logger.warn('a background recount failed', { code: error instanceof TollgateError ? error.code : 'internal_error' });
+        logger.warn('a background recount failed', {
+          code: error instanceof TollgateError ? error.code : 'internal_error',
+        });
       });
     },
   };

@@ -4,7 +4,11 @@ import type { ReservationHandle, SettledAs } from './types.ts';
 
 /** What a handle asks of the gate. */
 export interface Settler {
-  settle(reservation: Reservation, as: 'commit' | 'release' | 'unknown', amounts?: readonly number[]): Promise<SettleOutcome>;
+  settle(
+    reservation: Reservation,
+    as: 'commit' | 'release' | 'unknown',
+    amounts?: readonly number[],
+  ): Promise<SettleOutcome>;
   keepAlive(reservation: Reservation): void;
   letGo(reservation: Reservation): void;
 }
@@ -50,6 +54,9 @@ export function reservationHandle(reservation: Reservation, settler: Settler): R
       await settle('commit').catch(() => undefined);
       return made;
     },
+    keepAlive: () => {
+      if (settled === null) settler.keepAlive(reservation);
+    },
     letLapse: () => settler.letGo(reservation),
     toJSON: () => ({
       org: reservation.org,
@@ -69,7 +76,12 @@ export function reservationHandle(reservation: Reservation, settler: Settler): R
 }
 
 function partOf(charge: Charge, amount: number | Readonly<Record<string, number>>): number {
-  const part = typeof amount === 'number' ? amount : Object.hasOwn(amount, charge.key) ? amount[charge.key] : charge.amount;
+  const part =
+    typeof amount === 'number'
+      ? amount
+      : Object.hasOwn(amount, charge.key)
+        ? amount[charge.key]
+        : charge.amount;
   if (typeof part !== 'number' || !Number.isSafeInteger(part) || part < 0 || part > charge.amount) {
     throw new TollgateError('invalid_amount', {
       message: 'The amount to keep must be a whole number from 0 to what was reserved.',

@@ -50,7 +50,11 @@ export function createReservations(
   }
 
   /** One key of the caller's may need several reservations: a create that failed for certain may be tried again. */
-  async function decide(org: string, charges: readonly PlannedCharge[], request: ReserveRequest): Promise<Admission> {
+  async function decide(
+    org: string,
+    charges: readonly PlannedCharge[],
+    request: ReserveRequest,
+  ): Promise<Admission> {
     if (request.idempotencyKey === undefined) {
       return admissionOf(charges, await ask({ org, id: ids.next(), charges, rememberMs: 0 }));
     }
@@ -59,7 +63,8 @@ export function createReservations(
       const id = attempt === 1 ? name : `${name}.${attempt}`;
       const asked = await ask({ org, id, charges, rememberMs: settings.idempotencyMs });
       if (asked.decision.outcome !== 'repeated') return admissionOf(charges, asked);
-      if (asked.decision.state === 'held') throw new TollgateError('request_in_progress', { retryAfterSeconds: 1 });
+      if (asked.decision.state === 'held')
+        throw new TollgateError('request_in_progress', { retryAfterSeconds: 1 });
       if (asked.decision.state === 'committed') return repeatedAdmission(asked.reservation, charges);
     }
     throw new TollgateError('reservation_conflict');
@@ -71,7 +76,9 @@ export function createReservations(
   }
 
   /** Asks the store until it decides on counts that may be trusted. */
-  async function ask(reservation: Reservation & { readonly charges: readonly PlannedCharge[] }): Promise<Asked> {
+  async function ask(
+    reservation: Reservation & { readonly charges: readonly PlannedCharge[] },
+  ): Promise<Asked> {
     const { org, charges } = reservation;
     const request = { ...reservation, leaseMs: settings.leaseMs, maxHeld: settings.maxHeldPerOrg };
     for (let round = 1; ; round++) {
@@ -91,7 +98,9 @@ export function createReservations(
           await recounts.run(org, pick(charges, decision.missing));
           break;
         case 'denied': {
-          const doubtful = decision.misfits.filter((i) => isDoubtful(charges[i], decision.readings[i], round));
+          const doubtful = decision.misfits.filter((i) =>
+            isDoubtful(charges[i], decision.readings[i], round),
+          );
           if (doubtful.length === 0 || round === MAX_DECISIONS) return { reservation, decision };
           await recounts.run(org, pick(charges, doubtful));
           break;
@@ -101,19 +110,33 @@ export function createReservations(
   }
 
   /** A capacity key refuses only on a count that is fresh and certain. */
-  function isDoubtful(charge: PlannedCharge | undefined, reading: CounterReading | undefined, round: number): boolean {
+  function isDoubtful(
+    charge: PlannedCharge | undefined,
+    reading: CounterReading | undefined,
+    round: number,
+  ): boolean {
     if (charge?.quota.kind !== 'capacity' || reading === undefined || charge.limit === null) return false;
     // Asked for more than the limit itself: no count of rows would let it in.
     if (charge.amount > charge.limit) return false;
     const isOld = round === 1 && reading.countAgeMs > settings.refusalCountMaxAgeMs;
-    return isOld || (reading.uncertain > 0 && reading.committed + reading.held + charge.amount <= charge.limit);
+    return (
+      isOld || (reading.uncertain > 0 && reading.committed + reading.held + charge.amount <= charge.limit)
+    );
   }
 
-  function refreshOldCounts(org: string, charges: readonly PlannedCharge[], readings: readonly CounterReading[]): void {
+  function refreshOldCounts(
+    org: string,
+    charges: readonly PlannedCharge[],
+    readings: readonly CounterReading[],
+  ): void {
     for (let i = 0; i < charges.length; i++) {
       const charge = charges[i];
       const reading = readings[i];
-      if (charge?.quota.kind === 'capacity' && reading !== undefined && reading.countAgeMs > settings.recountEveryMs) {
+      if (
+        charge?.quota.kind === 'capacity' &&
+        reading !== undefined &&
+        reading.countAgeMs > settings.recountEveryMs
+      ) {
         recounts.runInBackground(org, [charge]);
       }
     }
@@ -164,14 +187,21 @@ function pick(charges: readonly PlannedCharge[], positions: readonly number[]): 
 }
 
 function isUnavailable(error: unknown): error is TollgateError {
-  return error instanceof TollgateError && (error.code === 'quota_unavailable' || error.code === 'repository_unavailable');
+  return (
+    error instanceof TollgateError &&
+    (error.code === 'quota_unavailable' || error.code === 'repository_unavailable')
+  );
 }
 
 /** A store id of fixed length for whatever key the caller chose, apart for each set of quota keys. */
 function reservationName(idempotencyKey: string, charges: readonly PlannedCharge[]): string {
   if (typeof idempotencyKey !== 'string' || idempotencyKey === '' || idempotencyKey.length > 255) {
-    throw new TollgateError('invalid_request', { message: 'The idempotency key must be 1 to 255 characters.' });
+    throw new TollgateError('invalid_request', {
+      message: 'The idempotency key must be 1 to 255 characters.',
+    });
   }
   const keys = [...new Set(charges.map((charge) => charge.key))].sort();
-  return createHash('sha256').update(JSON.stringify([keys, idempotencyKey])).digest('base64url');
+  return createHash('sha256')
+    .update(JSON.stringify([keys, idempotencyKey]))
+    .digest('base64url');
 }

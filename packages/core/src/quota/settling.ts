@@ -25,7 +25,9 @@ export function createSettling(
     as: 'commit' | 'release' | 'unknown',
     amounts?: readonly number[],
   ): Promise<SettleOutcome> {
-    const outcome = await counters.settle(amounts === undefined ? { ...reservation, as } : { ...reservation, as, amounts });
+    const outcome = await counters.settle(
+      amounts === undefined ? { ...reservation, as } : { ...reservation, as, amounts },
+    );
     if (outcome.outcome === 'gone' && as === 'commit') await countLost(reservation, amounts);
     if (outcome.outcome === 'settled' && outcome.overLimit) {
       telemetry.count('tollgate.committed_over_limit', 1);
@@ -41,7 +43,9 @@ export function createSettling(
   async function countLost(reservation: Reservation, amounts?: readonly number[]): Promise<void> {
     const adjustments = reservation.charges.flatMap((charge, i) => {
       const amount = amounts?.[i] ?? charge.amount;
-      return amount === 0 ? [] : [{ ...counterOf(charge), amount, change: isCapacity(charge) ? 'created' : 'charged' } as const];
+      return amount === 0
+        ? []
+        : [{ ...counterOf(charge), amount, change: isCapacity(charge) ? 'created' : 'charged' } as const];
     });
     telemetry.count('tollgate.lost_reservations', 1);
     // What the store has no count of will be counted from the truth before it decides anything.
@@ -66,7 +70,9 @@ export function createSettling(
       promise.then(done, (error: unknown) => {
         done();
         telemetry.count('tollgate.unsettled', 1);
-        logger.warn('a reservation could not be settled; its units are decided when its lease ends', { error: String(error) });
+        logger.warn('a reservation could not be settled; its units are decided when its lease ends', {
+          error: String(error),
+        });
       });
       return promise;
     },

@@ -48,7 +48,10 @@ export function createSnapshots(
     } catch (error) {
       for (const [org, byName] of batch) for (const counter of byName.values()) note(org, counter);
       telemetry.count('tollgate.snapshot_failures', 1);
-      logger.warn('metered use could not be written behind; it is tried again', { orgs: batch.size, error: String(error) });
+      logger.warn('metered use could not be written behind; it is tried again', {
+        orgs: batch.size,
+        error: String(error),
+      });
     }
   }
 
@@ -59,9 +62,8 @@ export function createSnapshots(
   }
 
   function note(org: string, counter: ChangedCounter): void {
-    let byName = changed.get(org);
-    if (byName === undefined) changed.set(org, (byName = new Map()));
-    byName.set(`${counter.key}\n${counter.window}`, counter);
+    const byName = changed.get(org) ?? new Map<string, ChangedCounter>();
+    changed.set(org, byName.set(`${counter.key}\n${counter.window}`, counter));
     timer ??= setTimeout(() => {
       timer = null;
       void flush();

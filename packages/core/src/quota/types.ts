@@ -118,6 +118,8 @@ export interface ReservationHandle {
   abandon(): Promise<SettledAs>;
   /** Runs the create: commits when it resolves, abandons when it throws, keeps the lease alive meanwhile. Settles before it answers. */
   run<T>(create: () => Promise<T> | T): Promise<T>;
+  /** Renews the lease until the reservation is settled or let lapse. `run` does it by itself. */
+  keepAlive(): void;
   /** Stops keeping the lease alive, without settling: the units stay held until the lease ends. */
   letLapse(): void;
   /** Everything another process needs to settle it with `billing.resume(...)`. */

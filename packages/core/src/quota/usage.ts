@@ -16,7 +16,10 @@ export interface Usage {
    * @param options.session - the session whose `per_session` use is wanted; without it such items read 0, as any new session would.
    * @throws TollgateError `quota_unavailable`, `repository_unavailable`
    */
-  report(org: string, options?: { readonly session?: string; readonly maxCountAgeMs?: number }): Promise<UsageReport>;
+  report(
+    org: string,
+    options?: { readonly session?: string; readonly maxCountAgeMs?: number },
+  ): Promise<UsageReport>;
 }
 
 export function createUsage(
@@ -48,7 +51,8 @@ export function createUsage(
       const counted = lines.filter((line) => line.isCounted);
       const maxAgeMs = options.maxCountAgeMs ?? settings.refusalCountMaxAgeMs;
       const isWanting = (line: (typeof lines)[number], reading: CounterReading | null | undefined) =>
-        reading == null || (line.quota.kind === 'capacity' && (reading.uncertain > 0 || reading.countAgeMs > maxAgeMs));
+        reading == null ||
+        (line.quota.kind === 'capacity' && (reading.uncertain > 0 || reading.countAgeMs > maxAgeMs));
 
       let readings = await counters.read({ org, counters: counted });
       const wanting = counted.filter((line, i) => isWanting(line, readings[i]));

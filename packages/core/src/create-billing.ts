@@ -1,0 +1,166 @@
+import type { Billing } from './billing-interface.ts';
+import { defineCatalog } from './catalog/define-catalog.ts';
+import { noTelemetry } from './defaults/no-telemetry.ts';
+import { stderrLogger } from './defaults/stderr-logger.ts';
+import { systemClock } from './defaults/system-clock.ts';
+import { ulidIds } from './defaults/ulid-ids.ts';
+import { createDegradation } from './degradation/degradation.ts';
+import { TollgateError } from './errors/tollgate-error.ts';
+import { bindEngine } from './http/engine.ts';
+import { memoryBillingRepository } from './memory/memory-billing-repository.ts';
+import { memoryCounterStore } from './memory/memory-counter-store.ts';
+import { createNotices } from './notices/notices.ts';
+import type { BillingOptions } from './options.ts';
+import { checkOrgId } from './org/org-id.ts';
+import { createOrgViews } from './org/org-views.ts';
+import { createOverrides } from './overrides/overrides.ts';
+import { createGate } from './quota/gate.ts';
+import { resolveSettings } from './resolve-settings.ts';
+import { createSubscriptions } from './subscription/subscriptions.ts';
+import type { Wiring } from './wiring.ts';
+
+/**
+ * Makes the engine: checks every option at once and puts the services together.
+ *
+ * ```ts
+ * const billing = createBilling({ quotas, tiers, inventory, access, provider });
+ * app.use(billingRouter(billing));
+ * ```
+ *
+ * @throws TollgateError `invalid_configuration`, whose message names every fault and its cure
+ */
+export function createBilling<K extends string>(options: BillingOptions<K>): Billing<K> {
+  const wiring = wire(options as BillingOptions);
+  const { catalog, settings, clock, repository } = wiring;
+  const orgViews = createOrgViews(wiring);
+  const gate = createGate(wiring, orgViews);
+  const overrides = createOverrides(wiring, orgViews);
+  const notices = createNotices(wiring);
+  const degradation = createDegradation(wiring, { usage: (org) => gate.usage.report(org), notices });
+  const subscriptions = createSubscriptions(wiring, orgViews);
+  const known = async (org: string) => {
+    const view = await orgViews.of(checkOrgId(org, settings.orgIdPattern));
+    return { view, now: clock.now() };
+  };
+
+  const billing: Billing = {
+    reserve: gate.reserve,
+    resume: gate.resume,
+    release: gate.release,
+    async recount({ org, keys }) {
+      checkOrgId(org, settings.orgIdPattern);
+      return await gate.recountRows(
+        org,
+        keys ?? catalog.keys.filter((key) => catalog.quota(key)?.kind === 'capacity'),
+      );
+    },
+    async usage({ org, session }) {
+      const report = await gate.usage.report(org, session === undefined ? {} : { session });
+      const status = await degradation.report(org, report);
+      return { ...report, degradation: status.overCapacity ? status : null };
+    },
+    plans: () => catalog.tiers.filter((tier) => tier.isPublished),
+    async plan(org) {
+      const { view, now } = await known(org);
+      const { tier, isDefault } = view.tier(now);
+      return { org, tier: tier.slug, isDefault, subscription: view.subscription(now) };
+    },
+    async upgradeOptions(org) {
+      const { view, now } = await known(org);
+      const { tier: own } = view.tier(now);
+      return catalog.tiers.filter((tier) => tier.isPublished && tier.sortOrder > own.sortOrder);
+    },
+    checkout: subscriptions.checkout,
+    portal: subscriptions.portal,
+    webhook: subscriptions.webhook,
+    sync: subscriptions.sync,
+    setOverride: overrides.set,
+    overrides: overrides.list,
+    audit: ({ org, before, limit } = {}) =>
+      repository.listAudit({
+        org: org ?? null,
+        before: before ?? null,
+        limit: Math.min(limit ?? 100, 1_000),
+      }),
+    degradation: degradation.report,
+    setSelectionPolicy: degradation.setSelectionPolicy,
+    setKeep: degradation.setKeep,
+    async close() {
+      await gate.close();
+      await wiring.counters.close();
+      await wiring.provider?.close();
+      await repository.close();
+    },
+  };
+  return bindEngine(billing, wiring) as Billing<K>;
+}
+
+function wire(options: BillingOptions): Wiring {
+  const faults: string[] = [];
+  if (options === null || typeof options !== 'object') {
+    throw new TollgateError('invalid_configuration', {
+      message: 'createBilling needs an object of options.',
+    });
+  }
+  const catalog = defineCatalog(options.quotas ?? {}, options.tiers ?? [], faults);
+  const settings = resolveSettings(options, faults);
+  const { inventory, access } = options;
+  if (
+    typeof inventory?.count !== 'function' ||
+    typeof inventory.list !== 'function' ||
+    typeof inventory.find !== 'function'
+  ) {
+    faults.push(
+      'inventory: is missing or lacks count, list or find. Implement all three on your own tables.',
+    );
+  }
+  if (typeof access !== 'function') {
+    faults.push(
+      'access: is missing. Pass a function that says who calls and whether they may; without it nobody could be refused.',
+    );
+  }
+  if (options.provider === undefined) {
+    faults.push(
+      'provider: is missing. Pass a payment provider such as sandboxProvider(...), or null when nothing is sold here.',
+    );
+  }
+  if (options.provider && !/^[a-z0-9][a-z0-9_-]{0,31}$/.test(options.provider.name)) {
+    faults.push(
+      `provider: its name ${JSON.stringify(options.provider.name)} is not valid. Use 1 to 32 of a-z, 0-9, _ and -.`,
+    );
+  }
+  if (faults.length > 0) throw configurationError(faults);
+
+  const logger = options.logger ?? stderrLogger;
+  const isAlone = options.counters === undefined || options.repository === undefined;
+  if (isAlone && process.env['NODE_ENV'] === 'production') {
+    logger.warn(
+      'counters or billing state are in memory: limits hold in this process only and are lost with it',
+      {
+        counters: options.counters === undefined ? 'memory' : 'given',
+        repository: options.repository === undefined ? 'memory' : 'given',
+      },
+    );
+  }
+  const clock = options.clock ?? systemClock;
+  return {
+    catalog,
+    settings,
+    counters: options.counters ?? memoryCounterStore({ clock }),
+    repository: options.repository ?? memoryBillingRepository({ clock }),
+    inventory,
+    access,
+    provider: options.provider,
+    clock,
+    ids: options.ids ?? ulidIds(),
+    logger,
+    telemetry: options.telemetry ?? noTelemetry,
+  };
+}
+
+function configurationError(faults: readonly string[]): TollgateError {
+  const list = faults.map((fault) => `  - ${fault}`).join('\n');
+  return new TollgateError('invalid_configuration', {
+    message: `The billing options have ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}:\n${list}`,
+  });
+}

@@ -1,0 +1,16 @@
+import type { ReservationHandle } from '../quota/types.ts';
+
+const reservations = new WeakMap<object, ReservationHandle>();
+
+/** Remembers the reservation a framework's request holds. */
+export function keepReservation(native: object, reservation: ReservationHandle): void {
+  reservations.set(native, reservation);
+}
+
+/**
+ * The reservation that the request's last `requireQuota` made, for handlers that settle by themselves: a batch that created fewer
+ * than it asked for, work that goes on after the answer. What the handler settles is not settled again.
+ */
+export function reservationOf(native: object): ReservationHandle | undefined {
+  return reservations.get(native);
+}

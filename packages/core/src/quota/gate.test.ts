@@ -1,0 +1,452 @@
+import { describe, expect, it } from 'vitest';
+import { TollgateError } from '../errors/tollgate-error.ts';
+import type { CounterStore } from '../ports/counter-store.ts';
+import { gateOnMemory } from './gate.test-support.ts';
+import type { Admission, ReservationHandle } from './types.ts';
+
+const code = (expected: string) => expect.objectContaining({ code: expected });
+const one = (key: string, amount?: number) => ({
+  org: 'acme',
+  charges: [amount === undefined ? { key } : { key, amount }],
+});
+
+function held(admission: Admission): ReservationHandle {
+  if (!admission.admitted) throw new Error('the create was refused');
+  return admission.reservation;
+}
+
+describe('reserve', () => {
+  it('admits up to the limit and not one more: limit 3, the third passes, the fourth does not', async () => {
+    const { gate, rows } = gateOnMemory();
+    for (let n = 1; n <= 3; n++) {
+      const admission = await gate.reserve(one('devices'));
+      expect(admission.quotas).toMatchObject([
+        { key: 'devices', remaining: 3 - n, limit: { value: 3, source: { kind: 'default' } } },
+      ]);
+      await held(admission).commit();
+      rows.set('acme/devices', n);
+    }
+    expect(await gate.reserve(one('devices'))).toMatchObject({
+      admitted: false,
+      denied: [{ key: 'devices', remaining: 0 }],
+    });
+  });
+
+  it('Q1: of 200 creates at once, exactly as many as there is room for get in', async () => {
+    const { gate } = gateOnMemory();
+    const answers = await Promise.all(Array.from({ length: 200 }, () => gate.reserve(one('devices'))));
+    expect(answers.filter((answer) => answer.admitted)).toHaveLength(3);
+  });
+
+  it('Q9: counts an unknown counter from the host, once for all who wait', async () => {
+    const { gate, rows, counted } = gateOnMemory();
+    rows.set('acme/devices', 2);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => gate.reserve(one('devices'))));
+    expect(answers.filter((answer) => answer.admitted)).toHaveLength(1);
+    expect(counted).toEqual(['acme/devices']);
+  });
+
+  it('Q2: takes all keys or none, and names the key that was full', async () => {
+    const { gate, rows, counters } = gateOnMemory();
+    rows.set('acme/zones', 2);
+    const both = { org: 'acme', charges: [{ key: 'devices' }, { key: 'zones' }] };
+    expect(await gate.reserve(both)).toMatchObject({ admitted: false, denied: [{ key: 'zones' }] });
+    const [devices] = await counters.read({
+      org: 'acme',
+      counters: [{ key: 'devices', window: 'lifetime' }],
+    });
+    expect(devices).toMatchObject({ held: 0, committed: 0 });
+  });
+
+  it('limits a key by day and by month at once, and lets the day begin anew', async () => {
+    const { gate, clock } = gateOnMemory();
+    for (let n = 0; n < 5; n++) await held(await gate.reserve(one('door_opens'))).commit();
+    expect(await gate.reserve(one('door_opens'))).toMatchObject({
+      admitted: false,
+      denied: [{ period: 'day' }],
+    });
+    clock.at = Date.parse('2026-04-10T00:00:00Z');
+    for (let n = 0; n < 3; n++) await held(await gate.reserve(one('door_opens'))).commit();
+    expect(await gate.reserve(one('door_opens'))).toMatchObject({
+      admitted: false,
+      denied: [{ period: 'month' }],
+    });
+  });
+
+  it('adds up charges of one key', async () => {
+    const { gate } = gateOnMemory();
+    const twice = {
+      org: 'acme',
+      charges: [
+        { key: 'devices', amount: 2 },
+        { key: 'devices', amount: 2 },
+      ],
+    };
+    expect((await gate.reserve(twice)).admitted).toBe(false);
+  });
+
+  it('refuses at limit 0 without counting anything of the host beyond the first time', async () => {
+    const { gate } = gateOnMemory();
+    expect((await gate.reserve(one('entities'))).admitted).toBe(false);
+  });
+
+  it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53])(
+    'T23: does not take the amount %s',
+    async (amount) => {
+      const { gate } = gateOnMemory();
+      await expect(gate.reserve(one('devices', amount))).rejects.toEqual(code('invalid_amount'));
+    },
+  );
+
+  it.each(['', 'a/b', 'a}b', '__proto__ ', 'x'.repeat(65)])(
+    'T15: does not take the org id %j',
+    async (org) => {
+      const { gate, counted } = gateOnMemory();
+      await expect(gate.reserve({ ...one('devices'), org })).rejects.toEqual(code('invalid_org_id'));
+      expect(counted).toEqual([]);
+    },
+  );
+
+  it('knows no key but those of the registry', async () => {
+    const { gate } = gateOnMemory();
+    await expect(gate.reserve(one('__proto__'))).rejects.toEqual(code('unknown_quota_key'));
+  });
+
+  it('asks a per-session key for its session, and counts each session apart', async () => {
+    const { gate } = gateOnMemory();
+    await expect(gate.reserve(one('video_session_duration_seconds'))).rejects.toEqual(
+      code('invalid_request'),
+    );
+  });
+});
+
+describe('settling', () => {
+  it('Q4: counts the first of commit and release, and says so to the later', async () => {
+    const { gate, counters } = gateOnMemory();
+    const reservation = held(await gate.reserve(one('devices')));
+    expect(await reservation.release()).toBe('released');
+    expect(await reservation.commit()).toBe('released');
+    const [reading] = await counters.read({
+      org: 'acme',
+      counters: [{ key: 'devices', window: 'lifetime' }],
+    });
+    expect(reading).toMatchObject({ committed: 0, held: 0 });
+  });
+
+  it('keeps part of a batch and gives the rest back', async () => {
+    const { gate, counters } = gateOnMemory();
+    const reservation = held(await gate.reserve(one('devices', 3)));
+    expect(() => reservation.commit(4)).toThrow(expect.objectContaining({ code: 'invalid_amount' }));
+    await reservation.commit(2);
+    const [reading] = await counters.read({
+      org: 'acme',
+      counters: [{ key: 'devices', window: 'lifetime' }],
+    });
+    expect(reading).toMatchObject({ committed: 2, held: 0 });
+  });
+
+  it('T24: frees what a failed create took only when the host counts no row of it', async () => {
+    const { gate, rows } = gateOnMemory();
+    const [first, second, third] = [
+      await gate.reserve(one('devices')),
+      await gate.reserve(one('devices')),
+      await gate.reserve(one('devices')),
+    ];
+    // The first wrote its row and failed; the second failed before it wrote; the third succeeded.
+    rows.set('acme/devices', 2);
+    await held(first).abandon();
+    await held(second).abandon();
+    await held(third).commit();
+    const fourth = await gate.reserve(one('devices'));
+    expect(fourth.admitted).toBe(true);
+    await held(fourth).commit();
+    rows.set('acme/devices', 3);
+    expect((await gate.reserve(one('devices'))).admitted).toBe(false);
+  });
+
+  it('gives metered units of a failed event back, or charges them, as the guard says', async () => {
+    const { gate, counters, clock } = gateOnMemory();
+    expect(clock.at).toBeGreaterThan(0);
+    await held(await gate.reserve({ ...one('door_opens'), onFailure: 'release' })).abandon();
+    await held(await gate.reserve({ ...one('door_opens'), onFailure: 'charge' })).abandon();
+    const [reading] = await counters.read({
+      org: 'acme',
+      counters: [{ key: 'door_opens', window: 'day:2026-04-09' }],
+    });
+    expect(reading).toMatchObject({ committed: 1, held: 0 });
+  });
+
+  it('run commits what resolves and leaves uncertain what throws', async () => {
+    const { gate, counters } = gateOnMemory();
+    const made = await held(await gate.reserve(one('devices'))).run(() => 'd1');
+    await expect(
+      held(await gate.reserve(one('devices'))).run(() => {
+        throw new Error('boom');
+      }),
+    ).rejects.toThrow('boom');
+    expect(made).toBe('d1');
+    const [reading] = await counters.read({
+      org: 'acme',
+      counters: [{ key: 'devices', window: 'lifetime' }],
+    });
+    expect(reading).toMatchObject({ committed: 1, held: 0, uncertain: 1 });
+  });
+
+  it('can be taken up by another process from its record', async () => {
+    const { gate, counters } = gateOnMemory();
+    const record = JSON.parse(
+      JSON.stringify(held(await gate.reserve({ ...one('devices'), idempotencyKey: 'k' }))),
+    );
+    expect(await gate.resume(record).commit()).toBe('committed');
+    expect(await gate.resume(record).commit()).toBe('committed');
+    const [reading] = await counters.read({
+      org: 'acme',
+      counters: [{ key: 'devices', window: 'lifetime' }],
+    });
+    expect(reading).toMatchObject({ committed: 1, held: 0 });
+  });
+
+  it("Q5: makes a dead owner's units usable when its lease is over, and not before", async () => {
+    const { gate, clock } = gateOnMemory();
+    await gate.reserve(one('devices', 3));
+    clock.at += 999;
+    expect((await gate.reserve(one('devices'))).admitted).toBe(false);
+    clock.at += 1;
+    expect((await gate.reserve(one('devices', 3))).admitted).toBe(true);
+  });
+});
+
+describe('idempotency keys', () => {
+  const keyed = { ...one('devices'), idempotencyKey: 'create-1' };
+
+  it('Q3: take one unit however often they are used', async () => {
+    const { gate, counters } = gateOnMemory();
+    await held(await gate.reserve(keyed)).commit();
+    const again = await gate.reserve(keyed);
+    expect(again).toMatchObject({ admitted: true, repeated: true });
+    await held(again).release();
+    const [reading] = await counters.read({
+      org: 'acme',
+      counters: [{ key: 'devices', window: 'lifetime' }],
+    });
+    expect(reading).toMatchObject({ committed: 1, held: 0 });
+  });
+
+  it('answer request_in_progress while the first is running', async () => {
+    const { gate } = gateOnMemory();
+    await gate.reserve(keyed);
+    await expect(gate.reserve(keyed)).rejects.toEqual(code('request_in_progress'));
+  });
+
+  it('may be tried again after the create failed for certain', async () => {
+    const { gate } = gateOnMemory();
+    await held(await gate.reserve(keyed)).release();
+    await held(await gate.reserve(keyed)).commit();
+    expect(await gate.reserve(keyed)).toMatchObject({ repeated: true });
+  });
+
+  it('refuse other parameters as reservation_conflict', async () => {
+    const { gate } = gateOnMemory();
+    await held(await gate.reserve(keyed)).commit();
+    await expect(gate.reserve({ ...keyed, charges: [{ key: 'devices', amount: 2 }] })).rejects.toEqual(
+      code('reservation_conflict'),
+    );
+  });
+});
+
+describe('a refusal', () => {
+  it('is checked against the truth: a host that never reports deletes is slow at its limit, not wrong', async () => {
+    const { gate, rows, clock, counted } = gateOnMemory();
+    rows.set('acme/devices', 3);
+    expect((await gate.reserve(one('devices'))).admitted).toBe(false);
+    rows.set('acme/devices', 1);
+    clock.at += 5_000;
+    expect((await gate.reserve(one('devices'))).admitted, 'the count is 5 s old and may still refuse').toBe(
+      false,
+    );
+    clock.at += 5_001;
+    expect((await gate.reserve(one('devices'))).admitted).toBe(true);
+    expect(counted).toHaveLength(2);
+  });
+
+  it('costs the host no more than one count in ten seconds, however hard a full org tries', async () => {
+    const { gate, rows, counted } = gateOnMemory();
+    rows.set('acme/devices', 3);
+    for (let n = 0; n < 100; n++) await gate.reserve(one('devices'));
+    expect(counted).toHaveLength(1);
+  });
+
+  it('is followed by an admission as soon as a delete is reported', async () => {
+    const { gate, rows } = gateOnMemory();
+    rows.set('acme/devices', 3);
+    expect((await gate.reserve(one('devices'))).admitted).toBe(false);
+    rows.set('acme/devices', 2);
+    await gate.release({ org: 'acme', key: 'devices' });
+    expect((await gate.reserve(one('devices'))).admitted).toBe(true);
+    expect((await gate.reserve(one('devices'))).admitted).toBe(false);
+  });
+
+  it('is not undone by deletes that never happened', async () => {
+    const { gate, rows } = gateOnMemory();
+    rows.set('acme/devices', 3);
+    for (let n = 0; n < 5; n++) {
+      await gate.release({ org: 'acme', key: 'devices' });
+      expect((await gate.reserve(one('devices'))).admitted).toBe(false);
+    }
+  });
+
+  it('becomes quota_unavailable when the truth cannot be asked (Q13)', async () => {
+    const { gate, rows, clock, host } = gateOnMemory();
+    rows.set('acme/devices', 3);
+    await gate.reserve(one('devices'));
+    clock.at += 11_000;
+    host.isDown = true;
+    await expect(gate.reserve(one('devices'))).rejects.toEqual(code('quota_unavailable'));
+  });
+});
+
+describe('with the store away', () => {
+  function gateThatBreaks() {
+    const store = { isDown: false };
+    const wrap = (inner: CounterStore) =>
+      new Proxy(inner, {
+        get(target, name, receiver) {
+          const value = Reflect.get(target, name, receiver);
+          if (typeof value !== 'function' || name === 'close') return value;
+          return (...args: unknown[]) => {
+            if (store.isDown)
+              return Promise.reject(new TollgateError('quota_unavailable', { retryAfterSeconds: 1 }));
+            return value.apply(target, args);
+          };
+        },
+      });
+    return { ...gateOnMemory({}, wrap), store };
+  }
+
+  it('closed refuses to decide', async () => {
+    const { gate, store } = gateThatBreaks();
+    store.isDown = true;
+    await expect(gate.reserve(one('devices'))).rejects.toEqual(code('quota_unavailable'));
+  });
+
+  it('open lets through, and counts what was created when the store is back', async () => {
+    const { gate, store, rows, counters } = gateThatBreaks();
+    await held(await gate.reserve(one('door_opens'))).commit();
+    store.isDown = true;
+    for (let n = 1; n <= 2; n++) {
+      const admission = await gate.reserve({ ...one('door_opens'), onStoreError: 'open' });
+      expect(admission).toMatchObject({ admitted: true, decidedBy: 'open' });
+      await held(admission).commit();
+    }
+    const device = await gate.reserve({ ...one('devices'), onStoreError: 'open' });
+    rows.set('acme/devices', 1);
+    await held(device).commit();
+    store.isDown = false;
+    await gate.reserve(one('zones'));
+    await gate.close();
+    const [day] = await counters.read({
+      org: 'acme',
+      counters: [{ key: 'door_opens', window: 'day:2026-04-09' }],
+    });
+    expect(day).toMatchObject({ committed: 3 });
+    expect((await gate.reserve(one('devices', 3))).admitted).toBe(false);
+    expect((await gate.reserve(one('devices', 2))).admitted).toBe(true);
+  });
+
+  it('recount decides on the rows of the host, exactly within the process', async () => {
+    const { gate, store, rows } = gateThatBreaks();
+    store.isDown = true;
+    rows.set('acme/devices', 1);
+    const asked = { ...one('devices'), onStoreError: 'recount' } as const;
+    const answers = await Promise.all(Array.from({ length: 20 }, () => gate.reserve(asked)));
+    const admitted = answers.filter((answer) => answer.admitted);
+    expect(admitted).toHaveLength(2);
+    expect(admitted[0]).toMatchObject({ decidedBy: 'recount' });
+    for (const answer of admitted) {
+      rows.set('acme/devices', (rows.get('acme/devices') ?? 0) + 1);
+      await held(answer).commit();
+      expect((await gate.reserve(asked)).admitted).toBe(false);
+    }
+    rows.set('acme/devices', 2);
+    expect((await gate.reserve(asked)).admitted).toBe(true);
+  });
+
+  it('recount has no truth for metered keys and refuses to decide them', async () => {
+    const { gate, store } = gateThatBreaks();
+    store.isDown = true;
+    await expect(gate.reserve({ ...one('door_opens'), onStoreError: 'recount' })).rejects.toEqual(
+      code('quota_unavailable'),
+    );
+  });
+});
+
+describe('metered use', () => {
+  it('survives the loss of the counters, from the snapshot', async () => {
+    const { gate, snapshots } = gateOnMemory();
+    for (let n = 0; n < 4; n++) await held(await gate.reserve(one('door_opens'))).commit();
+    await gate.close();
+    const after = gateOnMemory();
+    for (const [name, snapshot] of snapshots) after.snapshots.set(name, snapshot);
+    expect((await after.gate.reserve(one('door_opens'))).admitted).toBe(true);
+    expect((await after.gate.reserve(one('door_opens'))).admitted).toBe(false);
+  });
+
+  it('is given back no further than to 0', async () => {
+    const { gate, counters } = gateOnMemory();
+    await held(await gate.reserve(one('door_opens', 2))).commit();
+    await gate.release({ org: 'acme', key: 'door_opens', amount: 5 });
+    const [day] = await counters.read({
+      org: 'acme',
+      counters: [{ key: 'door_opens', window: 'day:2026-04-09' }],
+    });
+    expect(day).toMatchObject({ committed: 0 });
+  });
+
+  it('is given back once for one idempotency key', async () => {
+    const { gate, counters } = gateOnMemory();
+    await held(await gate.reserve(one('door_opens', 4))).commit();
+    for (let n = 0; n < 3; n++)
+      await gate.release({ org: 'acme', key: 'door_opens', idempotencyKey: 'refund-1' });
+    const [day] = await counters.read({
+      org: 'acme',
+      counters: [{ key: 'door_opens', window: 'day:2026-04-09' }],
+    });
+    expect(day).toMatchObject({ committed: 3 });
+  });
+});
+
+describe('the usage report', () => {
+  it('has one item a key and period with its limit, source and window', async () => {
+    const { gate, rows } = gateOnMemory();
+    rows.set('acme/devices', 2);
+    await held(await gate.reserve(one('door_opens'))).commit();
+    const { items, tier } = await gate.usage.report('acme');
+    expect(tier).toBe('free');
+    expect(items.filter((item) => item.key === 'door_opens')).toMatchObject([
+      { period: 'day', current: 1, limit: { value: 5 }, window: { label: 'day:2026-04-09' } },
+      { period: 'month', current: 1, limit: { value: 8 }, window: { label: 'month:2026-04' } },
+    ]);
+    expect(items.find((item) => item.key === 'devices')).toMatchObject({
+      current: 2,
+      limit: { value: 3, source: { kind: 'default' } },
+    });
+    expect(items.find((item) => item.key === 'api_keys')).toMatchObject({ limit: { value: null } });
+  });
+
+  it('shows rows, not what is only reserved', async () => {
+    const { gate } = gateOnMemory();
+    await gate.reserve(one('devices'));
+    const { items } = await gate.usage.report('acme');
+    expect(items.find((item) => item.key === 'devices')).toMatchObject({ current: 0 });
+  });
+
+  it('counts anew what is uncertain', async () => {
+    const { gate, rows } = gateOnMemory();
+    rows.set('acme/devices', 3);
+    await gate.usage.report('acme');
+    rows.set('acme/devices', 1);
+    await gate.release({ org: 'acme', key: 'devices' });
+    const { items } = await gate.usage.report('acme');
+    expect(items.find((item) => item.key === 'devices')).toMatchObject({ current: 1 });
+  });
+});

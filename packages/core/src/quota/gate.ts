@@ -1,0 +1,49 @@
+import { TollgateError } from '../errors/tollgate-error.ts';
+import type { OrgViews } from '../org/org-views.ts';
+import type { Wiring } from '../wiring.ts';
+import { createOutage } from './outage.ts';
+import { createRecounts, type Recounts } from './recounts.ts';
+import { createReleases, type Releases } from './releases.ts';
+import { createReservations, type Reservations } from './reservations.ts';
+import { createSettling } from './settling.ts';
+import { createSnapshots } from './snapshots.ts';
+import { createUsage, type Usage } from './usage.ts';
+
+/** Everything about counting, put together. */
+export interface Gate extends Reservations {
+  readonly usage: Usage;
+  readonly recounts: Recounts;
+  readonly release: Releases;
+  /** Counts capacity keys anew from the host's rows; answers the counts. */
+  recountRows(org: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** Waits for what is being settled, pays what is owed, writes metered use. */
+  close(): Promise<void>;
+}
+
+export function createGate(wiring: Omit<Wiring, 'access' | 'provider'>, orgViews: OrgViews): Gate {
+  const recounts = createRecounts(wiring);
+  const snapshots = createSnapshots(wiring);
+  const settling = createSettling(wiring, snapshots);
+  const outage = createOutage(wiring, recounts);
+  return {
+    ...createReservations(wiring, orgViews, recounts, settling, outage),
+    usage: createUsage(wiring, orgViews, recounts),
+    recounts,
+    release: createReleases(wiring, recounts, snapshots),
+    async recountRows(org, keys) {
+      for (const key of keys) {
+        if (wiring.catalog.quota(key)?.kind !== 'capacity') throw new TollgateError('unknown_quota_key');
+      }
+      const refs = keys.map((key) => ({ key, window: 'lifetime', forgetAt: null }));
+      await recounts.run(org, refs);
+      const readings = await wiring.counters.read({ org, counters: refs });
+      return new Map(keys.map((key, i) => [key, readings[i]?.committed ?? 0]));
+    },
+    async close() {
+      await settling.drain();
+      settling.close();
+      await outage.pay();
+      await snapshots.close();
+    },
+  };
+}

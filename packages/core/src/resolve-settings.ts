@@ -1,0 +1,123 @@
+import type { BillingOptions } from './options.ts';
+import type { Settings } from './wiring.ts';
+
+const DAY_MS = 86_400_000;
+const TEN_YEARS_MS = 3_650 * DAY_MS;
+
+/** Whole-number options: default, least, most. */
+const NUMBERS = {
+  leaseMs: [30_000, 10, DAY_MS],
+  maxHeldPerOrg: [1_000, 1, 1_000_000],
+  limitsTtlMs: [5_000, 0, 3_600_000],
+  refusalCountMaxAgeMs: [10_000, 0, DAY_MS],
+  recountEveryMs: [300_000, 1, TEN_YEARS_MS],
+  inventoryTimeoutMs: [5_000, 1, 600_000],
+  snapshotEveryMs: [2_000, 1, 3_600_000],
+  idempotencyMs: [DAY_MS, 1, 30 * DAY_MS],
+  pastDueGraceMs: [14 * DAY_MS, 0, TEN_YEARS_MS],
+  maxBodyBytes: [1_048_576, 1, 1_073_741_824],
+  bodyTimeoutMs: [10_000, 1, 3_600_000],
+} as const;
+
+const OVER_CAPACITY_NUMBERS = {
+  warnedMs: [14 * DAY_MS, 0, TEN_YEARS_MS],
+  degradedMs: [14 * DAY_MS, 0, TEN_YEARS_MS],
+} as const;
+
+const POLICIES = ['newest_first', 'oldest_first', 'least_recently_used', 'manual'];
+const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
+
+/** Fills in every default and checks every plain option; each fault is added to `faults`, with its cure. */
+export function resolveSettings(options: BillingOptions, faults: string[]): Settings {
+  const deniedStatus = options.deniedStatus ?? 429;
+  if (![429, 402, 403].includes(deniedStatus))
+    faults.push('deniedStatus: is not one of 429, 402, 403. Choose one of these.');
+  const onStoreError = options.onStoreError ?? 'closed';
+  if (!['closed', 'open', 'recount'].includes(onStoreError)) {
+    faults.push("onStoreError: is not one of 'closed', 'open', 'recount'. Choose one of these.");
+  }
+  if (options.orgIdPattern !== undefined && !(options.orgIdPattern instanceof RegExp)) {
+    faults.push(
+      'orgIdPattern: is not a regular expression. Give one that is anchored at both ends, such as /^[a-z0-9]{1,64}$/.',
+    );
+  } else if (/[gy]/.test(options.orgIdPattern?.flags ?? '')) {
+    faults.push(
+      'orgIdPattern: has the flag g or y, which makes matching depend on earlier calls. Remove the flag.',
+    );
+  }
+  if (options.basePath !== undefined && !/^(\/[A-Za-z0-9._~-]+)*$/.test(options.basePath)) {
+    faults.push(
+      'basePath: is not a path such as /api/v1. Start it with a slash and leave out the one at the end.',
+    );
+  }
+  return {
+    ...(numbers(options, NUMBERS, '', faults) as Record<keyof typeof NUMBERS, number>),
+    org: options.org,
+    orgIdPattern: options.orgIdPattern ?? /^[A-Za-z0-9_-]{1,64}$/,
+    deniedStatus,
+    onStoreError,
+    returnOrigins: origins('returnOrigins', options.returnOrigins ?? [], faults),
+    grantingStatuses: new Set(
+      texts('grantingStatuses', options.grantingStatuses ?? ['active', 'trialing'], faults),
+    ),
+    subjectTypes: texts('subjectTypes', options.subjectTypes ?? ['org'], faults),
+    overCapacity: overCapacity(options.overCapacity, faults),
+    basePath: options.basePath ?? null,
+    allowedOrigins:
+      options.allowedOrigins == null ? null : origins('allowedOrigins', options.allowedOrigins, faults),
+  };
+}
+
+function overCapacity(given: BillingOptions['overCapacity'], faults: string[]): Settings['overCapacity'] {
+  if (given === false) return null;
+  const chosen = given ?? {};
+  const defaultPolicy = chosen.defaultPolicy ?? 'newest_first';
+  if (!POLICIES.includes(defaultPolicy)) {
+    faults.push(`overCapacity.defaultPolicy: is unknown. Use one of ${POLICIES.join(', ')}.`);
+  }
+  const lengths = numbers(chosen, OVER_CAPACITY_NUMBERS, 'overCapacity.', faults);
+  return { ...(lengths as Record<keyof typeof OVER_CAPACITY_NUMBERS, number>), defaultPolicy };
+}
+
+function numbers(
+  given: object,
+  table: Readonly<Record<string, readonly [number, number, number]>>,
+  prefix: string,
+  faults: string[],
+): Record<string, number> {
+  const resolved: Record<string, number> = {};
+  for (const [name, [standard, least, most]] of Object.entries(table)) {
+    const value: unknown = (given as Record<string, unknown>)[name] ?? standard;
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least || value > most) {
+      faults.push(
+        `${prefix}${name}: must be a whole number from ${least} to ${most}. The default is ${standard}.`,
+      );
+    } else {
+      resolved[name] = value;
+    }
+  }
+  return resolved;
+}
+
+function texts(name: string, given: readonly string[], faults: string[]): readonly string[] {
+  if (!Array.isArray(given) || given.some((text) => typeof text !== 'string' || text === '')) {
+    faults.push(`${name}: must be a list of texts. Leave it out for the default.`);
+    return [];
+  }
+  return [...given];
+}
+
+function origins(name: string, given: readonly string[], faults: string[]): readonly string[] {
+  return texts(name, given, faults).filter((text) => {
+    const url = URL.canParse(text) ? new URL(text) : null;
+    const isSafe =
+      url?.protocol === 'https:' || (url?.protocol === 'http:' && LOOPBACK_HOSTS.has(url.hostname));
+    if (url === null || url.origin !== text || !isSafe) {
+      faults.push(
+        `${name}: "${text}" is not an origin. Write https://host or https://host:port; http only for loopback hosts.`,
+      );
+      return false;
+    }
+    return true;
+  });
+}

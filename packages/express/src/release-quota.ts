@@ -1,0 +1,34 @@
+import {
+  type Billing,
+  createRelease,
+  passageOf,
+  type RegisteredKey,
+  type ReleaseOptions,
+} from '@tollgate/core';
+import type { Request, RequestHandler } from 'express';
+import { expressRequest } from './express-request.ts';
+import { onEnding } from './on-ending.ts';
+
+/**
+ * Reports a delete: when the handler answers 2xx, units of the key come free.
+ *
+ * ```ts
+ * app.delete('/devices/:id', releaseQuota('devices'), deleteDevice);
+ * ```
+ */
+export function releaseQuota<K extends string>(
+  key: NoInfer<K>,
+  options: ReleaseOptions<Request, K> & { readonly billing: Billing<K> },
+): RequestHandler;
+export function releaseQuota(key: RegisteredKey, options?: ReleaseOptions<Request>): RequestHandler;
+export function releaseQuota(key: string, options: ReleaseOptions<Request, string> = {}): RequestHandler {
+  const release = createRelease<Request, string>(key, options);
+  return function quotaRelease(req, res, next) {
+    onEnding(res, (ending) => {
+      if (typeof ending === 'object' && ending.status >= 200 && ending.status < 300) {
+        void release({ request: expressRequest(req), native: req, passage: passageOf(req) });
+      }
+    });
+    next();
+  };
+}

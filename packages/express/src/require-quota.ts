@@ -1,0 +1,53 @@
+import {
+  type Billing,
+  createGuard,
+  type GuardKeys,
+  type GuardOptions,
+  type KeyedGuardOptions,
+  keepReservation,
+  passageOf,
+  type RegisteredKey,
+} from '@tollgate/core';
+import type { Request, RequestHandler } from 'express';
+import { expressRequest } from './express-request.ts';
+import { onEnding } from './on-ending.ts';
+import { sendReply } from './send-reply.ts';
+
+/**
+ * Guards a create: takes units of the key, or of several keys all or none, before the handler, and refuses when they are used up.
+ * A 2xx or 3xx keeps them, a 4xx gives them back; see docs/guarding.md for everything between.
+ *
+ * ```ts
+ * app.post('/devices', requireQuota('devices'), createDevice);
+ * ```
+ */
+export function requireQuota<K extends string>(
+  keys: GuardKeys<NoInfer<K>>,
+  options: GuardOptions<Request, K> & { readonly billing: Billing<K> },
+): RequestHandler;
+export function requireQuota(
+  keys: GuardKeys<RegisteredKey> | KeyedGuardOptions<Request>,
+  options?: GuardOptions<Request>,
+): RequestHandler;
+export function requireQuota(
+  keys: GuardKeys<string> | KeyedGuardOptions<Request, string>,
+  options: GuardOptions<Request, string> = {},
+): RequestHandler {
+  const guard = createGuard<Request, string>(keys, options);
+  return async function quotaGuard(req, res, next) {
+    try {
+      const entered = await guard({ request: expressRequest(req), native: req, passage: passageOf(req) });
+      if (!entered.admitted) {
+        sendReply(res, entered.reply);
+        return;
+      }
+      res.set(entered.headers);
+      keepReservation(req, entered.reservation);
+      onEnding(res, entered.leave);
+    } catch (error) {
+      next(error);
+      return;
+    }
+    next();
+  };
+}

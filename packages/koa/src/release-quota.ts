@@ -1,0 +1,31 @@
+import {
+  type Billing,
+  createRelease,
+  passageOf,
+  type RegisteredKey,
+  type ReleaseOptions,
+} from '@tollgate/core';
+import type { Context, Middleware } from 'koa';
+import { koaRequest } from './koa-request.ts';
+
+/**
+ * Reports a delete: when the handler answers 2xx, units of the key come free.
+ *
+ * ```ts
+ * router.delete('/devices/:id', releaseQuota('devices'), deleteDevice);
+ * ```
+ */
+export function releaseQuota<K extends string>(
+  key: NoInfer<K>,
+  options: ReleaseOptions<Context, K> & { readonly billing: Billing<K> },
+): Middleware;
+export function releaseQuota(key: RegisteredKey, options?: ReleaseOptions<Context>): Middleware;
+export function releaseQuota(key: string, options: ReleaseOptions<Context, string> = {}): Middleware {
+  const release = createRelease<Context, string>(key, options);
+  return async function quotaRelease(ctx, next) {
+    await next();
+    if (ctx.status >= 200 && ctx.status < 300) {
+      await release({ request: koaRequest(ctx), native: ctx, passage: passageOf(ctx.req) });
+    }
+  };
+}

@@ -1,0 +1,59 @@
+import {
+  type Billing,
+  createGuard,
+  type Ending,
+  type GuardKeys,
+  type GuardOptions,
+  type KeyedGuardOptions,
+  keepReservation,
+  passageOf,
+  type RegisteredKey,
+} from '@tollgate/core';
+import type { Context, Middleware } from 'koa';
+import { koaRequest } from './koa-request.ts';
+import { sendReply } from './send-reply.ts';
+
+/**
+ * Guards a create: takes units of the key, or of several keys all or none, before the handler, and refuses when they are used up.
+ * A 2xx or 3xx keeps them, a 4xx gives them back; see docs/guarding.md for everything between.
+ *
+ * ```ts
+ * router.post('/devices', requireQuota('devices'), createDevice);
+ * ```
+ */
+export function requireQuota<K extends string>(
+  keys: GuardKeys<NoInfer<K>>,
+  options: GuardOptions<Context, K> & { readonly billing: Billing<K> },
+): Middleware;
+export function requireQuota(
+  keys: GuardKeys<RegisteredKey> | KeyedGuardOptions<Context>,
+  options?: GuardOptions<Context>,
+): Middleware;
+export function requireQuota(
+  keys: GuardKeys<string> | KeyedGuardOptions<Context, string>,
+  options: GuardOptions<Context, string> = {},
+): Middleware {
+  const guard = createGuard<Context, string>(keys, options);
+  return async function quotaGuard(ctx, next) {
+    const entered = await guard({ request: koaRequest(ctx), native: ctx, passage: passageOf(ctx.req) });
+    if (!entered.admitted) {
+      sendReply(ctx, entered.reply);
+      return;
+    }
+    ctx.set(entered.headers);
+    keepReservation(ctx, entered.reservation);
+    try {
+      await next();
+    } catch (error) {
+      entered.leave(endingOf(error));
+      throw error;
+    }
+    entered.leave({ status: ctx.respond === false ? ctx.res.statusCode : ctx.status });
+  };
+}
+
+/** `ctx.throw(409)` is the handler's own refusal; any other throw tells nothing of what was created. */
+function endingOf(error: unknown): Ending {
+  const status = typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
+  return typeof status === 'number' && status >= 400 && status < 500 ? { status } : 'failed';
+}
