@@ -1,1 +1,0 @@
-export { x } from '../http/a.ts';
