@@ -1,13 +1,7 @@
-const SECRET = /\b(?:whsec|sk|rk)_[A-Za-z0-9_]+/g;
+import { redact } from '../defaults/redact.ts';
 
-/** What a log may hold of an error: its name, message and stack with secrets blotted out; never its other properties. */
+/** What a log may hold of an error: name, code, message and stack of it and its causes, secrets blotted out; none of its other properties. */
 export function describeError(error: unknown): Readonly<Record<string, unknown>> {
   if (!(error instanceof Error)) return { error: `a thrown ${error === null ? 'null' : typeof error}` };
-  const facts: Record<string, unknown> = { error: blot(error.stack ?? `${error.name}: ${error.message}`) };
-  if (error.cause instanceof Error) facts.cause = blot(`${error.cause.name}: ${error.cause.message}`);
-  return facts;
-}
-
-function blot(text: string): string {
-  return text.replace(SECRET, '[secret]');
+  return { error: redact(error), stack: redact(error.stack ?? null) };
 }
