@@ -36,6 +36,7 @@ export const ERROR_CODES = {
   too_many_pending: { status: 429, message: 'Too many requests of this org are running at once.' },
   // Ours, or somebody behind us
   quota_unavailable: { status: 503, message: 'Quotas cannot be checked at the moment. Try again shortly.' },
+  reservation_lapsed: { status: 503, message: 'The units were held for too long and were given back. Try again.' },
   repository_unavailable: { status: 503, message: 'Billing data cannot be reached at the moment. Try again shortly.' },
   provider_busy: { status: 503, message: 'The payment provider is busy. Try again shortly.' },
   provider_error: { status: 502, message: 'The payment provider could not do this.' },

@@ -55,3 +55,8 @@ export class DatabaseError extends Error {
     return new TollgateError('repository_unavailable', { cause, retryAfterSeconds: 1 });
   }
 }
+
+/** What a call after `close` gets. */
+export function closedError(): TollgateError {
+  return new TollgateError('repository_unavailable', { message: 'The repository is closed.' });
+}

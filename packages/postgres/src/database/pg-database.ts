@@ -1,5 +1,5 @@
 import type { Database, Sql } from './database.ts';
-import { DatabaseError } from './database-error.ts';
+import { closedError, DatabaseError } from './database-error.ts';
 import type { PgClient, PgPool, PgPoolClient } from './pg-types.ts';
 import { checkStorable, SQL_PARSERS } from './sql-values.ts';
 import { transactionSettings } from './transaction-settings.ts';
@@ -59,8 +59,11 @@ export function pgDatabase({ pool, timeoutMs, lockTimeoutMs }: PgDatabaseOptions
   // A pooled connection that dies while idle is reported here; without a listener that would end the process.
   pool.on('error', ignore);
 
+  let isClosed = false;
+
   return {
-    transaction: (work, options = {}) => {
+    transaction: async (work, options = {}) => {
+      if (isClosed) throw closedError();
       const limitMs = options.timeoutMs ?? timeoutMs;
       const deadline = performance.now() + limitMs;
       return withRetries(deadline, async (progress) => {
@@ -94,6 +97,7 @@ export function pgDatabase({ pool, timeoutMs, lockTimeoutMs }: PgDatabaseOptions
       });
     },
     close: async () => {
+      isClosed = true;
       pool.removeListener('error', ignore);
     },
   };

@@ -1,5 +1,5 @@
 import type { Database, Sql } from './database.ts';
-import { DatabaseError } from './database-error.ts';
+import { closedError, DatabaseError } from './database-error.ts';
 import { checkStorable, SQL_PARSERS } from './sql-values.ts';
 import { transactionSettings } from './transaction-settings.ts';
 import { withRetries } from './with-retries.ts';
@@ -27,8 +27,11 @@ export interface PgliteDatabaseOptions {
 
 /** An embedded PGlite. It has one connection: transactions run one after the other. */
 export function pgliteDatabase({ pglite, timeoutMs, lockTimeoutMs }: PgliteDatabaseOptions): Database {
+  let isClosed = false;
+
   return {
-    transaction: (work, options = {}) => {
+    transaction: async (work, options = {}) => {
+      if (isClosed) throw closedError();
       const limitMs = options.timeoutMs ?? timeoutMs;
       return withRetries(performance.now() + limitMs, async () => {
         let outcome: { readonly error: unknown } | undefined;
@@ -56,6 +59,8 @@ export function pgliteDatabase({ pglite, timeoutMs, lockTimeoutMs }: PgliteDatab
         }
       });
     },
-    close: async () => {},
+    close: async () => {
+      isClosed = true;
+    },
   };
 }

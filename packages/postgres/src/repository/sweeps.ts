@@ -38,6 +38,8 @@ async function writeRowActions(
   org: string,
   actions: readonly RowAction[],
 ): Promise<void> {
+  // One statement cannot write a row twice: the last one counts.
+  const byRow = new Map(actions.map((action) => [JSON.stringify([action.resource, action.id]), action]));
   await sql(
     `insert into ${s}.row_actions (org, resource, id, action, state, key, sighted_at)
      select $1, resource, id, action, state, key, "sightedAt"
@@ -48,7 +50,9 @@ async function writeRowActions(
        set action = excluded.action, state = excluded.state, key = excluded.key, sighted_at = excluded.sighted_at`,
     [
       org,
-      JSON.stringify(actions.map((action) => ({ ...action, sightedAt: toSqlInstant(action.sightedAt) }))),
+      JSON.stringify(
+        [...byRow.values()].map((action) => ({ ...action, sightedAt: toSqlInstant(action.sightedAt) })),
+      ),
     ],
   );
 }
@@ -74,18 +78,22 @@ export function sweepMethods(store: Store): Pick<BillingRepository, keyof SweepL
           await sql(`insert into ${s}.sweeps (org) values ($1) on conflict (org) do nothing`, [org]);
         }
         const isFree = `(claimed_until is null or claimed_until <= ${now})`;
+        const since = 'least(due_at, claimed_until)';
         const candidates =
           org !== null
-            ? `select org from ${s}.sweeps where org = $2 and ${isFree} for update`
-            : `select org from ${s}.sweeps
-               where least(due_at, claimed_until) <= coalesce($2::timestamptz, ${now}) and ${isFree}
-               order by least(due_at, claimed_until), org
-               limit $3 for update skip locked`;
+            ? `select org, ${since} as since from ${s}.sweeps where org = $2 and ${isFree} for update`
+            : `select org, ${since} as since from ${s}.sweeps
+               where ${since} <= coalesce($2::timestamptz, ${now}) and ${isFree}
+               order by ${since}, org limit $3 for update skip locked`;
         const claims = await sql<SweepClaim>(
-          `with candidate as materialized (${candidates})
-           update ${s}.sweeps set fence = fence + 1, due_at = null, claimed_until = ${now} + $1 * interval '1 millisecond'
-           from candidate where sweeps.org = candidate.org
-           returning sweeps.org, fence`,
+          `with
+             candidate as materialized (${candidates}),
+             claimed as (
+               update ${s}.sweeps
+               set fence = fence + 1, due_at = null, claimed_until = ${now} + $1 * interval '1 millisecond'
+               from candidate where sweeps.org = candidate.org
+               returning sweeps.org, fence, since)
+           select org, fence from claimed order by since, org`,
           org !== null ? [leaseMs, org] : [leaseMs, toSqlInstant(dueAt), limit],
         );
         return { now: clock?.now ?? 0, claims };

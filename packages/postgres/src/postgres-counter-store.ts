@@ -1,0 +1,148 @@
+import {
+  type CounterLedger,
+  type CounterStore,
+  checkAdjustments,
+  checkCounts,
+  checkReserve,
+  checkSettle,
+  type Reservation,
+  TollgateError,
+} from '@tollgate/core';
+import { commitWithin } from './counters/commit-within.ts';
+import type { Remembered } from './counters/org-rows.ts';
+import { type CounterTables, peek, step } from './counters/org-step.ts';
+import { tidyOrgs } from './counters/tidy-orgs.ts';
+import type { Database } from './database/database.ts';
+import { DATABASE_CLOCK } from './database/database-clock.ts';
+import type { PgClient } from './database/pg-types.ts';
+import { type MigrateOptions, type MigrateResult, migrate } from './migrations/migrate.ts';
+import { openDatabase, type PostgresConnection, type PostgresOptions } from './open-database.ts';
+import { checkSchemaName } from './schema-name.ts';
+
+export interface PostgresCounterStoreOptions extends PostgresOptions {
+  /**
+   * How long a lease that ran out is kept for a late commit, ms. After that its uncertain units stay until a recount.
+   * @default 600_000
+   */
+  readonly lapsedKeepMs?: number;
+}
+
+/** A {@link CounterStore} in the host's own database: a reservation can be committed by the transaction that writes the row. */
+export interface PostgresCounterStore extends CounterStore {
+  /**
+   * Commits a reservation inside the host's own open transaction (strict mode): the units are counted if and only if that
+   * transaction commits. Call it last before `commit`: the org's counters wait for the transaction from here on. Settling the
+   * reservation again afterwards changes nothing.
+   *
+   * @param client - the `pg` client on which the host said `begin`
+   * @throws TollgateError `reservation_lapsed` when the units are no longer held: roll back, nothing may be created for them;
+   * `quota_unavailable` when the database cannot do it; `invalid_configuration` without an open transaction.
+   */
+  commitWithin(
+    client: PgClient,
+    reservation: Reservation & { readonly amounts?: readonly number[] },
+  ): Promise<void>;
+  /** As of `postgresRepository`: one schema serves both. */
+  migrate(options?: MigrateOptions): Promise<MigrateResult>;
+}
+
+/** How often a process looks for orgs with something to forget, ms. */
+const TIDY_EVERY_MS = 10_000;
+
+/** The counter store on an opened database. `now` is a seam for tests alone. */
+export function counterStoreOn(
+  database: Database,
+  tables: CounterTables,
+  timeoutMs = 5_000,
+): PostgresCounterStore {
+  let isClosed = false;
+  /** On the database's clock. */
+  let tidiedAt = 0;
+
+  /** Failures of the database are failures to count. */
+  async function counting<T>(run: () => Promise<T>): Promise<T> {
+    if (isClosed) throw new TollgateError('quota_unavailable', { message: 'The counter store is closed.' });
+    try {
+      return await run();
+    } catch (error) {
+      if (!(error instanceof TollgateError) || error.code !== 'repository_unavailable') throw error;
+      throw new TollgateError('quota_unavailable', { cause: error.cause, retryAfterSeconds: 1 });
+    }
+  }
+
+  const stepping = <T>(
+    org: string,
+    remembered: Remembered,
+    take: (ledger: CounterLedger, now: number) => T,
+  ) =>
+    counting(async () => {
+      const [result, now] = await database.transaction((sql) =>
+        step(sql, tables, org, remembered, (ledger, instant) => [take(ledger, instant), instant] as const),
+      );
+      if (Math.abs(now - tidiedAt) >= TIDY_EVERY_MS) {
+        tidiedAt = now;
+        // The step is done whatever becomes of this; what it cannot do the next one does.
+        await tidyOrgs(database, tables).catch(() => {});
+      }
+      return result;
+    });
+
+  return {
+    async reserve(request) {
+      checkReserve(request);
+      return stepping(request.org, { reservation: request.id }, (ledger, now) =>
+        ledger.reserve(request, now),
+      );
+    },
+    async settle(request) {
+      checkSettle(request);
+      return stepping(request.org, { reservation: request.id }, (ledger, now) => ledger.settle(request, now));
+    },
+    async renew({ leases, leaseMs }) {
+      const held: boolean[] = [];
+      for (const { org, id } of leases) {
+        held.push(await stepping(org, {}, (ledger, now) => ledger.renew(id, leaseMs, now)));
+      }
+      return held;
+    },
+    async adjust(request) {
+      checkAdjustments(request.adjustments);
+      const remembered = request.id === undefined ? {} : { adjustment: request.id };
+      return stepping(request.org, remembered, (ledger, now) => ledger.adjust(request, now));
+    },
+    async read({ org, counters }) {
+      return counting(() =>
+        database.transaction((sql) => peek(sql, tables, org, (ledger, now) => ledger.read(counters, now))),
+      );
+    },
+    async beginRecount({ org, counters }) {
+      return stepping(org, {}, (ledger, now) => ledger.beginRecount(counters, now));
+    },
+    async finishRecount({ org, counts }) {
+      checkCounts(counts);
+      return stepping(org, {}, (ledger, now) => ledger.finishRecount(counts, now));
+    },
+    async commitWithin(client, reservation) {
+      checkSettle({ ...reservation, as: 'commit' });
+      return counting(() => commitWithin(client, tables, timeoutMs, reservation));
+    },
+    migrate: (options) => migrate(database, tables.s, options),
+    async close() {
+      isClosed = true;
+      await database.close();
+    },
+  };
+}
+
+/**
+ * Counts in PostgreSQL, for hosts whose rows live in the same database and who want strict mode, or who run no Redis. Each reserve
+ * and settle is a short transaction under a lock of its org; call `migrate()` once before use.
+ * @throws TollgateError `invalid_configuration`
+ */
+export function postgresCounterStore(
+  options: PostgresCounterStoreOptions & PostgresConnection,
+): PostgresCounterStore {
+  const s = checkSchemaName(options.schema ?? 'tollgate');
+  const tables = { s, now: DATABASE_CLOCK, lapsedKeepMs: options.lapsedKeepMs ?? 600_000 };
+  return counterStoreOn(openDatabase(options), tables, options.timeoutMs);
+}
