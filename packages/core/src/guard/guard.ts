@@ -79,7 +79,10 @@ export function createGuard<R extends object, K extends string>(
       const upgradeLink = `${basePath}/orgs/${org}/billing/upgrade-options`;
       const status = options.deniedStatus ?? engine.settings.deniedStatus;
       const headers = rateLimitHeaders(admission.quotas, admission.denied, engine.clock.now(), upgradeLink);
-      return { admitted: false, reply: deniedReply({ status, requestId, headers }) };
+      return {
+        admitted: false,
+        reply: deniedReply({ status, keys: admission.denied.map((quota) => quota.key), requestId, headers }),
+      };
     } catch (error) {
       if (!(error instanceof TollgateError) || error.status === 500) {
         engine.logger.error('a quota guard failed', { requestId, ...describeError(error) });

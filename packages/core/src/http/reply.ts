@@ -51,15 +51,22 @@ export function errorReply(
 export function deniedReply(denial: {
   /** The engine's `deniedStatus`. */
   readonly status: 429 | 402 | 403;
+  /** The quota keys that were full. */
+  readonly keys: readonly string[];
   readonly requestId: string;
   readonly headers: Readonly<Record<string, string>>;
 }): HttpReply {
   const body: ApiError = {
-    message: ERROR_CODES.quota_exceeded.message,
+    message: denial.keys.length === 0 ? ERROR_CODES.quota_exceeded.message : usedUp(denial.keys),
     error_code: 'quota_exceeded',
     correlationId: denial.requestId,
   };
   return jsonReply(denial.status, body, denial.requestId, denial.headers);
+}
+
+function usedUp(keys: readonly string[]): string {
+  const named = [...new Set(keys)];
+  return `The ${named.length === 1 ? 'quota' : 'quotas'} ${named.join(', ')} ${named.length === 1 ? 'is' : 'are'} used up.`;
 }
 
 function asTollgateError(error: unknown): TollgateError {

@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest';
+import { capacity } from './catalog/quota.ts';
+import { createBilling } from './create-billing.ts';
+import type { BillingOptions } from './options.ts';
+import type { InventoryRow } from './ports/resource-inventory.ts';
+
+function hostOptions(changes: Partial<Record<keyof BillingOptions, unknown>> = {}) {
+  const rows: InventoryRow[] = [];
+  const clock = { at: Date.parse('2026-04-09T12:00:00Z'), now: () => clock.at };
+  const options = {
+    quotas: { devices: capacity() },
+    tiers: [
+      { slug: 'free', name: 'Free', isDefaultForPersonal: true, sortOrder: 1, limits: { devices: 3 } },
+      { slug: 'pro', name: 'Pro', sortOrder: 2, limits: { devices: 50 } },
+      { slug: 'secret', name: 'Secret', sortOrder: 3, isPublished: false, limits: { devices: 99 } },
+    ],
+    inventory: {
+      count: async () => rows.length,
+      list: async function* () {
+        yield* rows;
+      },
+      find: async ({ id }: { id: string }) => rows.find((row) => row.id === id) ?? null,
+    },
+    access: () => ({ actor: 'op', allowed: true }),
+    provider: null,
+    clock,
+    ...changes,
+  } as BillingOptions<'devices'>;
+  return { options, rows, clock };
+}
+
+function faultsOf(changes: Partial<Record<keyof BillingOptions, unknown>>): string {
+  try {
+    createBilling(hostOptions(changes).options);
+  } catch (error) {
+    expect(error).toMatchObject({ name: 'TollgateError', code: 'invalid_configuration' });
+    return (error as Error).message;
+  }
+  throw new Error('the options were taken');
+}
+
+describe('createBilling', () => {
+  it.each<[string, Partial<Record<keyof BillingOptions, unknown>>, RegExp]>([
+    ['no access hook (T14)', { access: undefined }, /access: is missing/],
+    ['no inventory', { inventory: undefined }, /inventory: is missing/],
+    ['half an inventory', { inventory: { count: () => 0 } }, /lacks count, list or find/],
+    ['no word on the provider', { provider: undefined }, /provider: is missing/],
+    ['a provider with an odd name', { provider: { name: '__proto__' } }, /name "__proto__" is not valid/],
+    ['a status that is none', { deniedStatus: 200 }, /deniedStatus/],
+    ['an unknown outage policy', { onStoreError: 'ignore' }, /onStoreError/],
+    [
+      'a body limit that is no limit (T8)',
+      { maxBodyBytes: Number.POSITIVE_INFINITY },
+      /maxBodyBytes: must be a whole number/,
+    ],
+    ['a lease of a string', { leaseMs: '30s' }, /leaseMs: must be a whole number/],
+    ['a return origin with a path', { returnOrigins: ['https://app.example.com/x'] }, /is not an origin/],
+    ['a return origin over http', { returnOrigins: ['http://app.example.com'] }, /is not an origin/],
+    ['an unknown default policy', { overCapacity: { defaultPolicy: 'random' } }, /defaultPolicy/],
+    ['an org pattern with memory', { orgIdPattern: /^a$/g }, /flag g or y/],
+    ['a base path with a slash at the end', { basePath: '/api/' }, /basePath/],
+  ])('names %s, with the cure', (_what, changes, fault) => {
+    expect(faultsOf(changes)).toMatch(fault);
+  });
+
+  it('names all faults at once', () => {
+    const message = faultsOf({ access: undefined, leaseMs: 0, tiers: [], returnOrigins: ['x'] });
+    expect(message).toMatch(/^The billing options have 4 faults:/);
+    expect(message.split('\n')).toHaveLength(5);
+  });
+
+  it('takes http return origins on loopback hosts', () => {
+    const { options } = hostOptions({
+      returnOrigins: ['http://localhost:3000', 'http://127.0.0.1:3000', 'http://[::1]:3000'],
+    });
+    expect(() => createBilling(options)).not.toThrow();
+  });
+});
+
+describe('an engine', () => {
+  it('offers published tiers above the own one', async () => {
+    const billing = createBilling(hostOptions().options);
+    expect(billing.plans().map((tier) => tier.slug)).toEqual(['free', 'pro']);
+    expect((await billing.upgradeOptions('acme')).map((tier) => tier.slug)).toEqual(['pro']);
+  });
+
+  it('Q12: applies an override at once in its own process and within the time-to-live in another, and ends it by itself', async () => {
+    const first = hostOptions({ limitsTtlMs: 5_000 });
+    const billing = createBilling(first.options);
+    const limit = async () => (await billing.usage({ org: 'acme' })).items[0]?.limit;
+    expect(await limit()).toEqual({ value: 3, source: { kind: 'default' } });
+    const set = await billing.setOverride({
+      subjectType: 'org',
+      subjectId: 'acme',
+      key: 'devices',
+      limit: 12,
+      expiresAt: first.clock.at + 1_000,
+      actor: 'op',
+    });
+    expect(await limit()).toEqual({ value: 12, source: { kind: 'override', id: set.id } });
+    first.clock.at += 999;
+    expect((await limit())?.value).toBe(12);
+    first.clock.at += 1;
+    expect((await limit())?.value).toBe(3);
+  });
+
+  it('shows over capacity in the usage report exactly while it lasts', async () => {
+    const { options, rows, clock } = hostOptions();
+    const billing = createBilling(options);
+    for (let n = 0; n < 5; n++) rows.push({ id: `d${n}`, createdAt: n, lastUsedAt: null });
+    const { degradation } = await billing.usage({ org: 'acme' });
+    expect(degradation).toMatchObject({
+      stage: 'warned',
+      overages: [{ key: 'devices', current: 5, limit: 3, excess: 2 }],
+    });
+    rows.length = 3;
+    clock.at += 10_001;
+    expect((await billing.usage({ org: 'acme' })).degradation).toBeNull();
+  });
+
+  it('recounts what it is asked to and answers the counts', async () => {
+    const { options, rows } = hostOptions();
+    const billing = createBilling(options);
+    rows.push({ id: 'd1', createdAt: 1, lastUsedAt: null });
+    expect([...(await billing.recount({ org: 'acme' }))]).toEqual([['devices', 1]]);
+    await expect(billing.recount({ org: 'acme', keys: ['nothing' as 'devices'] })).rejects.toMatchObject({
+      code: 'unknown_quota_key',
+    });
+  });
+
+  it('sells nothing without a provider, and says so', async () => {
+    const billing = createBilling(hostOptions().options);
+    await expect(billing.checkout({ org: 'acme', tier: 'pro', actor: 'me' })).rejects.toMatchObject({
+      code: 'provider_not_configured',
+    });
+  });
+});
