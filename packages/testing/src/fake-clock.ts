@@ -1,0 +1,23 @@
+import type { Clock } from '@tollgate/core';
+
+/** A clock that stands still until it is told to move. */
+export interface FakeClock extends Clock {
+  /** Moves the time on by `ms`; a negative number moves it back. */
+  advance(ms: number): void;
+  /** Sets the time, epoch ms. */
+  set(at: number): void;
+}
+
+/** @default startsAt 2026-04-09T12:00:00Z */
+export function fakeClock(startsAt: number = Date.UTC(2026, 3, 9, 12)): FakeClock {
+  let at = startsAt;
+  return {
+    now: () => at,
+    advance(ms) {
+      at += ms;
+    },
+    set(next) {
+      at = next;
+    },
+  };
+}
