@@ -11,6 +11,11 @@ export class FirstRows<T> {
     this.#compare = compare;
   }
 
+  /** How many are kept now. */
+  get size(): number {
+    return this.#heap.length;
+  }
+
   /** Takes an item in, and drops the largest when there are too many. */
   add(item: T): void {
     const heap = this.#heap;

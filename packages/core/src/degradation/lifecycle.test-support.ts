@@ -1,0 +1,146 @@
+import { defineCatalog } from '../catalog/define-catalog.ts';
+import { openAppQuotas } from '../catalog/openapp.ts';
+import type { TierDefinition } from '../catalog/tier.ts';
+import { noTelemetry } from '../defaults/no-telemetry.ts';
+import { ulidIds } from '../defaults/ulid-ids.ts';
+import { memoryBillingRepository } from '../memory/memory-billing-repository.ts';
+import { memoryCounterStore } from '../memory/memory-counter-store.ts';
+import { createNotices } from '../notices/notices.ts';
+import type { NoticeMap, NoticeName } from '../notices/types.ts';
+import type { BillingOptions } from '../options.ts';
+import { createOrgViews } from '../org/org-views.ts';
+import { createOverrides } from '../overrides/overrides.ts';
+import type { BillingRepository } from '../ports/billing-repository.ts';
+import type { InventoryRow, ResourceInventory } from '../ports/resource-inventory.ts';
+import { createGate } from '../quota/gate.ts';
+import { resolveSettings } from '../resolve-settings.ts';
+import type { Wiring } from '../wiring.ts';
+import { createDegradation } from './degradation.ts';
+
+export const HOUR = 3_600_000;
+export const DAY = 24 * HOUR;
+export const START = Date.UTC(2026, 3, 9, 12);
+
+/** A clock that a test sets. */
+export interface TestClock {
+  at: number;
+  now(): number;
+}
+
+export function testClock(at: number = START): TestClock {
+  return {
+    at,
+    now() {
+      return this.at;
+    },
+  };
+}
+
+const TIERS: readonly TierDefinition[] = [
+  {
+    slug: 'free',
+    name: 'Free',
+    isDefaultForPersonal: true,
+    sortOrder: 1,
+    limits: { devices: 3, zones: 2, org_users: 2, door_opens: { day: 5 }, api_keys: 'unlimited' },
+  },
+];
+
+/** A host's tables: rows by org and key, which a test may change at any time. */
+export function testHost() {
+  const tables = new Map<string, InventoryRow[]>();
+  const rowsOf = (org: string, key: string) => {
+    const name = `${org}/${key}`;
+    const rows = tables.get(name) ?? [];
+    tables.set(name, rows);
+    return rows;
+  };
+  const state = { isDown: false, listed: 0 };
+  const inventory: ResourceInventory = {
+    count: async ({ org, key }) => {
+      if (state.isDown) throw new Error('the database is down');
+      return tables.get(`${org}/${key}`)?.length ?? 0;
+    },
+    list: async function* ({ org, key }) {
+      if (state.isDown) throw new Error('the database is down');
+      state.listed += 1;
+      yield* [...(tables.get(`${org}/${key}`) ?? [])];
+    },
+    find: async ({ org, key, id }) => {
+      if (state.isDown) throw new Error('the database is down');
+      return tables.get(`${org}/${key}`)?.find((row) => row.id === id) ?? null;
+    },
+  };
+  return {
+    inventory,
+    state,
+    rowsOf,
+    add: (org: string, key: string, id: string, createdAt: number, lastUsedAt: number | null = null) =>
+      rowsOf(org, key).push({ id, createdAt, lastUsedAt }),
+    drop(org: string, key: string, id: string) {
+      const rows = rowsOf(org, key);
+      const at = rows.findIndex((row) => row.id === id);
+      if (at >= 0) rows.splice(at, 1);
+    },
+  };
+}
+
+export type TestHost = ReturnType<typeof testHost>;
+
+/** One process with the lifecycle's services on real counters; pass `host` and `repository` of another one to be its peer. */
+export function lifecycleOnMemory(
+  options: Partial<BillingOptions> = {},
+  shared: { host?: TestHost; repository?: BillingRepository; clock?: TestClock } = {},
+) {
+  const clock = shared.clock ?? testClock();
+  const host = shared.host ?? testHost();
+  const repository = shared.repository ?? memoryBillingRepository({ clock });
+  const log: string[] = [];
+  const wiring: Omit<Wiring, 'access' | 'provider'> = {
+    catalog: defineCatalog(openAppQuotas, TIERS, []),
+    settings: resolveSettings({ refusalCountMaxAgeMs: 0, limitsTtlMs: 0, ...options } as BillingOptions, []),
+    counters: memoryCounterStore({ clock }),
+    repository,
+    inventory: host.inventory,
+    clock,
+    ids: ulidIds(),
+    telemetry: noTelemetry,
+    logger: {
+      debug: () => undefined,
+      info: () => undefined,
+      warn: (message) => void log.push(message),
+      error: (message) => void log.push(message),
+    },
+  };
+  const orgViews = createOrgViews(wiring);
+  const gate = createGate(wiring, orgViews);
+  const notices = createNotices(wiring);
+  const told: { name: NoticeName; notice: NoticeMap[NoticeName] }[] = [];
+  for (const name of [
+    'capacity.warned',
+    'capacity.degraded',
+    'capacity.marked',
+    'capacity.cleared',
+  ] as const) {
+    notices.on(name, (notice) => void told.push({ name, notice }));
+  }
+  const usage = (org: string) => gate.usage.report(org, { maxCountAgeMs: -1 });
+  const overrides = createOverrides(wiring, orgViews);
+  const degradation = createDegradation(wiring, { usage, notices });
+  const setLimit = (org: string, key: string, limit: number) =>
+    overrides.set({ subjectType: 'org', subjectId: org, key, limit, actor: 'operator' });
+  return {
+    clock,
+    host,
+    repository,
+    wiring,
+    orgViews,
+    usage,
+    notices,
+    told,
+    log,
+    overrides,
+    degradation,
+    setLimit,
+  };
+}
