@@ -1,11 +1,14 @@
 import {
   attachPassage,
   type Billing,
+  type BillingOptions,
   billingPaths,
   billingRoutes,
+  createBilling,
   dispatch,
   dispatchPath,
   engineOf,
+  isBilling,
   matchPath,
   mountPrefix,
   rawPath,
@@ -30,13 +33,14 @@ export interface BillingRouterOptions {
  * app.use('/api/v1', billingRouter(billing));
  * ```
  *
+ * @param billing - what `createBilling` answered, or its options.
  * @throws TollgateError `invalid_configuration` with every fault of the options.
  */
 export function billingRouter<K extends string>(
-  billing: Billing<K>,
+  billing: Billing<K> | BillingOptions<K>,
   options: BillingRouterOptions = {},
 ): Router {
-  const engine = engineOf(billing);
+  const engine = engineOf(isBilling(billing) ? billing : createBilling(billing));
   const prefix = mountPrefix(options.prefix);
   const router = Router({ caseSensitive: true, strict: true });
 

@@ -3,12 +3,15 @@ import { Router } from '@koa/router';
 import {
   attachPassage,
   type Billing,
+  type BillingOptions,
   billingPaths,
   billingRoutes,
+  createBilling,
   dispatch,
   dispatchPath,
   type Engine,
   engineOf,
+  isBilling,
   matchPath,
   mountPrefix,
 } from '@tollgate/core';
@@ -34,13 +37,14 @@ export interface BillingRouterOptions {
  *
  * Nested in another router only the billing requests themselves pass it: guards then need `{ billing }`.
  *
+ * @param billing - what `createBilling` answered, or its options.
  * @throws TollgateError `invalid_configuration` with every fault of the options.
  */
 export function billingRouter<K extends string>(
-  billing: Billing<K>,
+  billing: Billing<K> | BillingOptions<K>,
   options: BillingRouterOptions = {},
 ): Middleware {
-  const engine = engineOf(billing);
+  const engine = engineOf(isBilling(billing) ? billing : createBilling(billing));
   const prefix = mountPrefix(options.prefix);
   const router = new Router({ prefix, sensitive: true, strict: true });
 

@@ -4,7 +4,7 @@ import { TollgateError } from '../../errors/tollgate-error.ts';
 import type { SetOverrideRequest } from '../../overrides/types.ts';
 import type { Override } from '../../ports/billing-repository.ts';
 import { named } from './registry.ts';
-import { fromInstant, identifier, instant, toInstant } from './scalars.ts';
+import { fromInstant, instant, toInstant } from './scalars.ts';
 
 /** The wire's word for no limit, where the field must be a number. */
 const UNLIMITED = -1;
@@ -14,13 +14,13 @@ const limitValue = z.int().min(UNLIMITED).meta({ format: 'int64', description: '
 // biome-ignore lint/suspicious/noControlCharactersInRegex: no text column of a database holds this one
 const NO_NUL = /^[^\u0000]*$/;
 
-const reason = z.string().max(1_000).regex(NO_NUL);
+const reason = z.string().max(500).regex(NO_NUL);
 
 export const quotaOverrideRequest = named(
   'QuotaOverrideRequest',
   z.strictObject({
     subject_type: z.string(),
-    subject_id: identifier,
+    subject_id: z.string(),
     quota_key: z.string(),
     limit_value: limitValue,
     expires_at: instant.nullish(),
@@ -78,7 +78,8 @@ function readExpiry(text: string): number {
     throw new TollgateError('invalid_request', {
       message: 'The field "expires_at" is not an RFC 3339 instant.',
     });
-  return at;
+  // All of the past is equally past, and no store keeps times before 1970.
+  return Math.max(0, at);
 }
 
 /** A stored override; `limit_value` -1 is unlimited, `period` null every period. */
