@@ -1,3 +1,14 @@
 export { counterStoreContract } from './counter-store-contract.ts';
 export type { CounterStoreHost, CounterStoreTiming, StoredCounter } from './counter-store-host.ts';
 export { type FakeClock, fakeClock } from './fake-clock.ts';
+export { parseResponse, type RawRequest, type RawResponse, rawBytes, rawExchange } from './raw-exchange.ts';
+export { checkAnswer, type RunningServer, type ServerHost, serverContract } from './server-contract.ts';
+export {
+  fixtureAccess,
+  PRINCIPALS,
+  type PrincipalKey,
+  type ServerFixture,
+  serverFixture,
+} from './server-fixture.ts';
+export type { ServerRequest } from './server-requests/server-request.ts';
+export { mountRequest, serverRequests } from './server-requests/server-requests.ts';
