@@ -16,6 +16,13 @@ import { emptySandboxState, type SandboxEvent, type SandboxSession } from './san
 /** How long a page waits for the app to have been told before it sends the customer back. */
 const TOLD_WITHIN_MS = 3_000;
 
+/** What a sandbox has. A page that ran out may still be told as open. */
+export interface SandboxContents {
+  readonly customers: readonly { readonly id: string; readonly org: string }[];
+  readonly sessions: readonly SandboxSession[];
+  readonly subscriptions: readonly ProviderSubscription[];
+}
+
 /** The sandbox, with the controls a test or a demo needs beside what every provider has. */
 export interface SandboxProvider extends PaymentProvider {
   readonly portal: PortalProvider;
@@ -33,6 +40,8 @@ export interface SandboxProvider extends PaymentProvider {
   renew(subscriptionId: string): ProviderSubscription;
   /** All events so far, oldest first. */
   events(): readonly SandboxEvent[];
+  /** A copy of all it has, to look behind the port. */
+  contents(): SandboxContents;
   /** Sends an event again; resolves after one attempt. */
   resend(eventId: string): Promise<void>;
   /** An event as it would be posted now: its bytes and headers. */
@@ -207,6 +216,12 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
     setStatus: (subscriptionId, status) => ledger.setStatus(subscriptionId, status),
     renew: (subscriptionId) => ledger.renew(subscriptionId),
     events: () => [...state.events.values()],
+    contents: () =>
+      structuredClone({
+        customers: [...state.customers.values()],
+        sessions: [...state.sessions.values()],
+        subscriptions: [...state.subscriptions.values()],
+      }),
     resend: async (eventId) => await deliveries.send(eventOf(eventId)),
     signed(eventId) {
       const bytes = sandboxEventBytes(eventOf(eventId));

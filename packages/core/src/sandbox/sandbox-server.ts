@@ -48,7 +48,7 @@ export async function startSandboxServer(request: {
   }
 
   const server = createServer((message, response) => {
-    answer(message)
+    void answer(message)
       .catch(() => ({ status: 500, body: 'Something went wrong.' }))
       .then((page) => send(response, page, policy, message.method === 'HEAD'));
   });

@@ -1,4 +1,5 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
+import { checkOrgId } from '../org/org-id.ts';
 import type { CheckoutAttempt } from '../ports/billing-repository.ts';
 import type { PaymentProvider, ProviderSubscription } from '../ports/payment-provider.ts';
 import type { Wiring } from '../wiring.ts';
@@ -19,7 +20,7 @@ const BUSY_POLL_MS = 100;
 /**
  * Puts an org on a tier: moves its live subscription, ends it (for the default tier), or opens a page to subscribe on.
  *
- * @throws TollgateError `unknown_tier`, `provider_not_configured`, `checkout_in_progress`, and the provider's errors.
+ * @throws TollgateError `invalid_org_id`, `unknown_tier`, `provider_not_configured`, `checkout_in_progress`, and the provider's errors.
  */
 export type Checkout = (request: {
   readonly org: string;
@@ -38,7 +39,7 @@ interface Order {
 
 /** The checkout. Whatever it changes at the provider, it changes while holding the org's one checkout claim. */
 export function createCheckout(
-  wiring: Pick<Wiring, 'catalog' | 'repository' | 'provider' | 'ids' | 'logger'>,
+  wiring: Pick<Wiring, 'catalog' | 'settings' | 'repository' | 'provider' | 'ids' | 'logger'>,
   services: {
     readonly customers: Customers;
     readonly reconcile: Reconcile;
@@ -51,6 +52,7 @@ export function createCheckout(
   const { customers, reconcile, changes, page, wait } = services;
 
   return async ({ org, tier, actor }) => {
+    checkOrgId(org, wiring.settings.orgIdPattern);
     const target = catalog.tier(tier);
     if (target === undefined || !target.isPublished) throw new TollgateError('unknown_tier');
     const provider = configured(wiring.provider);

@@ -1,4 +1,5 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
+import { checkOrgId } from '../org/org-id.ts';
 import type { Wiring } from '../wiring.ts';
 import { callProvider, configured } from './call-provider.ts';
 import type { Customers } from './customers.ts';
@@ -8,7 +9,7 @@ import { checkReturnUrl } from './return-url.ts';
 /**
  * Opens the provider's customer portal for an org.
  *
- * @throws TollgateError `invalid_return_url`, `portal_unsupported`, `provider_not_configured`, and the provider's errors.
+ * @throws TollgateError `invalid_org_id`, `invalid_return_url`, `portal_unsupported`, `provider_not_configured`, and the provider's errors.
  */
 export type Portal = (request: {
   readonly org: string;
@@ -21,6 +22,7 @@ export function createPortal(
   customers: Pick<Customers, 'ensure'>,
 ): Portal {
   return async ({ org, returnUrl }) => {
+    checkOrgId(org, wiring.settings.orgIdPattern);
     const provider = configured(wiring.provider);
     const { portal } = provider;
     if (portal === null) throw new TollgateError('portal_unsupported');

@@ -1,0 +1,58 @@
+import type { PaymentProvider } from '@tollgate/core';
+
+/** A webhook as the provider posts it. */
+export interface SignedWebhook {
+  readonly bytes: Uint8Array;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** `error`, `busy` and `timeout` fail before anything is done; `lost_reply` does the work and then lets the answer get lost. */
+export type ProviderOutage = 'error' | 'busy' | 'timeout' | 'lost_reply';
+
+/** What a payment provider's contract is run on. */
+export interface PaymentProviderHost<P extends PaymentProvider = PaymentProvider> {
+  /** Stands in the names of the tests. */
+  readonly name?: string;
+  /** A provider on which nothing happened yet. */
+  create(): Promise<P> | P;
+  /** Two tiers it sells, and one it does not; null when it sells every tier. */
+  readonly tiers: { readonly sold: readonly [string, string]; readonly unsold: string | null };
+  /** What `cancelSubscription` does to a paid subscription. */
+  readonly cancels: 'at_once' | 'at_period_end';
+  /** The provider's time, epoch ms. */
+  now(provider: P): number;
+  /** Reads what the payment company has, not through the port: that is what makes the contract believe it. */
+  readonly inspect: {
+    /** Ids of the customers made for an org. */
+    customers(provider: P, org: string): Promise<readonly string[]> | readonly string[];
+    /** Ids of a customer's pages on which somebody can still pay. */
+    openPages(provider: P, customerId: string): Promise<readonly string[]> | readonly string[];
+    subscriptions(
+      provider: P,
+      customerId: string,
+    ):
+      | Promise<readonly { readonly id: string; readonly tier: string | null; readonly status: string }[]>
+      | readonly { readonly id: string; readonly tier: string | null; readonly status: string }[];
+  };
+  /** What happens at the payment company without the port. */
+  readonly act: {
+    /** The customer pays on the page; answers the subscription's id. */
+    pay(provider: P, sessionId: string): Promise<string> | string;
+    setStatus(provider: P, subscriptionId: string, status: 'past_due' | 'canceled'): Promise<void> | void;
+  };
+  readonly webhooks: {
+    /** Everything posted so far, oldest first, signed as of now. */
+    sent(provider: P): Promise<readonly SignedWebhook[]> | readonly SignedWebhook[];
+    /** The headers of any bytes as posted at an instant, epoch ms. */
+    sign(provider: P, bytes: Uint8Array, at: number): Readonly<Record<string, string>>;
+    /** The header that holds the signature, in lower case. */
+    readonly signatureHeader: string;
+  };
+  /** How to make every call fail; or why it cannot be done. */
+  readonly outage:
+    | { set(provider: P, outage: ProviderOutage | null): Promise<void> | void }
+    | { readonly impossibleBecause: string };
+  /** Ends what `create` opened. */
+  teardown(provider: P): Promise<void> | void;
+}
