@@ -1,0 +1,49 @@
+/** What the example runs on, as its environment says. */
+export interface Environment {
+  /** @default 3000 */
+  readonly port: number;
+  /** @default '127.0.0.1' */
+  readonly host: string;
+  readonly redisUrl: string | null;
+  readonly databaseUrl: string | null;
+  readonly dataDir: string | null;
+  /** The over-capacity lifecycle's times, ms; null for the library's defaults. */
+  readonly warnedMs: number | null;
+  readonly degradedMs: number | null;
+  readonly sweepMs: number | null;
+  readonly maxDelayMs: number | null;
+}
+
+/** @throws Error whose message names every variable at fault */
+export function readEnvironment(variables: Readonly<Record<string, string | undefined>>): Environment {
+  const faults: string[] = [];
+  const text = (name: string) => {
+    const value = variables[name]?.trim();
+    return value === undefined || value === '' ? null : value;
+  };
+  const number = (name: string, most: number) => {
+    const value = text(name);
+    if (value === null) return null;
+    const parsed = Number(value);
+    if (!/^\d+$/.test(value) || parsed > most)
+      faults.push(`${name} must be a whole number from 0 to ${most}, not "${value}".`);
+    return parsed;
+  };
+  const tenYears = 315_360_000_000;
+  const environment: Environment = {
+    port: number('PORT', 65_535) ?? 3000,
+    host: text('HOST') ?? '127.0.0.1',
+    redisUrl: text('REDIS_URL'),
+    databaseUrl: text('DATABASE_URL'),
+    dataDir: text('DATA_DIR'),
+    warnedMs: number('TOLLGATE_WARNED_MS', tenYears),
+    degradedMs: number('TOLLGATE_DEGRADED_MS', tenYears),
+    sweepMs: number('TOLLGATE_SWEEP_MS', 2_147_483_647),
+    maxDelayMs: number('TOLLGATE_MAX_DELAY_MS', 60_000),
+  };
+  if (environment.databaseUrl !== null && environment.dataDir !== null) {
+    faults.push('DATABASE_URL and DATA_DIR are both set. Choose one: a Postgres server, or a folder.');
+  }
+  if (faults.length > 0) throw new Error(`The environment has faults:\n  - ${faults.join('\n  - ')}`);
+  return environment;
+}

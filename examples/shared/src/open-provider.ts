@@ -1,0 +1,34 @@
+import { join } from 'node:path';
+import { type PaymentProvider, sandboxProvider } from '@tollgate/core';
+import type { Environment } from './environment.ts';
+import { plans } from './plans.ts';
+
+/** Who is paid. */
+export interface OpenedProvider {
+  readonly provider: PaymentProvider;
+  /** One line, for people. */
+  readonly description: string;
+}
+
+/**
+ * Opens the payment provider: the sandbox, which needs no account.
+ *
+ * @param origin - where the example is reached, for webhooks and for the way back from a checkout page
+ */
+export async function openProvider(
+  environment: Environment,
+  origin: string,
+  basePath: string,
+): Promise<OpenedProvider> {
+  const { dataDir, host } = environment;
+  const isEverywhere = host === '0.0.0.0' || host === '::';
+  const sandbox = sandboxProvider({
+    webhookUrl: `${origin}${basePath}/billing/webhooks/sandbox`,
+    returnUrl: `${origin}/`,
+    tiers: plans.filter((plan) => plan.isPublished !== false).map((plan) => plan.slug),
+    ...(isEverywhere ? { host } : {}),
+    ...(dataDir === null ? {} : { file: join(dataDir, 'sandbox.json') }),
+  });
+  await sandbox.start();
+  return { provider: sandbox, description: `sandbox at ${sandbox.origin}` };
+}
