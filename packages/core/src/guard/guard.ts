@@ -7,14 +7,9 @@ import { rateLimitHeaders } from '../http/rate-limit-headers.ts';
 import { deniedReply, errorReply } from '../http/reply.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import type { HttpReply, HttpRequest } from '../ports/http-message.ts';
-import type { Admission, KeyCharge, ReservationHandle } from '../quota/types.ts';
-import type {
-  GuardKeys,
-  GuardOptions,
-  KeyedGuardOptions,
-  PerRequest,
-  ReleaseOptions,
-} from './guard-options.ts';
+import type { Admission, KeyCharge, OnStoreError, ReservationHandle } from '../quota/types.ts';
+import type { GuardKeys, GuardOptions, KeyedGuardOptions, ReleaseOptions } from './guard-options.ts';
+import { perRequest } from './per-request.ts';
 
 /** How a guarded handler ended, as far as its adapter could see. */
 export type Ending =
@@ -36,6 +31,19 @@ export type Entered =
       readonly leave: (ending: Ending) => void;
     }
   | { readonly admitted: false; readonly reply: HttpReply };
+
+/** What the options come to for one request. */
+interface GuardValues<K extends string> {
+  readonly key: GuardKeys<K>;
+  readonly org: string;
+  readonly amount: number;
+  readonly scope: string;
+  readonly idempotencyKey: string;
+  readonly onStoreError: OnStoreError;
+  readonly onFailure: 'release' | 'charge';
+}
+
+const VALUES = ['key', 'org', 'amount', 'scope', 'idempotencyKey', 'onStoreError', 'onFailure'] as const;
 
 /** A request on its way to a guarded handler. */
 export interface GuardedRequest<R> {
@@ -59,20 +67,22 @@ export function createGuard<R extends object, K extends string>(
   keys: GuardKeys<K> | KeyedGuardOptions<R, K>,
   given: GuardOptions<R, K> = {},
 ): Guard<R> {
-  const options = isKeyed<R, K>(keys) ? keys : given;
-  const charged: PerRequest<R, GuardKeys<K>> = isKeyed<R, K>(keys) ? keys.key : keys;
+  const options = isKeyed<R, K>(keys) ? keys : { ...given, key: keys };
+  const resolve = perRequest<R, GuardValues<K>>(pick(options, VALUES));
+  const knowsOrg = options.org !== undefined;
 
   return async ({ request, native, passage }) => {
     const engine = findEngine(passage, options.billing);
     const requestId = requestIdOf(request, engine.ids);
     try {
-      const org = await orgOf(request, native, options.org, engine);
+      const resolved = resolve(native);
+      const values = resolved instanceof Promise ? await resolved : resolved;
+      const known = knowsOrg ? values.org : orgOf(request, engine);
+      const org = checkKnown(known instanceof Promise ? await known : known);
       const admission = await engine.billing.reserve({
+        ...pick(values, ['idempotencyKey', 'onStoreError', 'onFailure']),
         org,
-        charges: await chargesOf(native, charged, options),
-        ...defined('idempotencyKey', await resolve(options.idempotencyKey, native)),
-        ...defined('onStoreError', await resolve(options.onStoreError, native)),
-        ...defined('onFailure', await resolve(options.onFailure, native)),
+        charges: chargesOf(values),
       });
       if (admission.admitted) return entered(admission, engine);
       const basePath = engine.settings.basePath ?? passage?.basePath ?? '';
@@ -123,37 +133,30 @@ function settle(reservation: ReservationHandle, ending: Ending): Promise<unknown
   return ending.status >= 400 ? reservation.release() : reservation.commit();
 }
 
-async function orgOf<R>(
-  request: HttpRequest,
-  native: R,
-  given: PerRequest<R, string> | undefined,
-  { settings }: Engine,
-): Promise<string> {
-  const org = given === undefined ? await settings.org?.(request) : await resolve(given, native);
-  if (org === undefined && given === undefined && settings.org === undefined) {
-    throw new TollgateError('invalid_configuration', {
-      message: 'This guard knows no org. Pass { org } to the guard, or the option `org` to createBilling.',
-    });
-  }
-  // Nobody known: nothing is charged, nothing is created.
+function orgOf(request: HttpRequest, { settings }: Engine) {
+  if (settings.org !== undefined) return settings.org(request);
+  throw new TollgateError('invalid_configuration', {
+    message: 'This guard knows no org. Pass { org } to the guard, or the option `org` to createBilling.',
+  });
+}
+
+/** Nobody known: nothing is charged, nothing is created. */
+function checkKnown(org: string | null | undefined): string {
   if (org == null || org === '') throw new TollgateError('unauthorized');
   return org;
 }
 
-async function chargesOf<R, K extends string>(
-  native: R,
-  keys: PerRequest<R, GuardKeys<K>>,
-  options: Pick<GuardOptions<R, K>, 'amount' | 'scope'>,
-): Promise<readonly KeyCharge<K>[]> {
-  const named: GuardKeys<K> = await resolveGiven(keys, native);
-  const amount = await resolve(options.amount, native);
-  const session = await resolve(options.scope, native);
-  const list = typeof named === 'string' ? [named] : named;
-  return list.map((item) =>
-    typeof item === 'string'
-      ? { key: item, ...defined('amount', amount), ...defined('session', session) }
-      : item,
-  );
+function chargesOf<K extends string>({
+  key,
+  amount,
+  scope,
+}: Partial<GuardValues<K>>): readonly KeyCharge<K>[] {
+  const list = key === undefined ? [] : typeof key === 'string' ? [key] : key;
+  const same = {
+    ...(amount === undefined ? {} : { amount }),
+    ...(scope === undefined ? {} : { session: scope }),
+  };
+  return list.map((item) => (typeof item === 'string' ? { key: item, ...same } : item));
 }
 
 /** `releaseQuota` without a framework: says after a successful delete that units came free. Waits for nothing to be decided. */
@@ -161,15 +164,16 @@ export function createRelease<R extends object, K extends string>(
   key: K,
   options: ReleaseOptions<R, K> = {},
 ): (guarded: GuardedRequest<R>) => Promise<void> {
+  const resolve = perRequest<R, GuardValues<K>>(pick(options, ['org', 'amount', 'scope', 'idempotencyKey']));
   return async ({ request, native, passage }) => {
     const engine = findEngine(passage, options.billing);
     try {
+      const { org, scope, ...values } = await resolve(native);
       await engine.billing.release({
-        org: await orgOf(request, native, options.org, engine),
+        ...pick(values, ['amount', 'idempotencyKey']),
+        ...(scope === undefined ? {} : { session: scope }),
+        org: checkKnown(options.org === undefined ? await orgOf(request, engine) : org),
         key,
-        ...defined('amount', await resolve(options.amount, native)),
-        ...defined('session', await resolve(options.scope, native)),
-        ...defined('idempotencyKey', await resolve(options.idempotencyKey, native)),
       });
     } catch (error) {
       // The row is gone and the client is told so; the count is found out of date at the next refusal.
@@ -182,16 +186,10 @@ export function createRelease<R extends object, K extends string>(
   };
 }
 
-function resolve<R, T>(value: PerRequest<R, T> | undefined, native: R): T | Promise<T> | undefined {
-  return value === undefined ? undefined : resolveGiven(value, native);
-}
-
-function resolveGiven<R, T>(value: PerRequest<R, T>, native: R): T | Promise<T> {
-  return typeof value === 'function' ? (value as (request: R) => T | Promise<T>)(native) : value;
-}
-
-function defined<N extends string, T>(name: N, value: T | undefined): { readonly [P in N]?: T } {
-  return value === undefined ? {} : ({ [name]: value } as { [P in N]: T });
+function pick<T extends object, N extends keyof T>(from: T, names: readonly N[]): Pick<T, N> {
+  const picked: Partial<T> = {};
+  for (const name of names) if (from[name] !== undefined) picked[name] = from[name];
+  return picked as Pick<T, N>;
 }
 
 function isKeyed<R, K extends string>(

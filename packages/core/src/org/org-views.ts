@@ -3,7 +3,7 @@ import type { Tier } from '../catalog/tier.ts';
 import type { Customer, OrgBilling, StoredSubscription } from '../ports/billing-repository.ts';
 import type { EffectiveLimit } from '../quota/types.ts';
 import type { Wiring } from '../wiring.ts';
-import { entitlementOf } from './entitlement.ts';
+import { type Entitlement, entitlementOf } from './entitlement.ts';
 import { resolveLimit } from './limits.ts';
 
 /** What an org has and may, as of the last read of the repository. */
@@ -90,7 +90,14 @@ function viewOf(
   billing: OrgBilling,
   { catalog, settings }: Pick<Wiring, 'catalog' | 'settings'>,
 ): OrgView {
-  const entitlement = (now: number) => entitlementOf(billing.subscriptions, catalog, settings, now);
+  // Asked several times for the same instant by every create.
+  let last: { readonly at: number; readonly is: Entitlement<StoredSubscription> } | null = null;
+  const entitlement = (now: number) => {
+    if (last?.at !== now) {
+      last = { at: now, is: entitlementOf(billing.subscriptions, catalog, settings, now) };
+    }
+    return last.is;
+  };
   return {
     org,
     subscriptions: billing.subscriptions,

@@ -3,7 +3,7 @@ import type { QuotaDefinition, QuotaPeriod } from '../catalog/quota.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { OrgView } from '../org/org-views.ts';
 import type { Charge, CounterReading, OnUnknown } from '../ports/counter-store.ts';
-import type { EffectiveLimit, KeyCharge, QuotaState, QuotaWindow } from './types.ts';
+import type { EffectiveLimit, QuotaState, QuotaWindow, ReserveRequest } from './types.ts';
 import { windowAt } from './windows.ts';
 
 const HOUR_MS = 3_600_000;
@@ -27,14 +27,13 @@ export interface PlannedCharge extends Charge {
  * @throws TollgateError `unknown_quota_key`, `invalid_amount`, `invalid_request` (a per-session key without a session id)
  */
 export function planCharges(
-  charges: readonly KeyCharge[],
+  request: Pick<ReserveRequest, 'charges' | 'onFailure'>,
   view: OrgView,
   catalog: Catalog,
-  meteredOnUnknown: 'release' | 'commit',
   now: number,
 ): readonly PlannedCharge[] {
   const planned: PlannedCharge[] = [];
-  for (const { key, amount = 1, session } of charges) {
+  for (const { key, amount = 1, session } of request.charges) {
     const quota = catalog.quota(key);
     if (quota === undefined) throw new TollgateError('unknown_quota_key');
     checkAmount(amount);
@@ -42,22 +41,19 @@ export function planCharges(
       const limit = view.limit(key, period, now);
       if (limit === null) continue;
       const interval = windowAt(period, now, period === 'per_session' ? checkSession(session) : undefined);
-      const twin = planned.findIndex((charge) => charge.key === key && charge.window === interval.label);
       const charge: PlannedCharge = {
         key,
         window: interval.label,
         amount,
         limit: limit.value,
-        onUnknown: onUnknownOf(quota, meteredOnUnknown),
+        onUnknown: onUnknownOf(quota, request.onFailure),
         forgetAt: forgetAtOf(period, interval, now),
         period,
         quota,
         effective: limit,
         interval,
       };
-      const before = planned[twin];
-      if (before === undefined) planned.push(charge);
-      else planned[twin] = { ...charge, amount: checkAmount(before.amount + amount) };
+      addCharge(planned, charge);
     }
   }
   if (planned.length === 0) {
@@ -66,6 +62,16 @@ export function planCharges(
     });
   }
   return planned;
+}
+
+function addCharge(planned: PlannedCharge[], charge: PlannedCharge): void {
+  for (const [i, before] of planned.entries()) {
+    if (before.key === charge.key && before.window === charge.window) {
+      planned[i] = { ...charge, amount: checkAmount(before.amount + charge.amount) };
+      return;
+    }
+  }
+  planned.push(charge);
 }
 
 /** @throws TollgateError `invalid_amount` unless it is a whole number from 1 to 2^53-1 */
@@ -91,13 +97,14 @@ export function forgetAtOf(period: QuotaPeriod, interval: QuotaWindow, now: numb
   return interval.endsAt === null ? now + SESSION_KEEP_MS : interval.endsAt + WINDOW_SLACK_MS;
 }
 
-function onUnknownOf(quota: QuotaDefinition, meteredOnUnknown: 'release' | 'commit'): OnUnknown {
-  return quota.kind === 'capacity' ? 'uncertain' : meteredOnUnknown;
+function onUnknownOf(quota: QuotaDefinition, onFailure: ReserveRequest['onFailure']): OnUnknown {
+  if (quota.kind === 'capacity') return 'uncertain';
+  return onFailure === 'charge' ? 'commit' : 'release';
 }
 
-/** The state of a charged window for headers and messages; `reading` null when nobody knows the count. */
-export function quotaState(charge: PlannedCharge, reading: CounterReading | null): QuotaState {
-  const used = reading === null ? 0 : reading.committed + reading.held + reading.uncertain;
+/** The state of a charged window for headers and messages; `reading` undefined when nobody knows the count. */
+export function quotaState(charge: PlannedCharge, reading: CounterReading | undefined): QuotaState {
+  const used = reading === undefined ? 0 : reading.committed + reading.held + reading.uncertain;
   return {
     key: charge.key,
     period: charge.period,

@@ -1,6 +1,7 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { OrgViews } from '../org/org-views.ts';
 import type { Wiring } from '../wiring.ts';
+import { createDecisions } from './decisions.ts';
 import { createOutage } from './outage.ts';
 import { createRecounts, type Recounts } from './recounts.ts';
 import { createReleases, type Releases } from './releases.ts';
@@ -26,7 +27,7 @@ export function createGate(wiring: Omit<Wiring, 'access' | 'provider'>, orgViews
   const settling = createSettling(wiring, snapshots);
   const outage = createOutage(wiring, recounts);
   return {
-    ...createReservations(wiring, orgViews, recounts, settling, outage),
+    ...createReservations(wiring, orgViews, createDecisions(wiring, recounts), settling, outage),
     usage: createUsage(wiring, orgViews, recounts),
     recounts,
     release: createReleases(wiring, recounts, snapshots),

@@ -1,15 +1,10 @@
+import type { Reservation } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
-
-/** A lease that is kept alive while its handler runs. */
-export interface LiveLease {
-  readonly org: string;
-  readonly id: string;
-}
 
 /** Renews the leases of this process while their handlers run. */
 export interface KeepAlive {
-  add(lease: LiveLease): void;
-  remove(lease: LiveLease): void;
+  add(lease: Reservation): void;
+  remove(lease: Reservation): void;
   close(): void;
 }
 
@@ -18,15 +13,17 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
   const { counters, settings, logger } = wiring;
   const everyMs = Math.max(1, Math.floor(settings.leaseMs / 3));
   /** Leases made since the last beat are young enough to be left alone until the next. */
-  let young = new Set<LiveLease>();
-  const old = new Set<LiveLease>();
+  let young = new Set<Reservation>();
+  const old = new Set<Reservation>();
   let timer: NodeJS.Timeout | null = null;
 
   function beat(): void {
     if (old.size > 0) {
-      counters.renew({ leases: [...old], leaseMs: settings.leaseMs }).catch(() => {
-        logger.warn('leases could not be renewed; the next beat tries again', { leases: old.size });
-      });
+      counters
+        .renew({ leases: [...old].map(({ org, id }) => ({ org, id })), leaseMs: settings.leaseMs })
+        .catch(() => {
+          logger.warn('leases could not be renewed; the next beat tries again', { leases: old.size });
+        });
     }
     for (const lease of young) old.add(lease);
     young = new Set();

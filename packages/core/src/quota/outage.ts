@@ -5,7 +5,7 @@ import { type PlannedCharge, quotaState } from './charges.ts';
 import { createHeadcounts } from './headcounts.ts';
 import type { Recounts } from './recounts.ts';
 import { reservationHandle, type Settler } from './reservation-handle.ts';
-import type { Admission, OnStoreError, ReserveRequest } from './types.ts';
+import type { Admission, OnStoreError } from './types.ts';
 
 /** What happens to creates while the store cannot be asked, and what is owed to it when it is back. */
 export interface Outage {
@@ -18,7 +18,6 @@ export interface Outage {
    */
   admit(
     org: string,
-    request: ReserveRequest,
     charges: readonly PlannedCharge[] | null,
     policy: OnStoreError,
     cause: TollgateError,
@@ -100,7 +99,7 @@ export function createOutage(
   }
 
   return {
-    async admit(org, _request, charges, policy, cause) {
+    async admit(org, charges, policy, cause) {
       if (policy === 'open') {
         const keys = charges === null ? ['unknown'] : new Set(charges.map((charge) => charge.key));
         for (const key of keys) telemetry.count('tollgate.admitted_open', 1, { key });

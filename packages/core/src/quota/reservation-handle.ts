@@ -1,14 +1,12 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Charge, Reservation, SettleOutcome } from '../ports/counter-store.ts';
-import type { ReservationHandle, SettledAs } from './types.ts';
+import type { ReservationHandle, ReservationRecord, SettledAs } from './types.ts';
+
+type SettleAs = 'commit' | 'release' | 'unknown';
 
 /** What a handle asks of the gate. */
 export interface Settler {
-  settle(
-    reservation: Reservation,
-    as: 'commit' | 'release' | 'unknown',
-    amounts?: readonly number[],
-  ): Promise<SettleOutcome>;
+  settle(reservation: Reservation, as: SettleAs, amounts?: readonly number[]): Promise<SettleOutcome>;
   keepAlive(reservation: Reservation): void;
   letGo(reservation: Reservation): void;
 }
@@ -17,62 +15,87 @@ const STATE_OF = { commit: 'committed', release: 'released', unknown: 'unknown' 
 
 /** Makes the handle of a reservation. It settles once; what comes later answers how it was settled. */
 export function reservationHandle(reservation: Reservation, settler: Settler): ReservationHandle {
-  let settled: { readonly as: SettledAs; readonly done: Promise<SettledAs> } | null = null;
+  return new Handle(reservation, settler);
+}
 
-  function settle(as: 'commit' | 'release' | 'unknown', amounts?: readonly number[]): Promise<SettledAs> {
-    if (settled !== null) return settled.done;
-    settler.letGo(reservation);
-    const done = settler.settle(reservation, as, amounts).then((outcome): SettledAs => {
-      if (outcome.outcome !== 'repeated') return STATE_OF[as];
-      return outcome.state === 'committed' || outcome.state === 'released' ? outcome.state : 'unknown';
-    });
-    settled = { as: STATE_OF[as], done };
-    return done;
+class Handle implements ReservationHandle {
+  readonly #reservation: Reservation;
+  readonly #settler: Settler;
+  #settled: Promise<SettledAs> | null = null;
+
+  constructor(reservation: Reservation, settler: Settler) {
+    this.#reservation = reservation;
+    this.#settler = settler;
   }
 
-  const handle: ReservationHandle = {
-    id: reservation.id,
-    org: reservation.org,
-    commit: (amount) => {
-      if (amount === undefined) return settle('commit');
-      // Checked before it counts as settled: a wrong amount leaves the reservation as it is.
-      const amounts = reservation.charges.map((charge) => partOf(charge, amount));
-      return settle('commit', amounts);
-    },
-    release: () => settle('release'),
-    abandon: () => settle('unknown'),
-    async run(create) {
-      settler.keepAlive(reservation);
-      let made: Awaited<ReturnType<typeof create>>;
-      try {
-        made = await create();
-      } catch (error) {
-        await settle('unknown').catch(() => undefined);
-        throw error;
-      }
-      // The row is there: failing now would make the caller create it again. The gate counts the units when their lease ends.
-      await settle('commit').catch(() => undefined);
-      return made;
-    },
-    keepAlive: () => {
-      if (settled === null) settler.keepAlive(reservation);
-    },
-    letLapse: () => settler.letGo(reservation),
-    toJSON: () => ({
-      org: reservation.org,
-      id: reservation.id,
-      rememberMs: reservation.rememberMs,
-      charges: reservation.charges.map(({ key, window, amount, limit, onUnknown, forgetAt }) => ({
-        key,
-        window,
-        amount,
-        limit,
-        onUnknown,
-        forgetAt,
-      })),
-    }),
-  };
-  return handle;
+  get id(): string {
+    return this.#reservation.id;
+  }
+
+  get org(): string {
+    return this.#reservation.org;
+  }
+
+  commit(amount?: number | Readonly<Record<string, number>>): Promise<SettledAs> {
+    if (amount === undefined) return this.#settle('commit');
+    // Checked before it counts as settled: a wrong amount leaves the reservation as it is.
+    const amounts = this.#reservation.charges.map((charge) => partOf(charge, amount));
+    return this.#settle('commit', amounts);
+  }
+
+  release(): Promise<SettledAs> {
+    return this.#settle('release');
+  }
+
+  abandon(): Promise<SettledAs> {
+    return this.#settle('unknown');
+  }
+
+  async run<T>(create: () => Promise<T> | T): Promise<T> {
+    this.keepAlive();
+    let made: T;
+    try {
+      made = await create();
+    } catch (error) {
+      await this.#settle('unknown').catch(() => undefined);
+      throw error;
+    }
+    // The row is there: failing now would make the caller create it again. The gate counts the units when their lease ends.
+    await this.#settle('commit').catch(() => undefined);
+    return made;
+  }
+
+  keepAlive(): void {
+    if (this.#settled === null) this.#settler.keepAlive(this.#reservation);
+  }
+
+  letLapse(): void {
+    this.#settler.letGo(this.#reservation);
+  }
+
+  toJSON(): ReservationRecord {
+    const { org, id, rememberMs, charges } = this.#reservation;
+    return { org, id, rememberMs, charges: charges.map(plainCharge) };
+  }
+
+  #settle(as: SettleAs, amounts?: readonly number[]): Promise<SettledAs> {
+    if (this.#settled === null) {
+      this.#settler.letGo(this.#reservation);
+      this.#settled = this.#settler
+        .settle(this.#reservation, as, amounts)
+        .then((outcome) => settledAs(outcome, as));
+    }
+    return this.#settled;
+  }
+}
+
+function settledAs(outcome: SettleOutcome, as: SettleAs): SettledAs {
+  if (outcome.outcome !== 'repeated') return STATE_OF[as];
+  return outcome.state === 'committed' || outcome.state === 'released' ? outcome.state : 'unknown';
+}
+
+function plainCharge({ key, window, amount, limit, onUnknown, forgetAt }: Charge): Charge {
+  return { key, window, amount, limit, onUnknown, forgetAt };
 }
 
 function partOf(charge: Charge, amount: number | Readonly<Record<string, number>>): number {

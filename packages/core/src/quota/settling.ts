@@ -1,6 +1,6 @@
 import type { Charge, Reservation, SettleOutcome } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
-import { createKeepAlive, type LiveLease } from './keep-alive.ts';
+import { createKeepAlive } from './keep-alive.ts';
 import type { Settler } from './reservation-handle.ts';
 import type { Snapshots } from './snapshots.ts';
 
@@ -17,26 +17,31 @@ export function createSettling(
 ): Settling {
   const { counters, catalog, logger, telemetry } = wiring;
   const leases = createKeepAlive(wiring);
-  const live = new WeakMap<Reservation, LiveLease>();
-  const underWay = new Set<Promise<unknown>>();
+  let underWay = 0;
+  const waiting: (() => void)[] = [];
 
-  async function settle(
+  function settle(
     reservation: Reservation,
     as: 'commit' | 'release' | 'unknown',
     amounts?: readonly number[],
   ): Promise<SettleOutcome> {
-    const outcome = await counters.settle(
-      amounts === undefined ? { ...reservation, as } : { ...reservation, as, amounts },
-    );
-    if (outcome.outcome === 'gone' && as === 'commit') await countLost(reservation, amounts);
-    if (outcome.outcome === 'settled' && outcome.overLimit) {
-      telemetry.count('tollgate.committed_over_limit', 1);
-      logger.warn('units were committed above their limit: their lease had run out before the create ended', {
-        keys: reservation.charges.map((charge) => charge.key).join(','),
-      });
-    }
-    if (as !== 'release') noteMetered(reservation);
-    return outcome;
+    const { org, id, charges, rememberMs } = reservation;
+    const request = { org, id, charges, rememberMs, as };
+    return counters.settle(amounts === undefined ? request : { ...request, amounts }).then((outcome) => {
+      if (as !== 'release') noteMetered(reservation);
+      if (outcome.outcome === 'gone' && as === 'commit') {
+        return countLost(reservation, amounts).then(() => outcome);
+      }
+      if (outcome.outcome === 'settled' && outcome.overLimit) reportOverLimit(reservation);
+      return outcome;
+    });
+  }
+
+  function reportOverLimit({ charges }: Reservation): void {
+    telemetry.count('tollgate.committed_over_limit', 1);
+    logger.warn('units were committed above their limit: their lease had run out before the create ended', {
+      keys: charges.map((charge) => charge.key).join(','),
+    });
   }
 
   /** The store lost the reservation with its data, but its rows or events are real: they are counted all the same. */
@@ -62,34 +67,30 @@ export function createSettling(
 
   const isCapacity = (charge: Charge) => catalog.quota(charge.key)?.kind === 'capacity';
 
+  function ended(): void {
+    underWay--;
+    if (underWay === 0) for (const resolve of waiting.splice(0)) resolve();
+  }
+
+  function failed(error: unknown): void {
+    ended();
+    telemetry.count('tollgate.unsettled', 1);
+    logger.warn('a reservation could not be settled; its units are decided when its lease ends', {
+      error: String(error),
+    });
+  }
+
   return {
     settle(reservation, as, amounts) {
       const promise = settle(reservation, as, amounts);
-      underWay.add(promise);
-      const done = () => underWay.delete(promise);
-      promise.then(done, (error: unknown) => {
-        done();
-        telemetry.count('tollgate.unsettled', 1);
-        logger.warn('a reservation could not be settled; its units are decided when its lease ends', {
-          error: String(error),
-        });
-      });
+      underWay++;
+      promise.then(ended, failed);
       return promise;
     },
-    keepAlive(reservation) {
-      if (live.has(reservation)) return;
-      const lease = { org: reservation.org, id: reservation.id };
-      live.set(reservation, lease);
-      leases.add(lease);
-    },
-    letGo(reservation) {
-      const lease = live.get(reservation);
-      if (lease === undefined) return;
-      live.delete(reservation);
-      leases.remove(lease);
-    },
+    keepAlive: (reservation) => leases.add(reservation),
+    letGo: (reservation) => leases.remove(reservation),
     async drain() {
-      while (underWay.size > 0) await Promise.allSettled(underWay);
+      if (underWay > 0) await new Promise<void>((resolve) => waiting.push(resolve));
     },
     close: () => leases.close(),
   };

@@ -25,7 +25,7 @@ export function createSnapshots(
   wiring: Pick<Wiring, 'counters' | 'repository' | 'settings' | 'clock' | 'logger' | 'telemetry'>,
 ): Snapshots {
   const { counters, repository, settings, clock, logger, telemetry } = wiring;
-  let changed = new Map<string, Map<string, ChangedCounter>>();
+  let changed = new Map<string, ChangedCounter & { readonly org: string }>();
   let timer: NodeJS.Timeout | null = null;
   let flushing: Promise<void> = Promise.resolve();
   let purgedAt = clock.now();
@@ -35,21 +35,20 @@ export function createSnapshots(
     changed = new Map();
     try {
       const snapshots: UsageSnapshot[] = [];
-      for (const [org, byName] of batch) {
-        const windows = [...byName.values()];
-        const readings = await counters.read({ org, counters: windows });
-        windows.forEach(({ key, window, endsAt }, i) => {
+      for (const [org, counted] of byOrg(batch.values())) {
+        const readings = await counters.read({ org, counters: counted });
+        for (const [i, { key, window, endsAt }] of counted.entries()) {
           const reading = readings[i];
           if (reading) snapshots.push({ org, key, window, used: reading.committed, endsAt });
-        });
+        }
       }
       if (snapshots.length > 0) await repository.saveUsage(snapshots);
       await purge();
     } catch (error) {
-      for (const [org, byName] of batch) for (const counter of byName.values()) note(org, counter);
+      for (const { org, ...counter } of batch.values()) note(org, counter);
       telemetry.count('tollgate.snapshot_failures', 1);
       logger.warn('metered use could not be written behind; it is tried again', {
-        orgs: batch.size,
+        counters: batch.size,
         error: String(error),
       });
     }
@@ -61,9 +60,10 @@ export function createSnapshots(
     await repository.purgeUsage({ before: purgedAt - KEEP_MS });
   }
 
-  function note(org: string, counter: ChangedCounter): void {
-    const byName = changed.get(org) ?? new Map<string, ChangedCounter>();
-    changed.set(org, byName.set(`${counter.key}\n${counter.window}`, counter));
+  function note(org: string, { key, window, endsAt }: ChangedCounter): void {
+    const name = `${org}\n${key}\n${window}`;
+    if (changed.has(name)) return;
+    changed.set(name, { org, key, window, endsAt });
     timer ??= setTimeout(() => {
       timer = null;
       void flush();
@@ -84,4 +84,14 @@ export function createSnapshots(
       timer = null;
     },
   };
+}
+
+function byOrg<T extends { readonly org: string }>(counters: Iterable<T>): ReadonlyMap<string, readonly T[]> {
+  const groups = new Map<string, T[]>();
+  for (const counter of counters) {
+    const group = groups.get(counter.org);
+    if (group === undefined) groups.set(counter.org, [counter]);
+    else group.push(counter);
+  }
+  return groups;
 }

@@ -1,0 +1,87 @@
+import { TollgateError } from '../errors/tollgate-error.ts';
+import type { CounterReading, Reservation, ReserveOutcome } from '../ports/counter-store.ts';
+import type { Wiring } from '../wiring.ts';
+import type { PlannedCharge } from './charges.ts';
+import type { Recounts } from './recounts.ts';
+
+/** A reservation on its way to the store. */
+export interface AskedReservation extends Reservation {
+  readonly charges: readonly PlannedCharge[];
+  readonly leaseMs: number;
+  readonly maxHeld: number;
+}
+
+/** What the store decided on counts that may be trusted. */
+export type Decision = Exclude<ReserveOutcome, { outcome: 'unknown' | 'conflict' | 'crowded' }>;
+
+/** Asks the store, and the host's truth before a refusal is believed. */
+export interface Decisions {
+  /** @throws TollgateError `quota_unavailable`, `reservation_conflict`, `too_many_pending` */
+  ask(asked: AskedReservation): Promise<Decision>;
+}
+
+/** How often is asked again after a recount, before what the store says is taken as it is. */
+const MAX_ROUNDS = 4;
+
+export function createDecisions(
+  { counters, settings }: Pick<Wiring, 'counters' | 'settings'>,
+  recounts: Recounts,
+): Decisions {
+  async function ask(asked: AskedReservation): Promise<Decision> {
+    for (let round = 1; ; round++) {
+      const outcome = await counters.reserve(asked);
+      switch (outcome.outcome) {
+        case 'reserved':
+          refreshOldCounts(asked, outcome.readings);
+          return outcome;
+        case 'repeated':
+          return outcome;
+        case 'conflict':
+          throw new TollgateError('reservation_conflict');
+        case 'crowded':
+          throw new TollgateError('too_many_pending', { retryAfterSeconds: 1 });
+        case 'unknown':
+          if (round === MAX_ROUNDS) throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
+          await recounts.run(asked.org, pick(asked.charges, outcome.missing));
+          break;
+        case 'denied': {
+          const doubtful = outcome.misfits.filter((i) =>
+            isDoubtful(asked.charges[i], outcome.readings[i], round),
+          );
+          if (doubtful.length === 0 || round === MAX_ROUNDS) return outcome;
+          await recounts.run(asked.org, pick(asked.charges, doubtful));
+          break;
+        }
+      }
+    }
+  }
+
+  /** A capacity key refuses only on a count that is fresh and certain. */
+  function isDoubtful(
+    charge: PlannedCharge | undefined,
+    reading: CounterReading | undefined,
+    round: number,
+  ): boolean {
+    if (charge?.quota.kind !== 'capacity' || reading === undefined || charge.limit === null) return false;
+    // Asked for more than the limit itself: no count of rows would let it in.
+    if (charge.amount > charge.limit) return false;
+    const isOld = round === 1 && reading.countAgeMs > settings.refusalCountMaxAgeMs;
+    const fitsWithoutDoubt = reading.committed + reading.held + charge.amount <= charge.limit;
+    return isOld || (reading.uncertain > 0 && fitsWithoutDoubt);
+  }
+
+  function refreshOldCounts({ org, charges }: AskedReservation, readings: readonly CounterReading[]): void {
+    for (let i = 0; i < charges.length; i++) {
+      const charge = charges[i];
+      const reading = readings[i];
+      if (charge?.quota.kind !== 'capacity' || reading === undefined) continue;
+      if (reading.countAgeMs > settings.recountEveryMs) recounts.runInBackground(org, [charge]);
+    }
+  }
+
+  return { ask };
+}
+
+function pick(charges: readonly PlannedCharge[], positions: readonly number[]): readonly PlannedCharge[] {
+  return positions.flatMap((i) => charges[i] ?? []);
+}
