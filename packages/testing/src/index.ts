@@ -1,6 +1,14 @@
+export {
+  type BillingRepositoryHistory,
+  type BillingRepositoryPair,
+  billingRepositoryHistories,
+  playBillingRepositoryHistory,
+} from './billing-repository-model.ts';
 export { counterStoreContract } from './counter-store-contract.ts';
 export type { CounterStoreHost, CounterStoreTiming, StoredCounter } from './counter-store-host.ts';
 export { type FakeClock, fakeClock } from './fake-clock.ts';
+export { paymentProviderContract } from './payment-provider-contract.ts';
+export type { PaymentProviderHost, ProviderOutage, SignedWebhook } from './payment-provider-host.ts';
 export { parseResponse, type RawRequest, type RawResponse, rawBytes, rawExchange } from './raw-exchange.ts';
 export { checkAnswer, type RunningServer, type ServerHost, serverContract } from './server-contract.ts';
 export {

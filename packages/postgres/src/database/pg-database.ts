@@ -54,11 +54,26 @@ async function takeClient(pool: PgPool, deadline: number): Promise<PgPoolClient>
   }
 }
 
+const listening = new WeakMap<PgPool, number>();
+
+/** A pooled connection that dies while idle is reported by the pool; with nobody listening that would end the process. */
+function listenForErrors(pool: PgPool): () => void {
+  const users = listening.get(pool) ?? 0;
+  if (users === 0) pool.on('error', ignore);
+  listening.set(pool, users + 1);
+  let isListening = true;
+  return () => {
+    if (!isListening) return;
+    isListening = false;
+    const left = (listening.get(pool) ?? 1) - 1;
+    listening.set(pool, left);
+    if (left === 0) pool.removeListener('error', ignore);
+  };
+}
+
 /** A Postgres server behind the host's `pg` pool. */
 export function pgDatabase({ pool, timeoutMs, lockTimeoutMs }: PgDatabaseOptions): Database {
-  // A pooled connection that dies while idle is reported here; without a listener that would end the process.
-  pool.on('error', ignore);
-
+  const unlisten = listenForErrors(pool);
   let isClosed = false;
 
   return {
@@ -98,7 +113,7 @@ export function pgDatabase({ pool, timeoutMs, lockTimeoutMs }: PgDatabaseOptions
     },
     close: async () => {
       isClosed = true;
-      pool.removeListener('error', ignore);
+      unlisten();
     },
   };
 }

@@ -1,0 +1,305 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type AuditEntry, type Subscription, TollgateError } from '@tollgate/core';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type PostgresServer, startPostgres, tcpProxy, waitUntil } from '../../../test/support/services.ts';
+import { type PostgresRepository, postgresRepository } from './postgres-repository.ts';
+
+const AT = Date.UTC(2026, 3, 9, 12);
+const GRACE_MS = 700;
+
+function subscription(id: string): Subscription {
+  return {
+    provider: 'stripe',
+    id,
+    org: 'acme',
+    customerId: 'cus_1',
+    tier: 'pro',
+    status: 'active',
+    quantity: 1,
+    interval: 'month',
+    createdAt: AT,
+    currentPeriodEndsAt: null,
+    trialEndsAt: null,
+    cancelsAt: null,
+    scheduledTier: null,
+    scheduledAt: null,
+    pastDueAt: null,
+    endedAt: null,
+  };
+}
+
+function audit(subject: string): AuditEntry {
+  return {
+    at: AT,
+    org: 'acme',
+    actor: 'test',
+    action: 'subscription.changed',
+    subject,
+    before: null,
+    after: 1,
+  };
+}
+
+const first = (id: string) => ({ subscription: subscription(id), expectedVersion: null, audit: audit(id) });
+
+/** What the call threw, and after how long. */
+async function failure(call: Promise<unknown>): Promise<{ code: string; afterMs: number }> {
+  const startedAt = performance.now();
+  const error = await call.then(
+    (value) => new Error(`It answered ${JSON.stringify(value)}.`),
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof TollgateError)) throw error;
+  return { code: error.code, afterMs: performance.now() - startedAt };
+}
+
+let server: PostgresServer;
+const ends: (() => Promise<unknown>)[] = [];
+let schemas = 0;
+
+interface Scene {
+  readonly repository: PostgresRepository;
+  readonly pool: pg.Pool;
+  readonly s: string;
+  /** Whatever the server holds of subscriptions, and of audit entries. */
+  rows(): Promise<{ subscriptions: number; audits: number }>;
+}
+
+let admin: pg.Pool;
+
+async function scene(
+  options: { port?: number; max?: number; timeoutMs?: number; lockTimeoutMs?: number } = {},
+): Promise<Scene> {
+  const { port = server.port, max = 4, timeoutMs = 2_000, lockTimeoutMs = 400 } = options;
+  const pool = new pg.Pool({ host: '127.0.0.1', port, user: 'tollgate', database: 'postgres', max });
+  schemas += 1;
+  const s = `faults_${schemas}`;
+  const repository = postgresRepository({ pool, schema: s, timeoutMs, lockTimeoutMs });
+  await repository.migrate();
+  ends.push(async () => {
+    await repository.close();
+    // What a test left hanging must not hang the suite.
+    pool.on('error', () => {});
+    await Promise.race([pool.end(), sleep(1_000)]);
+  });
+  const rows = async () => {
+    const { rows: found } = await admin.query(
+      `select (select count(*)::int from ${s}.subscriptions) as subscriptions,
+         (select count(*)::int from ${s}.audit) as audits`,
+    );
+    return found[0];
+  };
+  return { repository, pool, s, rows };
+}
+
+/** From now on, the first `times` writes of an audit entry run `body` first. Sequences are not rolled back: each try counts. */
+async function plant(s: string, times: number, body: string, when?: 'deferred to the commit'): Promise<void> {
+  const trigger =
+    when === undefined
+      ? `create trigger fault before insert on ${s}.audit`
+      : `create constraint trigger fault after insert on ${s}.audit deferrable initially deferred`;
+  await admin.query(`
+    create sequence ${s}.tries;
+    create function ${s}.fault() returns trigger language plpgsql as $$
+    begin
+      if nextval('${s}.tries') <= ${times} then ${body} end if;
+      return new;
+    end $$;
+    ${trigger} for each row execute function ${s}.fault()`);
+}
+
+const openAdmin = () => {
+  const pool = new pg.Pool({ connectionString: server.url, max: 2 });
+  pool.on('error', () => {});
+  return pool;
+};
+
+beforeAll(async () => {
+  server = await startPostgres();
+  admin = openAdmin();
+});
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end();
+});
+afterAll(async () => {
+  await admin.end();
+  await server.stop();
+});
+
+async function restart(signal: 'SIGINT' | 'SIGQUIT', meanwhile: () => Promise<void>): Promise<void> {
+  const { dir, port } = server;
+  await admin.end();
+  await server.kill(signal);
+  await meanwhile();
+  server = await startPostgres({ dir, port });
+  admin = openAdmin();
+}
+
+describe('a server that is restarted (F21)', () => {
+  it.each(['SIGINT', 'SIGQUIT'] as const)(
+    'is unavailable in bounded time while it is down by %s, and used again without a restart of ours',
+    async (signal) => {
+      const { repository, rows } = await scene();
+      // Several connections, idle when the server goes: nobody listening would end this process.
+      await Promise.all(['a', 'b', 'c'].map((id) => repository.saveSubscription(first(id))));
+      await restart(signal, async () => {
+        const { code, afterMs } = await failure(repository.saveSubscription(first('d')));
+        expect(code).toBe('repository_unavailable');
+        expect(afterMs).toBeLessThan(2_000 + GRACE_MS);
+      });
+      await expect(repository.saveSubscription(first('e'))).resolves.toBe('saved');
+      await expect(rows()).resolves.toEqual({ subscriptions: 4, audits: 4 });
+    },
+  );
+
+  it('loses nothing it acknowledged and keeps nothing half done when it crashes under load (W6)', async () => {
+    const { repository, s } = await scene();
+    const acknowledged: string[] = [];
+    let isDown = false;
+    const writers = Array.from({ length: 4 }, async (_, writer) => {
+      for (let n = 0; !isDown; n += 1) {
+        const id = `${writer}_${n}`;
+        const saved = await repository.saveSubscription(first(id)).catch(() => null);
+        if (saved === 'saved') acknowledged.push(id);
+      }
+    });
+    await waitUntil('some writes are acknowledged', () => acknowledged.length > 100);
+    await restart('SIGQUIT', async () => {
+      isDown = true;
+      await Promise.all(writers);
+    });
+    const { rows: stored } = await admin.query(
+      `select id, (select count(*)::int from ${s}.audit where subject = id) as audits from ${s}.subscriptions`,
+    );
+    const ids = new Set(stored.map(({ id }) => id));
+    expect(acknowledged.filter((id) => !ids.has(id))).toEqual([]);
+    expect(stored.filter(({ audits }) => audits !== 1)).toEqual([]);
+  });
+});
+
+describe('a transaction that fails midway (F22)', () => {
+  it.each(['40001', '40P01', '23505', '55P03'])(
+    'with %s is tried again, and then done once',
+    async (state) => {
+      const { repository, s, rows } = await scene();
+      await plant(s, 2, `raise exception 'planted' using errcode = '${state}';`);
+      await expect(repository.saveSubscription(first('a'))).resolves.toBe('saved');
+      await expect(rows()).resolves.toEqual({ subscriptions: 1, audits: 1 });
+    },
+  );
+
+  it.each(['40001', '40P01', '23505', '55P03', '42501'])(
+    'with %s for ever is unavailable, and nothing of it stays',
+    async (state) => {
+      const { repository, s, rows } = await scene();
+      await plant(s, 1_000, `raise exception 'planted' using errcode = '${state}';`);
+      const { code, afterMs } = await failure(repository.saveSubscription(first('a')));
+      expect(code).toBe('repository_unavailable');
+      expect(afterMs).toBeLessThan(2_000 + GRACE_MS);
+      await expect(rows()).resolves.toEqual({ subscriptions: 0, audits: 0 });
+    },
+  );
+
+  it('whose backend is terminated before its commit is tried again on another connection', async () => {
+    const { repository, s, rows } = await scene();
+    await plant(s, 1, 'perform pg_terminate_backend(pg_backend_pid());');
+    await expect(repository.saveSubscription(first('a'))).resolves.toBe('saved');
+    await expect(rows()).resolves.toEqual({ subscriptions: 1, audits: 1 });
+  });
+
+  it('on a row that another transaction keeps locked is unavailable in bounded time, and goes through once it is free', async () => {
+    const { repository, s } = await scene({ timeoutMs: 1_500, lockTimeoutMs: 200 });
+    await repository.saveSubscription(first('a'));
+    const client = await admin.connect();
+    await client.query(`begin; select * from ${s}.subscriptions for update`);
+    const change = { subscription: subscription('a'), expectedVersion: 1, audit: null };
+    const { code, afterMs } = await failure(repository.saveSubscription(change));
+    expect(code).toBe('repository_unavailable');
+    expect(afterMs).toBeLessThan(1_500 + GRACE_MS);
+    const second = repository.saveSubscription(change);
+    await sleep(300);
+    await client.query('commit');
+    client.release();
+    await expect(second).resolves.toBe('saved');
+  });
+
+  it('whose reply to the commit is lost is unavailable, never done twice', async () => {
+    const proxy = await tcpProxy(server.port);
+    ends.push(() => proxy.close());
+    const { repository, s, rows } = await scene({ port: proxy.port, timeoutMs: 800 });
+    await plant(s, 1_000, 'perform pg_sleep(0.3);', 'deferred to the commit');
+    const call = failure(repository.saveSubscription(first('a')));
+    await waitUntil('the commit is under way', async () => {
+      const { rows: asleep } = await admin.query(
+        `select 1 from pg_stat_activity where wait_event = 'PgSleep' and query = 'commit'`,
+      );
+      return asleep.length > 0;
+    });
+    proxy.dropReplies(true);
+    await expect(call).resolves.toMatchObject({ code: 'repository_unavailable' });
+    await waitUntil('the server has committed', async () => (await rows()).subscriptions === 1);
+    await expect(rows()).resolves.toEqual({ subscriptions: 1, audits: 1 });
+  });
+});
+
+describe('a pool or a server that does not answer (F23)', () => {
+  it('is unavailable in bounded time while the pool is exhausted, and the pool is whole afterwards', async () => {
+    const { repository, pool } = await scene({ max: 1, timeoutMs: 300 });
+    const held = await pool.connect();
+    const calls = [repository.loadOrg('acme'), repository.loadOrg('acme'), repository.loadOrg('acme')];
+    for (const { code, afterMs } of await Promise.all(calls.map(failure))) {
+      expect(code).toBe('repository_unavailable');
+      expect(afterMs).toBeLessThan(300 + GRACE_MS);
+    }
+    held.release();
+    await waitUntil('late connections are given back', () => pool.waitingCount === 0 && pool.idleCount === 1);
+    await expect(repository.loadOrg('acme')).resolves.toMatchObject({ subscriptions: [] });
+  });
+
+  it('gives up a statement that runs too long, and the pool is whole afterwards', async () => {
+    const { repository, pool, s, rows } = await scene({ max: 2, timeoutMs: 400 });
+    await plant(s, 1, 'perform pg_sleep(30);');
+    const { code, afterMs } = await failure(repository.saveSubscription(first('a')));
+    expect(code).toBe('repository_unavailable');
+    expect(afterMs).toBeLessThan(400 + GRACE_MS);
+    await waitUntil('connections are idle', () => pool.idleCount === pool.totalCount);
+    await expect(repository.saveSubscription(first('a'))).resolves.toBe('saved');
+    await expect(rows()).resolves.toEqual({ subscriptions: 1, audits: 1 });
+  });
+
+  it('does not notice idle connections that the server dropped', async () => {
+    const { repository, pool } = await scene();
+    await Promise.all([repository.loadOrg('a'), repository.loadOrg('b'), repository.loadOrg('c')]);
+    const before = pool.totalCount;
+    expect(before).toBeGreaterThan(1);
+    await admin.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and usename = 'tollgate'`,
+    );
+    const answers = await Promise.all([
+      repository.loadOrg('a'),
+      repository.loadOrg('b'),
+      repository.loadOrg('c'),
+    ]);
+    expect(answers).toHaveLength(3);
+  });
+
+  it('is unavailable in bounded time behind a network that swallows everything, and recovers by itself', async () => {
+    const proxy = await tcpProxy(server.port);
+    ends.push(() => proxy.close());
+    const { repository, pool } = await scene({ port: proxy.port, timeoutMs: 400 });
+    await repository.loadOrg('acme');
+    proxy.delay(Number.POSITIVE_INFINITY);
+    for (const { code, afterMs } of await Promise.all(
+      [1, 2, 3, 4, 5, 6].map(() => failure(repository.loadOrg('acme'))),
+    )) {
+      expect(code).toBe('repository_unavailable');
+      expect(afterMs).toBeLessThan(400 + GRACE_MS);
+    }
+    proxy.restore();
+    proxy.cut();
+    proxy.restore();
+    await waitUntil('it answers again', () => repository.loadOrg('acme').then(() => true));
+    expect(pool.totalCount).toBeLessThanOrEqual(4);
+  });
+});

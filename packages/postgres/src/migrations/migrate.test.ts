@@ -1,0 +1,127 @@
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { waitUntil } from '../../../../test/support/services.ts';
+import { startFile } from '../child-process.test-support.ts';
+import { postgresRepository } from '../postgres-repository.ts';
+import { MIGRATIONS } from './migrations.ts';
+
+const LAST = MIGRATIONS.length;
+const url = inject('databaseUrl');
+let admin: pg.Pool;
+
+async function tables(schema: string): Promise<string[]> {
+  const { rows } = await admin.query(
+    `select table_name as name from information_schema.tables where table_schema = $1 order by 1`,
+    [schema],
+  );
+  return rows.map(({ name }) => name);
+}
+
+async function fresh(schema: string): Promise<string> {
+  await admin.query(`drop schema if exists ${schema} cascade`);
+  return schema;
+}
+
+beforeAll(() => {
+  admin = new pg.Pool({ connectionString: url, max: 12 });
+});
+afterAll(async () => {
+  for (const schema of ['mig_race', 'mig_kill', 'mig_old', 'mig_role', 'mig_host']) await fresh(schema);
+  await admin.query('drop role if exists mig_app; drop table if exists public.customers');
+  await admin.end();
+});
+
+describe('the steps', () => {
+  it('are numbered without gaps', () => {
+    expect(MIGRATIONS.map(({ number }) => number)).toEqual(MIGRATIONS.map((_, index) => index + 1));
+  });
+});
+
+describe('migrate', () => {
+  it('makes one schema when eight migrators run at once (F24)', async () => {
+    const schema = await fresh('mig_race');
+    const results = await Promise.all(
+      Array.from({ length: 8 }, () => postgresRepository({ pool: admin, schema }).migrate()),
+    );
+    expect(results.map(({ to }) => to)).toEqual(Array.from({ length: 8 }, () => LAST));
+    const { rows } = await admin.query(`select number from ${schema}.migrations order by number`);
+    expect(rows).toEqual(MIGRATIONS.map(({ number }) => ({ number })));
+  });
+
+  it.each(MIGRATIONS.map(({ number }) => number))(
+    'succeeds after a migrator was killed in the middle of step %i, which is then undone (F24)',
+    async (number) => {
+      const schema = await fresh('mig_kill');
+      const migrator = startFile('slow-migrator.test-support.ts', url, schema, `${number}`);
+      await migrator.line();
+      await waitUntil('the step is half done', async () => {
+        const { rows } = await admin.query(
+          `select 1 from pg_stat_activity where query = 'select pg_sleep(60)'`,
+        );
+        return rows.length > 0;
+      });
+      // A second migrator waits for the first one and then does what is left.
+      const waiting = postgresRepository({ pool: admin, schema }).migrate();
+      await waitUntil('the second migrator waits', async () => {
+        const { rows } = await admin.query(
+          `select 1 from pg_locks where locktype = 'advisory' and not granted`,
+        );
+        return rows.length > 0;
+      });
+      const before = await tables(schema);
+      expect(before).toHaveLength(number === 1 ? 0 : before.length);
+      await migrator.kill('SIGKILL');
+      // The server notices a dead client only when it writes to it; an operator, or keep-alives, would end it as well.
+      await admin.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep(60)'`,
+      );
+      await expect(waiting).resolves.toEqual({ from: number - 1, to: LAST });
+      await expect(postgresRepository({ pool: admin, schema }).migrate()).resolves.toEqual({
+        from: LAST,
+        to: LAST,
+      });
+    },
+  );
+
+  it('leaves the tables of the host alone', async () => {
+    await admin.query(
+      `create table if not exists public.customers (mine text); insert into public.customers values ('x')`,
+    );
+    const before = await tables('public');
+    await postgresRepository({ pool: admin, schema: await fresh('mig_host') }).migrate();
+    await expect(tables('public')).resolves.toEqual(before);
+    const { rows } = await admin.query('select mine from public.customers');
+    expect(rows).toEqual([{ mine: 'x' }]);
+  });
+
+  it('needs no right to make schemas once the schema is up to date', async () => {
+    const schema = await fresh('mig_role');
+    await postgresRepository({ pool: admin, schema }).migrate();
+    await admin.query(`drop role if exists mig_app; create role mig_app login;
+      grant usage on schema ${schema} to mig_app;
+      grant select, insert, update, delete on all tables in schema ${schema} to mig_app`);
+    const asApp = new URL(url);
+    asApp.username = 'mig_app';
+    const pool = new pg.Pool({ connectionString: asApp.href });
+    const repository = postgresRepository({ pool, schema });
+    await expect(repository.migrate()).resolves.toEqual({ from: LAST, to: LAST });
+    await expect(repository.loadOrg('acme')).resolves.toMatchObject({ overrides: [] });
+    await pool.end();
+    await admin.query(`drop owned by mig_app`);
+  });
+
+  it('leaves a schema alone that a newer version of the package made', async () => {
+    const schema = await fresh('mig_old');
+    const repository = postgresRepository({ pool: admin, schema });
+    await repository.migrate();
+    await admin.query(`insert into ${schema}.migrations (number, name) values (999, 'from the future')`);
+    await expect(repository.migrate()).resolves.toEqual({ from: 999, to: 999 });
+  });
+
+  it('is what a call before it is told to do', async () => {
+    const repository = postgresRepository({ pool: admin, schema: 'mig_never' });
+    const error = await repository.loadOrg('acme').catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'repository_unavailable' });
+    expect(String((error as Error).cause)).toContain('migrate()');
+  });
+});

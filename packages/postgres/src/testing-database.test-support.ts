@@ -1,0 +1,91 @@
+import { randomBytes } from 'node:crypto';
+import { PGlite } from '@electric-sql/pglite';
+import pg from 'pg';
+import type { Database } from './database/database.ts';
+import { pgDatabase } from './database/pg-database.ts';
+import { pgliteDatabase } from './database/pglite-database.ts';
+import { migrate } from './migrations/migrate.ts';
+
+const STARTS_AT = Date.UTC(2026, 3, 9, 12);
+const TIMES = { timeoutMs: 5_000, lockTimeoutMs: 2_000 };
+
+/** A fresh, migrated schema whose clock stands still until it is moved. */
+export interface TestingDatabase {
+  /** The schema. */
+  readonly s: string;
+  /** The SQL expression of the movable clock. */
+  readonly clockSql: string;
+  /** A database object of its own, as another process would have. */
+  open(): Database;
+  /** Runs SQL behind every adapter; rows as the driver reads them. */
+  raw<Row = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]>;
+  now(): number;
+  advance(ms: number): Promise<void>;
+  /** Empties every table. */
+  clear(): Promise<void>;
+  drop(): Promise<void>;
+}
+
+type Raw = TestingDatabase['raw'];
+
+async function prepare(raw: Raw, open: () => Database, end: () => Promise<void>): Promise<TestingDatabase> {
+  const s = `t_${randomBytes(6).toString('hex')}`;
+  await migrate(open(), s);
+  await raw(`create schema ${s}_clock`);
+  await raw(`create table ${s}_clock.clock (at timestamptz not null)`);
+  let at = STARTS_AT;
+  await raw(`insert into ${s}_clock.clock values ($1)`, [new Date(at).toISOString()]);
+  const names = await raw<{ name: string }>(
+    `select table_name as name from information_schema.tables where table_schema = $1 and table_name <> 'migrations'`,
+    [s],
+  );
+  return {
+    s,
+    clockSql: `(select at from ${s}_clock.clock)`,
+    open,
+    raw,
+    now: () => at,
+    advance: async (ms) => {
+      at += ms;
+      await raw(`update ${s}_clock.clock set at = $1`, [new Date(at).toISOString()]);
+    },
+    clear: async () => {
+      const [audit] = await raw<{ name: string }>(
+        `select pg_get_serial_sequence('${s}.audit', 'position') as name`,
+      );
+      for (const { name } of names) await raw(`delete from ${s}.${name}`);
+      await raw(`select setval($1, 1, false)`, [audit?.name]);
+    },
+    drop: async () => {
+      await raw(`drop schema ${s} cascade`);
+      await raw(`drop schema ${s}_clock cascade`);
+      await end();
+    },
+  };
+}
+
+/** On a real server. @param url - a database in which schemas may be made */
+export async function postgresForTesting(url: string, max = 8): Promise<TestingDatabase> {
+  const pool = new pg.Pool({ connectionString: url, max });
+  const raw: Raw = async (text, values) => (await pool.query(text, values)).rows;
+  return prepare(
+    raw,
+    () => pgDatabase({ pool, ...TIMES }),
+    () => pool.end(),
+  );
+}
+
+let shared: Promise<PGlite> | undefined;
+
+/** On an embedded PGlite in memory, one for the whole test file: it takes seconds to start. */
+export async function pgliteForTesting(): Promise<TestingDatabase> {
+  shared ??= PGlite.create();
+  const pglite = await shared;
+  const raw: Raw = async <Row>(text: string, values?: unknown[]) =>
+    (await pglite.query<Row>(text, values)).rows;
+  return prepare(
+    raw,
+    () => pgliteDatabase({ pglite, ...TIMES }),
+    async () => {},
+  );
+}
