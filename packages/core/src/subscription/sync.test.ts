@@ -1,0 +1,121 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { TollgateError } from '../errors/tollgate-error.ts';
+import { createWorld, type World } from './subscription-world.test-support.ts';
+
+let world: World;
+beforeEach(async () => {
+  world = await createWorld();
+});
+afterEach(async () => {
+  await world.close();
+});
+
+const order = (org: string, tier = 'pro') => ({ org, tier, actor: 'alice' });
+
+/** Paid, but no webhook ever came. */
+async function untold(org: string): Promise<{ id: string; sessionId: string }> {
+  const { subscription } = await world.checkout(order(org));
+  const { subscriptionId } = world.sandbox.confirm(subscription.externalId);
+  return { id: subscriptionId ?? '', sessionId: subscription.externalId };
+}
+
+describe('sync', () => {
+  it('finds an org’s subscription that nobody told of', async () => {
+    const { id } = await untold('acme');
+    expect(await world.sync({ org: 'acme' })).toEqual({ checked: 1, changed: 1, unknown: 0, failed: 0 });
+    expect(await world.stored(id)).toMatchObject({ org: 'acme', status: 'active' });
+    expect(await world.sync({ org: 'acme' })).toEqual({ checked: 1, changed: 0, unknown: 0, failed: 0 });
+  });
+
+  it('brings one subscription up to date', async () => {
+    const id = await world.subscribe('acme', 'pro');
+    world.sandbox.setStatus(id, 'past_due');
+    expect(await world.sync({ subscription: id })).toEqual({ checked: 1, changed: 1, unknown: 0, failed: 0 });
+    expect(await world.stored(id)).toMatchObject({ status: 'past_due' });
+    expect(await world.sync({ subscription: 'sub_none' })).toMatchObject({ checked: 1, unknown: 1 });
+  });
+
+  it('takes in what came of a checkout page, on the customer’s return', async () => {
+    const { id, sessionId } = await untold('acme');
+    expect(await world.sync({ checkoutSession: sessionId })).toMatchObject({ changed: 1 });
+    expect(await world.stored(id)).toMatchObject({ status: 'active' });
+    expect([...world.repository.contents().checkouts.values()]).toMatchObject([
+      { attempt: { state: 'closed' } },
+    ]);
+  });
+
+  it('changes nothing for a page that still waits, or that nobody knows', async () => {
+    const { subscription } = await world.checkout(order('acme'));
+    expect(await world.sync({ checkoutSession: subscription.externalId })).toEqual({
+      checked: 1,
+      changed: 0,
+      unknown: 0,
+      failed: 0,
+    });
+    expect(await world.sync({ checkoutSession: 'cs_none' })).toMatchObject({ unknown: 1 });
+    expect(await world.checkout(order('acme'))).toMatchObject({
+      subscription: { externalId: subscription.externalId },
+    });
+  });
+
+  it('has nothing to do for an org without a customer', async () => {
+    expect(await world.sync({ org: 'nobody' })).toEqual({ checked: 0, changed: 0, unknown: 0, failed: 0 });
+  });
+
+  it('walks all orgs, more than a page of them', async () => {
+    const orgs = Array.from(
+      { length: 230 },
+      (_, index) => `org-${String.fromCharCode(97 + Math.floor(index / 26), 97 + (index % 26))}`,
+    );
+    for (const org of orgs) await untold(org);
+    expect(await world.sync('all')).toEqual({ checked: 230, changed: 230, unknown: 0, failed: 0 });
+    expect(world.repository.contents().subscriptions.size).toBe(230);
+  });
+
+  it('goes on with the other orgs when one fails, and counts it', async () => {
+    await untold('acme');
+    const { id } = await untold('globex');
+    const acme = world.sandbox.contents().customers.find(({ org }) => org === 'acme');
+    const { listSubscriptions } = world.sandbox;
+    const partly = world.process({
+      provider: {
+        listSubscriptions: async (request) => {
+          if (request.customerId === acme?.id) throw new TollgateError('provider_timeout');
+          return await listSubscriptions(request);
+        },
+      },
+    });
+    expect(await partly.sync('all')).toEqual({ checked: 1, changed: 1, unknown: 0, failed: 1 });
+    expect(await world.stored(id)).toMatchObject({ org: 'globex' });
+  });
+
+  it('leaves a stored subscription that the provider does not know as it is, and says so', async () => {
+    const id = await world.subscribe('acme', 'pro');
+    const other = await createWorld();
+    const lost = world.process({ provider: other.sandbox });
+    expect(await lost.sync({ org: 'acme' })).toEqual({ checked: 1, changed: 0, unknown: 1, failed: 0 });
+    expect(await world.stored(id)).toMatchObject({ status: 'active' });
+    expect(lost.logs).toContainEqual(expect.objectContaining({ level: 'warn' }));
+    await other.close();
+  });
+
+  it('writes an ended subscription no more', async () => {
+    const id = await world.subscribe('acme', 'pro');
+    world.sandbox.setStatus(id, 'canceled');
+    await world.sync({ org: 'acme' });
+    const before = await world.stored(id);
+    expect(await world.sync({ org: 'acme' })).toMatchObject({ checked: 0 });
+    expect(await world.stored(id)).toEqual(before);
+  });
+
+  it('fails with the provider’s error for one org', async () => {
+    await untold('acme');
+    world.sandbox.setOutage('timeout');
+    await expect(world.sync({ org: 'acme' })).rejects.toMatchObject({ code: 'provider_timeout' });
+  });
+
+  it('says so when nothing is sold here', async () => {
+    const none = world.process({ provider: null });
+    await expect(none.sync('all')).rejects.toMatchObject({ code: 'provider_not_configured' });
+  });
+});
