@@ -1,1 +1,2 @@
-export {};
+export type { RedisCounterStoreOptions } from './options.ts';
+export { redisCounterStore } from './redis-counter-store.ts';

@@ -1,0 +1,65 @@
+import { evenTags } from './tags.ts';
+
+/** The keys of one hash tag. Everything the store ever writes is named here and in the key notes of scripts/leases.ts. */
+export interface TagKeys {
+  /** What batch a process had done last, and the reply: a second copy of a batch changes nothing. Ends by itself. */
+  readonly record: (process: string) => string;
+  /** The store's epoch and the identity of the server that wrote it. Its loss makes every counter unknown. */
+  readonly epoch: string;
+}
+
+/** The keys of one org. */
+export interface OrgKeys {
+  readonly tag: number;
+  /** Live reservations by id, and a head with their number and the earliest end. */
+  readonly leases: string;
+  /** The counters of one window, by quota key. `<base>|i:<id>` (ended reservations) and `<base>|a:<id>` (adjustments) are spelled by the script. */
+  readonly counters: (window: string) => string;
+}
+
+/**
+ * Spells keys. An org's id stands in its keys so that no two orgs share one: all but A-Z, a-z, 0-9, `_` and `-` is written as `%`
+ * and hexadecimal digits, so neither `:` nor `|` nor a brace comes from an id.
+ */
+export function spellKeys(options: { readonly prefix: string; readonly hashTags: number }): {
+  readonly tags: readonly TagKeys[];
+  org(org: string): OrgKeys;
+} {
+  const { prefix, hashTags } = options;
+  const names = evenTags(prefix, hashTags);
+  const known = new Map<string, OrgKeys>();
+  return {
+    tags: names.map((name) => ({ record: (process) => `{${name}}b:${process}`, epoch: `{${name}}e` })),
+    org(org) {
+      const spelled = known.get(org);
+      if (spelled) return spelled;
+      const tag = hashTags === 1 ? 0 : fnv1a(org) % hashTags;
+      const base = `{${names[tag]}}:${encodeOrg(org)}`;
+      const keys: OrgKeys = {
+        tag,
+        leases: `${base}|l`,
+        counters: (window) => (window === 'lifetime' ? base : `${base}:${window}`),
+      };
+      if (known.size >= SPELLED_ORGS) known.clear();
+      known.set(org, keys);
+      return keys;
+    },
+  };
+}
+
+/** How many orgs' keys are kept spelled: bounds memory whatever ids come. */
+const SPELLED_ORGS = 10_000;
+
+function encodeOrg(org: string): string {
+  if (/^[A-Za-z0-9_-]*$/.test(org)) return org;
+  return org.replace(/[^A-Za-z0-9_-]/gu, (character) => `%${Buffer.from(character).toString('hex')}.`);
+}
+
+/** Spreads orgs over tags; part of the stored layout. */
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index += 1) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  }
+  return hash >>> 0;
+}

@@ -1,0 +1,43 @@
+/** Reads a flat list of whole numbers, as the batch script packs it (msgpack). */
+export interface NumberReader {
+  /** @throws RangeError when there is none left, or something else than a whole number */
+  next(): number;
+}
+
+export function numberReader(bytes: Buffer): NumberReader {
+  let at = headLength(bytes[0]);
+  return {
+    next() {
+      const type = bytes[at++];
+      if (type === undefined) throw new RangeError('The reply ended early.');
+      if (type < 0x80) return type;
+      switch (type) {
+        case 0xcc:
+        case 0xd0:
+          at += 1;
+          return type === 0xcc ? bytes.readUInt8(at - 1) : bytes.readInt8(at - 1);
+        case 0xcd:
+        case 0xd1:
+          at += 2;
+          return type === 0xcd ? bytes.readUInt16BE(at - 2) : bytes.readInt16BE(at - 2);
+        case 0xce:
+        case 0xd2:
+          at += 4;
+          return type === 0xce ? bytes.readUInt32BE(at - 4) : bytes.readInt32BE(at - 4);
+        case 0xcf:
+        case 0xd3:
+          at += 8;
+          return Number(bytes.readBigInt64BE(at - 8));
+        default:
+          if (type >= 0xe0) return type - 0x100;
+          throw new RangeError(`The reply holds something that is no whole number (${type}).`);
+      }
+    },
+  };
+}
+
+function headLength(type: number | undefined): number {
+  if (type === 0xdd) return 5;
+  if (type === 0xdc) return 3;
+  return 1;
+}

@@ -1,0 +1,197 @@
+import type { CounterStore } from '@tollgate/core';
+import {
+  checkAdjustments,
+  checkCounts,
+  checkReserve,
+  checkSettle,
+  noTelemetry,
+  stderrLogger,
+  TollgateError,
+} from '@tollgate/core';
+import { checkServer } from './check-server.ts';
+import { isCluster, openConnection } from './connection.ts';
+import { spellKeys } from './keys.ts';
+import { createLane } from './lane.ts';
+import { createLiveReservations } from './live-reservations.ts';
+import {
+  adjustOperation,
+  beginRecountOperation,
+  finishRecountOperation,
+  readOperation,
+  reassertOperation,
+  renewOperation,
+  reserveOperation,
+  settleOperation,
+} from './operations.ts';
+import type { RedisCounterStoreOptions } from './options.ts';
+import { unavailable } from './unavailable.ts';
+
+/** How often a process with open reservations makes sure that the store still has its data, ms. */
+const BEAT_MS = 1_000;
+
+/**
+ * Counts in Redis, for every process that shares it: exact under any interleaving, and unknown rather than wrong after a loss.
+ *
+ * ```ts
+ * const counters = redisCounterStore({ url: 'redis://127.0.0.1:6379' });
+ * const billing = createBilling({ counters, ... });
+ * ```
+ *
+ * @throws TollgateError `invalid_configuration` when the options do not fit together
+ */
+export function redisCounterStore(options: RedisCounterStoreOptions): CounterStore {
+  return openRedisCounterStore(options);
+}
+
+/** @param clock - for tests alone: what the script takes for the time, instead of the server's clock */
+export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?: () => number): CounterStore {
+  const { prefix = 'tg', timeoutMs = 200, gatherMs = 4, lapsedKeepMs = 600_000 } = options;
+  const { logger = stderrLogger, telemetry = noTelemetry } = options;
+  const target = targetOf(options);
+  const hashTags = options.hashTags ?? ('client' in target && isCluster(target.client) ? 6 : 1);
+  checkOptions({ prefix, timeoutMs, gatherMs, lapsedKeepMs, hashTags });
+
+  const connection = openConnection(target, (error) => logger.debug('redis connection', { error }));
+  const keys = spellKeys({ prefix, hashTags });
+  const live = createLiveReservations();
+  const lanes = keys.tags.map((tag) =>
+    createLane({
+      connection,
+      tag,
+      keysOf: keys.org,
+      timeoutMs,
+      gatherMs,
+      lapsedKeepMs,
+      clock,
+      onLost: reassertAll,
+      onAway(cause) {
+        telemetry.count('tollgate.store_away', 1);
+        logger.error('redis does not answer: quotas cannot be checked', { error: cause });
+      },
+      onBack: (awayMs) => logger.info('redis answers again', { awayMs: Math.round(awayMs) }),
+    }),
+  );
+  const laneOf = (org: string) => {
+    const lane = lanes[keys.org(org).tag];
+    if (lane === undefined || isClosed) throw unavailable(new Error('The counter store is closed.'));
+    return lane;
+  };
+  let isClosed = false;
+  let beat: NodeJS.Timeout | undefined;
+  void checkServer(connection, logger);
+
+  /** The store's data is not what it was: what runs in this process must count again before a recount admits others. */
+  function reassertAll(): void {
+    telemetry.count('tollgate.store_lost', 1);
+    logger.warn('redis lost data: every counter is counted anew before it decides', {
+      reservations: live.size,
+    });
+    for (const { org } of new Set(live.list().map(({ reservation }) => reservation))) {
+      reassert(org).catch(() => {});
+    }
+  }
+
+  async function reassert(org: string): Promise<void> {
+    await Promise.all(
+      live
+        .list(org)
+        .map(({ reservation, leftMs }) => laneOf(org).ask(reassertOperation(reservation, leftMs))),
+    );
+  }
+
+  function watchOver(): void {
+    beat ??= setInterval(() => {
+      live.tidy();
+      if (live.size > 0) for (const lane of lanes) lane.beat();
+      else {
+        clearInterval(beat);
+        beat = undefined;
+      }
+    }, BEAT_MS).unref();
+  }
+
+  return {
+    async reserve(request) {
+      checkReserve(request);
+      const outcome = await laneOf(request.org).ask(reserveOperation(request));
+      if (outcome.outcome === 'reserved') {
+        live.add(request, request.leaseMs);
+        if (beat === undefined) watchOver();
+      }
+      return outcome;
+    },
+    async settle(request) {
+      checkSettle(request);
+      live.remove(request);
+      return await laneOf(request.org).ask(settleOperation(request));
+    },
+    async renew({ leases, leaseMs }) {
+      return await Promise.all(
+        leases.map(async (lease) => {
+          const isHeld = await laneOf(lease.org).ask(renewOperation(lease, leaseMs));
+          if (isHeld) live.renewed(lease, leaseMs);
+          return isHeld;
+        }),
+      );
+    },
+    async adjust(request) {
+      checkAdjustments(request.adjustments);
+      return await laneOf(request.org).ask(adjustOperation(request));
+    },
+    async read(request) {
+      return await laneOf(request.org).ask(readOperation(request));
+    },
+    async beginRecount(request) {
+      const tokens = await laneOf(request.org).ask(beginRecountOperation(request));
+      if (tokens.some(({ known }) => !known)) await reassert(request.org);
+      return tokens;
+    },
+    async finishRecount(request) {
+      checkCounts(request.counts);
+      return await laneOf(request.org).ask(finishRecountOperation(request));
+    },
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      clearInterval(beat);
+      await Promise.all(lanes.map((lane) => lane.drain()));
+      connection.close();
+    },
+  };
+}
+
+function targetOf({ client, url }: RedisCounterStoreOptions) {
+  if (client !== undefined && url === undefined) return { client };
+  if (client === undefined && url !== undefined) return { url };
+  throw new TollgateError('invalid_configuration', {
+    message: 'redisCounterStore needs a client or a url, and not both.',
+  });
+}
+
+function checkOptions(options: {
+  prefix: string;
+  timeoutMs: number;
+  gatherMs: number;
+  lapsedKeepMs: number;
+  hashTags: number;
+}): void {
+  const faults: string[] = [];
+  if (!/^[A-Za-z0-9_.:-]{1,64}$/.test(options.prefix))
+    faults.push('prefix: use 1 to 64 of A-Z, a-z, 0-9, `_`, `.`, `:` and `-`.');
+  const wholes = [
+    ['timeoutMs', 1, 60_000],
+    ['gatherMs', 0, 1_000],
+    ['lapsedKeepMs', 0, 86_400_000],
+    ['hashTags', 1, 256],
+  ] as const;
+  for (const [name, least, most] of wholes) {
+    const value = options[name];
+    if (!Number.isInteger(value) || value < least || value > most)
+      faults.push(`${name}: use a whole number from ${least} to ${most}.`);
+  }
+  if (faults.length > 0) {
+    throw new TollgateError('invalid_configuration', {
+      message: `The options of redisCounterStore have faults:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`,
+    });
+  }
+}

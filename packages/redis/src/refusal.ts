@@ -1,0 +1,15 @@
+/**
+ * What an error reply to a batch means. `full`: over `maxmemory`. `later`: this server cannot at the moment (loading, read-only,
+ * cut off from its replicas or its cluster, busy, no disk, connection ended ...). `broken`: the batch itself cannot be run.
+ */
+export function classifyRefusal(error: unknown): 'full' | 'later' | 'broken' {
+  const message = error instanceof Error ? error.message : String(error);
+  if (message.startsWith('OOM')) return 'full';
+  if (
+    /^(STALEBATCH|ERR Error (compiling|running) script|ERR user_script|user_script|ERR Lua|CROSSSLOT)/.test(
+      message,
+    )
+  )
+    return 'broken';
+  return 'later';
+}

@@ -1,0 +1,90 @@
+import { OPERATION } from '../protocol.ts';
+import { counters } from './counters.ts';
+import { leases } from './leases.ts';
+import { opening } from './opening.ts';
+import { operations } from './operations.ts';
+
+/**
+ * The one script of the store: runs a batch of operations of one process, org by org, each org's as one step.
+ *
+ * KEYS   1 the process' record, 2 the epoch; then, for each org, its lease hash and the hashes of the windows it names.
+ *        Beside these it touches, under the same hash tag, remembered ids and the windows that lapsed reservations were charged to.
+ * ARGV   1 JSON `[seq, nonce, a record must exist, its time to live, check the server, set the clock, refuse reserves,
+ *        how long lapsed reservations are kept, shapes, orgs, then for each org: windows, their names, operations, the operations]`
+ * Reply  msgpack list of numbers: `seq, epoch`, then each operation's result in the order asked.
+ *
+ * Keys are checked by reading them before the org's first write; an org with a key of a foreign type changes nothing.
+ */
+const body = `
+${opening}${counters}${leases}${operations}
+local LENGTHS = { 6, 3, 3, 3, 4, 3, 4, 2, 2, 2, 5, 3 }
+local HAS_ID = { true, true, true, true, true, true, false, false, false, false, true, true }
+
+local function run(at)
+  local code = input[at]
+  if code == ${OPERATION.reserve} then
+    return reserve(shapes[input[at + 1]], input[at + 2], input[at + 3], input[at + 4], input[at + 5])
+  elseif code == ${OPERATION.commitPart} then return settle(code, shapes[input[at + 1]], input[at + 2], input[at + 3])
+  elseif code <= ${OPERATION.unknown} or code == ${OPERATION.forget} then return settle(code, shapes[input[at + 1]], input[at + 2])
+  elseif code == ${OPERATION.renew} then return renew(input[at + 1], input[at + 2])
+  elseif code == ${OPERATION.adjust} then return adjust(input[at + 1], input[at + 2], input[at + 3])
+  elseif code == ${OPERATION.read} then return read(input[at + 1])
+  elseif code == ${OPERATION.beginRecount} then return beginRecount(input[at + 1])
+  elseif code == ${OPERATION.finishRecount} then return finishRecount(input[at + 1])
+  else return reassert(shapes[input[at + 1]], input[at + 2], input[at + 3], input[at + 4]) end
+end
+
+local position, keyAt = 11, 3
+for _ = 1, input[10] do
+  local leasesOf = KEYS[keyAt]
+  base, windowKeys, countersOf, endsOf = string.sub(leasesOf, 1, -3), {}, {}, {}
+  for index = 1, input[position] do windowKeys[input[position + index]] = KEYS[keyAt + index] end
+  keyAt, position = keyAt + 1 + input[position], position + 1 + input[position]
+
+  local starts, ids = {}, {}
+  local at = position + 1
+  for index = 1, input[position] do
+    local code = input[at]
+    starts[index] = at
+    if HAS_ID[code] then ids[#ids + 1] = input[at + 2] end
+    at = at + LENGTHS[code]
+  end
+  position = at
+
+  local isReadable, wrote = openLeases(leasesOf, ids), false
+  if isReadable then
+    local ok, problem = pcall(lapseAll)
+    if not ok and problem ~= UNREADABLE then error(problem, 0) end
+    isReadable = ok
+  end
+  for index = 1, #starts do
+    if not isReadable then say(UNREADABLE_RESULT)
+    else
+      local before = size
+      local ok, result = pcall(run, starts[index])
+      if ok then wrote = wrote or result
+      elseif result == UNREADABLE then
+        size = before
+        say(UNREADABLE_RESULT)
+      else error(result, 0) end
+    end
+  end
+  if wrote then
+    storePast()
+    storeLeases()
+    storeCounters()
+  end
+end
+
+for index = #out, size + 1, -1 do out[index] = nil end
+local reply = pack(out)
+if isNewEpoch then redis.call('SET', KEYS[2], pack(epoch, server)) end
+redis.call('SET', KEYS[1], seq .. '|' .. reply, 'PX', recordMs)
+return reply
+`;
+
+/** Refused by Redis, before it starts, while more memory is used than `maxmemory` allows. */
+export const batchScript = `#!lua\n${body}`;
+
+/** The same, for a full Redis: run with "refuse reserves" set, so that it only gives back. */
+export const batchScriptWhenFull = `#!lua flags=allow-oom\n${body}`;

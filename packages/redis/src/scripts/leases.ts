@@ -1,0 +1,179 @@
+import { PLACE, STATES } from '../protocol.ts';
+
+/**
+ * Reservations of an org.
+ *
+ * `<base>|l` hash of the live ones by id: msgpack `deadline, rememberMs, core, stamp of each charge's counter`; its field '' is the head.
+ * `<base>|i:<id>` string with a time to live, one for each that ended and is remembered:
+ *    msgpack `endsAt, state, rememberMs, core`, and when it lapsed, for each charge `stamp, place, stamp and ADDED at the lapse, birth`.
+ * `<base>|a:<id>` string with a time to live, one for each adjustment that is remembered: when it ends.
+ * A core is JSON, `[[window, key, amount, onUnknown], ...]`: what a repeat is compared with.
+ *
+ * The head holds a lower bound of all deadlines. While it lies ahead nothing can have lapsed; when it has passed, all live
+ * reservations are looked through once and the bound moves on.
+ */
+export const leases = `
+local DEADLINE, REMEMBER, CORE, STAMPS = 1, 2, 3, 3
+local ENDS, STATE, PAST_REMEMBER, PAST_CORE, LAPSES, LAPSE_FIELDS = 1, 2, 3, 4, 4, 5
+local HELD_STATE, LAPSED, COMMITTED_STATE, RELEASED, UNKNOWN_STATE =
+  ${STATES.indexOf('held')}, ${STATES.indexOf('lapsed')}, ${STATES.indexOf('committed')}, ${STATES.indexOf('released')}, ${STATES.indexOf('unknown')}
+local NEVER, LEASES_GRACE_MS = 2^53, 600000
+
+-- The org at hand. rememberedUntil: the last end of any remembered id; keptUntil: when the lease hash itself ends.
+local leasesKey, leaseOf, isStored, isTouched, hasAll, isHeadTouched
+local earliest, liveCount, rememberedUntil, keptUntil
+local pastOf, isPastTouched
+
+local function openLeases(key, ids)
+  leasesKey, leaseOf, isStored, isTouched, pastOf, isPastTouched = key, {}, {}, {}, {}, {}
+  hasAll, isHeadTouched = false, false
+  local values = redis.pcall('HMGET', key, '', unpack(ids))
+  if values.err then return false end
+  hasLeases = values[1] ~= false
+  if hasLeases then
+    incarnation, earliest, liveCount, rememberedUntil, keptUntil = unpacked(values[1])
+  else
+    incarnation, earliest, liveCount, rememberedUntil, keptUntil = nonce, NEVER, 0, 0, 0
+  end
+  for index = 1, #ids do
+    local value = values[index + 1]
+    leaseOf[ids[index]], isStored[ids[index]] = value and { unpacked(value) }, value and true
+  end
+  return true
+end
+
+local function loadAllLeases()
+  if hasAll then return end
+  hasAll = true
+  local list = redis.call('HGETALL', leasesKey)
+  for index = 1, #list, 2 do
+    local id = list[index]
+    if id ~= '' and leaseOf[id] == nil then
+      leaseOf[id], isStored[id] = { unpacked(list[index + 1]) }, true
+    end
+  end
+end
+
+local function findPast(id)
+  local past = pastOf[id]
+  if past ~= nil then return past end
+  past = false
+  if now < rememberedUntil then
+    local text = redis.pcall('GET', base .. '|i:' .. id)
+    if type(text) == 'table' then fail() end
+    past = text and { unpacked(text) }
+    if past and past[ENDS] <= now then past = false end
+  end
+  pastOf[id] = past
+  return past
+end
+
+local function setPast(id, past)
+  pastOf[id], isPastTouched[id], isHeadTouched = past, true, true
+  if past then rememberedUntil = max(rememberedUntil, past[ENDS]) end
+end
+
+local function setLease(id, lease)
+  leaseOf[id], isTouched[id], isHeadTouched, hasLeases = lease, true, true, true
+  if lease then earliest = min(earliest, lease[DEADLINE]) end
+end
+
+-- Units of live leases on a counter that is about to get a record.
+local function sumHeld(window, key)
+  loadAllLeases()
+  local sum = 0
+  for _, lease in pairs(leaseOf) do
+    if lease then
+      for _, charge in ipairs(cjson.decode(lease[CORE])) do
+        if charge[1] == window and charge[2] == key then sum = sum + charge[3] end
+      end
+    end
+  end
+  return sum
+end
+
+local function hold(counter, units)
+  counter[HELD], counter[INCARNATION] = counter[HELD] + units, incarnation
+end
+
+local function lapse(id, lease)
+  local charges, ends = cjson.decode(lease[CORE]), lease[DEADLINE] + max(lapsedKeepMs, lease[REMEMBER])
+  local past = { ends, LAPSED, lease[REMEMBER], lease[CORE] }
+  local counters = {}
+  for index = 1, #charges do counters[index] = findCounter(charges[index][1], charges[index][2]) end
+  if type(redis.pcall('EXISTS', base .. '|i:' .. id)) == 'table' then fail() end
+  for index = 1, #charges do
+    local counter, at, units = counters[index], charges[index][4], charges[index][3]
+    local field = LAPSES + (index - 1) * LAPSE_FIELDS
+    past[field + 1], past[field + 2] = lease[STAMPS + index], ${PLACE.release}
+    past[field + 3], past[field + 4], past[field + 5] = 0, 0, 0
+    if counter then
+      take(counter, HELD, units)
+      place(counter, at, units)
+      past[field + 2], past[field + 3] = at, counter[STAMP]
+      past[field + 4], past[field + 5] = counter[ADDED], counter[BIRTH] or 0
+    end
+  end
+  setLease(id, false)
+  liveCount = liveCount - 1
+  if ends > now then setPast(id, past) end
+end
+
+-- Every operation begins here: leases that ran out become what their charges say. Writes nothing by itself.
+local function lapseAll()
+  if now < earliest then return end
+  loadAllLeases()
+  earliest, isHeadTouched = NEVER, true
+  local ended = {}
+  for id, lease in pairs(leaseOf) do
+    if lease then
+      if lease[DEADLINE] <= now then ended[#ended + 1] = id else earliest = min(earliest, lease[DEADLINE]) end
+    end
+  end
+  for index = 1, #ended do lapse(ended[index], leaseOf[ended[index]]) end
+end
+
+-- Where a lapsed charge's units are counted now: a recount that may have seen them, or the loss of the counter, took them away.
+local function placeOfLapsed(past, index, counter)
+  local field = LAPSES + (index - 1) * LAPSE_FIELDS
+  local at, stamp, added, birth = past[field + 2], past[field + 3], past[field + 4], past[field + 5]
+  if at == ${PLACE.uncertain} and stamp ~= counter[STAMP] then
+    local isSeen = counter[PREVIOUS] ~= stamp or added <= counter[BEGUN]
+    if isSeen then return ${PLACE.release} end
+  end
+  if at == ${PLACE.commit} and birth ~= (counter[BIRTH] or 0) then return ${PLACE.release} end
+  return at
+end
+
+local function storePast()
+  for id in pairs(isPastTouched) do
+    local past, key = pastOf[id], base .. '|i:' .. id
+    if not past then redis.call('DEL', key)
+    else redis.call('SET', key, pack(unpack(past)), 'PX', ttl(past[ENDS] - now)) end
+  end
+end
+
+local function storeLeases()
+  if not isHeadTouched then return end
+  local fields, count, removed = {}, 0, {}
+  local needed = rememberedUntil
+  for id in pairs(isTouched) do
+    local lease = leaseOf[id]
+    if lease then
+      fields[count + 1], fields[count + 2] = id, pack(unpack(lease))
+      count = count + 2
+      needed = max(needed, lease[DEADLINE] + max(lapsedKeepMs, lease[REMEMBER]))
+    elseif isStored[id] then removed[#removed + 1] = id end
+  end
+  if liveCount == 0 and rememberedUntil <= now then
+    redis.call('DEL', leasesKey)
+    return
+  end
+  if needed > keptUntil then keptUntil = needed + LEASES_GRACE_MS else needed = false end
+  fields[count + 1] = ''
+  fields[count + 2] = pack(incarnation, earliest, liveCount, rememberedUntil, keptUntil)
+  if #removed > 0 then redis.call('HDEL', leasesKey, unpack(removed)) end
+  redis.call('HSET', leasesKey, unpack(fields))
+  if needed then redis.call('PEXPIRE', leasesKey, ttl(keptUntil - now)) end
+end
+`;
