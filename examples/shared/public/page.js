@@ -9,6 +9,10 @@ const resources = [
 ];
 const orgOf = { 'demo-admin': 'acme', 'demo-member': 'acme', 'demo-other': 'globex' };
 
+/** Something to call a new row. */
+const places = ['Hall', 'Kitchen', 'Attic', 'Cellar', 'Garage', 'Garden', 'Study', 'Bedroom', 'Porch'];
+const nameOf = (one) => `${places[Math.floor(Math.random() * places.length)]} ${one}`;
+
 const $ = (id) => document.getElementById(id);
 const credential = $('credential');
 const org = $('org');
@@ -141,7 +145,7 @@ function showResources(usage, degradation, lists) {
       const { current, limit } = item;
       const value = limit.value ?? null;
       const add = make('button', { textContent: `Add ${one}`, className: 'small' });
-      add.onclick = () => act(add, () => call('POST', path));
+      add.onclick = () => act(add, () => call('POST', path, { name: nameOf(one) }));
       const rows = lists[i].map((row) => {
         const state = flagged.get(`${key}/${row.id}`);
         const entry = make(
@@ -269,11 +273,11 @@ credential.onchange = () => {
   sessionStorage.setItem('credential', credential.value);
   org.value = orgOf[credential.value] ?? org.value;
   say('');
-  refresh();
+  void refresh();
 };
 org.onchange = () => {
   say('');
-  refresh();
+  void refresh();
 };
 $('policy').onchange = () =>
   act($('policy'), () =>
@@ -305,5 +309,5 @@ if (back !== null) {
 await refresh();
 // Stage and level move by themselves while the org is over capacity; other browsers and processes move the rest.
 setInterval(() => {
-  if (!document.hidden && !document.querySelector('button:disabled')) refresh();
+  if (!document.hidden && !document.querySelector('button:disabled')) void refresh();
 }, 2_000);

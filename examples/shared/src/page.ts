@@ -15,6 +15,7 @@ export const pageFiles: readonly PageFile[] = [
   file('/', 'index.html', 'text/html'),
   file('/page.js', 'page.js', 'text/javascript'),
   file('/page.css', 'page.css', 'text/css'),
+  file('/icon.svg', 'icon.svg', 'image/svg+xml'),
 ];
 
 function file(path: string, name: string, type: string): PageFile {
