@@ -1,0 +1,130 @@
+import { bodyParser } from '@koa/bodyparser';
+import { type Billing, createBilling } from '@tollgate/core';
+import { billingRouter as expressRouter, keepRawBody as keepOnExpress } from '@tollgate/express';
+import { keepRawBody as keepOnKoa, billingRouter as koaRouter } from '@tollgate/koa';
+import { type RawResponse, rawBytes, type ServerFixture, serverFixture } from '@tollgate/testing';
+import express from 'express';
+import Koa from 'koa';
+import legacyBodyParser from 'koa-bodyparser';
+import { describe, expect, test } from 'vitest';
+import { type Exchange, inProcess } from './in-process.ts';
+import { checkWire } from './wire-schemas.ts';
+
+type Framework = 'Express' | 'Koa';
+
+/** Servers whose parser takes a JSON webhook's bytes and keeps none. */
+const losing: Record<Framework, (billing: Billing) => Exchange> = {
+  Express: (billing) => inProcess(express().use(express.json(), expressRouter(billing))),
+  Koa: (billing) =>
+    inProcess(new Koa().use(legacyBodyParser()).use(forgetText).use(koaRouter(billing)).callback()),
+};
+
+/** Servers whose parser takes them and keeps them for us. */
+const keeping: Record<string, (billing: Billing) => Exchange> = {
+  'express.json({ verify: keepRawBody })': (billing) =>
+    inProcess(express().use(express.json({ verify: keepOnExpress }), expressRouter(billing))),
+  'express.raw()': (billing) =>
+    inProcess(express().use(express.raw({ type: '*/*' }), expressRouter(billing))),
+  'a host that leaves req.rawBody': (billing) =>
+    inProcess(
+      express().use(
+        express.json({
+          verify: (req, _res, bytes) => {
+            Object.assign(req, { rawBody: bytes });
+          },
+        }),
+        expressRouter(billing),
+      ),
+    ),
+  'keepRawBody on Koa': (billing) =>
+    inProcess(
+      new Koa().use(keepOnKoa).use(legacyBodyParser()).use(forgetText).use(koaRouter(billing)).callback(),
+    ),
+  '@koa/bodyparser by itself': (billing) =>
+    inProcess(new Koa().use(bodyParser()).use(koaRouter(billing)).callback()),
+};
+
+const forgetText: Koa.Middleware = (ctx, next) => {
+  delete (ctx.request as { rawBody?: string }).rawBody;
+  return next();
+};
+
+function billingOf(fixture: ServerFixture): Billing {
+  return createBilling(fixture.options) as Billing;
+}
+
+/** A checkout that was paid, as the sandbox tells of it. */
+async function paidEvent(fixture: ServerFixture, billing: Billing) {
+  const { subscription } = await billing.checkout({ org: 'acme', tier: 'pro', actor: 'test' });
+  fixture.provider.confirm(subscription.externalId);
+  const event = fixture.provider.events().at(-1);
+  if (event === undefined) throw new Error('The sandbox told of nothing.');
+  return fixture.provider.signed(event.id);
+}
+
+async function deliver(
+  server: Exchange,
+  signed: { bytes: Uint8Array; headers: Readonly<Record<string, string>> },
+): Promise<RawResponse> {
+  const request = {
+    method: 'POST',
+    target: '/billing/webhooks/sandbox',
+    headers: signed.headers,
+    body: signed.bytes,
+  };
+  const response = await server(rawBytes(request));
+  checkWire(request, response);
+  return response;
+}
+
+describe.each(['Express', 'Koa'] as const)(
+  'T6 on %s: a parser that eats the bytes of webhooks',
+  (framework) => {
+    test('is a fault of the configuration, not of the sender', async () => {
+      const fixture = serverFixture();
+      const billing = billingOf(fixture);
+      const response = await deliver(losing[framework](billing), await paidEvent(fixture, billing));
+      expect(response.status).toBe(500);
+      expect(JSON.parse(response.body)).toMatchObject({ error_code: 'raw_body_unavailable' });
+      await billing.close();
+    });
+
+    test('is logged once, with both cures', async () => {
+      const fixture = serverFixture();
+      const billing = billingOf(fixture);
+      const server = losing[framework](billing);
+      const signed = await paidEvent(fixture, billing);
+      for (let delivery = 0; delivery < 3; delivery++) await deliver(server, signed);
+      expect(fixture.logged.map(({ message }) => message)).toEqual([
+        expect.stringMatching(
+          /mount billingRouter before the parser.*verify: keepRawBody.*app\.use\(keepRawBody\)/,
+        ),
+      ]);
+      await billing.close();
+    });
+  },
+);
+
+describe.each(Object.keys(keeping))('behind %s', (name) => {
+  test('a webhook is applied once and then known as a duplicate', async () => {
+    const fixture = serverFixture();
+    const billing = billingOf(fixture);
+    const server = keeping[name]?.(billing) ?? expect.fail();
+    const signed = await paidEvent(fixture, billing);
+    const first = await deliver(server, signed);
+    expect({ status: first.status, outcome: first.headers.get('x-webhook-outcome') }).toEqual({
+      status: 200,
+      outcome: 'applied',
+    });
+    const again = await deliver(server, signed);
+    expect({ status: again.status, outcome: again.headers.get('x-webhook-outcome') }).toEqual({
+      status: 200,
+      outcome: 'duplicate',
+    });
+    expect(JSON.parse(first.body)).toMatchObject({
+      provider: 'sandbox',
+      events: [{ provider: 'sandbox', tier_slug: 'pro' }],
+    });
+    await billing.close();
+  });
+});
