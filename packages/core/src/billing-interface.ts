@@ -1,7 +1,10 @@
 import type { Tier } from './catalog/tier.ts';
+import type { Preview } from './degradation/previews.ts';
+import type { Sweeper, SweepRequest, SweepResult } from './degradation/sweeps.ts';
 import type { DegradationReport } from './degradation/types.ts';
+import type { NoticeListener, NoticeName } from './notices/types.ts';
 import type { SetOverrideRequest } from './overrides/types.ts';
-import type { AuditEntry, Override, SelectionPolicy } from './ports/billing-repository.ts';
+import type { AuditEntry, DegradationStage, Override, SelectionPolicy } from './ports/billing-repository.ts';
 import type {
   Admission,
   ReservationHandle,
@@ -77,6 +80,18 @@ export interface Billing<K extends string = string> {
     keep: boolean;
     actor: string;
   }): Promise<DegradationReport>;
+
+  /** Where the org stands, on what was stored at most `limitsTtlMs` ago: cheap enough for every request. */
+  standing(org: string): Promise<{ readonly stage: DegradationStage; readonly level: number }>;
+  /** Which rows a change of tier would keep and which it would wind down, and when. Changes nothing. */
+  preview(request: { org: string; tier: string; at?: number }): Promise<Preview>;
+  /** Applies the lifecycle to every org that is due: for a cron. Safe from several processes at once. */
+  sweep(request?: SweepRequest): Promise<SweepResult>;
+  /** Sweeps again and again in this process, until stopped or closed. */
+  startSweeper(options: { everyMs: number }): Sweeper;
+
+  /** Adds a listener, told of what happens once and by one process; answers how to take it off again. */
+  on<N extends NoticeName>(name: N, listener: NoticeListener<N>): () => void;
 
   /** Finishes what is on its way and lets go of stores and provider. */
   close(): Promise<void>;

@@ -10,6 +10,7 @@ import { bindEngine } from './http/engine.ts';
 import { memoryBillingRepository } from './memory/memory-billing-repository.ts';
 import { memoryCounterStore } from './memory/memory-counter-store.ts';
 import { createNotices } from './notices/notices.ts';
+import { createUsageThresholds } from './notices/usage-thresholds.ts';
 import type { BillingOptions } from './options.ts';
 import { checkOrgId } from './org/org-id.ts';
 import { createOrgViews } from './org/org-views.ts';
@@ -36,15 +37,25 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
   const gate = createGate(wiring, orgViews);
   const overrides = createOverrides(wiring, orgViews);
   const notices = createNotices(wiring);
-  const degradation = createDegradation(wiring, { usage: (org) => gate.usage.report(org), notices });
-  const subscriptions = createSubscriptions(wiring, orgViews);
+  const thresholds = createUsageThresholds(wiring, notices);
+  const degradation = createDegradation(wiring, { usage: gate.usage.report, orgViews, notices });
+  const subscriptions = createSubscriptions(wiring, orgViews, {
+    onSubscriptionChanged(before, after) {
+      notices.tell('subscription.changed', { org: after.org, before, after });
+      degradation.reportSoon(after.org);
+    },
+  });
   const known = async (org: string) => {
     const view = await orgViews.of(checkOrgId(org, settings.orgIdPattern));
     return { view, now: clock.now() };
   };
 
   const billing: Billing = {
-    reserve: gate.reserve,
+    async reserve(request) {
+      const admission = await gate.reserve(request);
+      thresholds.observe(request.org, admission.quotas);
+      return admission;
+    },
     resume: gate.resume,
     release: gate.release,
     async recount({ org, keys }) {
@@ -74,7 +85,11 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
     portal: subscriptions.portal,
     webhook: subscriptions.webhook,
     sync: subscriptions.sync,
-    setOverride: overrides.set,
+    async setOverride(request) {
+      const override = await overrides.set(request);
+      if (override.subjectType === 'org') degradation.reportSoon(override.subjectId);
+      return override;
+    },
     overrides: overrides.list,
     audit: ({ org, before, limit } = {}) =>
       repository.listAudit({
@@ -85,8 +100,15 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
     degradation: degradation.report,
     setSelectionPolicy: degradation.setSelectionPolicy,
     setKeep: degradation.setKeep,
+    standing: degradation.standing,
+    preview: degradation.preview,
+    sweep: degradation.sweep,
+    startSweeper: degradation.startSweeper,
+    on: notices.on,
     async close() {
+      await degradation.close();
       await gate.close();
+      await thresholds.close();
       await wiring.counters.close();
       await wiring.provider?.close();
       await repository.close();

@@ -8,6 +8,8 @@ export { noTelemetry } from './defaults/no-telemetry.ts';
 export { stderrLogger } from './defaults/stderr-logger.ts';
 export { systemClock } from './defaults/system-clock.ts';
 export { ulidIds } from './defaults/ulid-ids.ts';
+export type { Preview, PreviewKey, PreviewRequest } from './degradation/previews.ts';
+export type { Sweeper, SweepRequest, SweepResult } from './degradation/sweeps.ts';
 export type * from './degradation/types.ts';
 export { ERROR_CODES, type ErrorCode } from './errors/codes.ts';
 export { TollgateError } from './errors/tollgate-error.ts';
@@ -41,13 +43,20 @@ export {
   type MemoryCounterStoreOptions,
   memoryCounterStore,
 } from './memory/memory-counter-store.ts';
-export type { BillingOptions, OverCapacityOptions } from './options.ts';
+export type * from './notices/types.ts';
+export type {
+  BillingOptions,
+  LifecycleOptions,
+  OverCapacityOptions,
+  RowCallback,
+  RowCallbackRequest,
+} from './options.ts';
 export type * from './overrides/types.ts';
 export { checkAdjustments, checkCounts, checkReserve, checkSettle } from './ports/counter-store-checks.ts';
 export type * from './ports/index.ts';
 export type * from './quota/types.ts';
 export type { SandboxOptions } from './sandbox/sandbox-options.ts';
 export type { SandboxOutage } from './sandbox/sandbox-outage.ts';
-export { type SandboxProvider, sandboxProvider } from './sandbox/sandbox-provider.ts';
+export { type SandboxContents, type SandboxProvider, sandboxProvider } from './sandbox/sandbox-provider.ts';
 export type { SandboxEvent, SandboxEventType, SandboxSession } from './sandbox/sandbox-state.ts';
 export type * from './subscription/types.ts';

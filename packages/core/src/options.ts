@@ -70,6 +70,10 @@ export interface BillingOptions<K extends string = string> {
 
   /** The over-capacity lifecycle; false turns it off: every org is then at stage `none`. */
   readonly overCapacity?: false | OverCapacityOptions;
+  /** What the host does to rows that are wound down. @default none: rows are picked and shown, nothing is done to them */
+  readonly lifecycle?: LifecycleOptions;
+  /** Percentages of a limit whose crossing `usage.threshold` tells, 1 to 100. @default [80, 100] */
+  readonly usageThresholds?: readonly number[];
 
   /** Where the routes are mounted, for links the server makes up itself. @default the mount point of the router a request passed */
   readonly basePath?: string;
@@ -95,4 +99,40 @@ export interface OverCapacityOptions {
   readonly degradedMs?: number;
   /** Policy of an org that chose none. @default 'newest_first' */
   readonly defaultPolicy?: SelectionPolicy;
+  /** Longest delay that `friction` puts before a request, at level 1, ms. @default 2_000 */
+  readonly maxDelayMs?: number;
+  /** Requests that `friction` may hold at once in this process; more of them pass undelayed. @default 100 */
+  readonly maxWaiting?: number;
+}
+
+/** One row and what the host is asked to do to it. */
+export interface RowCallbackRequest {
+  readonly org: string;
+  /** The row's quota key. */
+  readonly resource: string;
+  readonly id: string;
+  /** The same at every repeat of this action on this row; another one the next time the row is picked. */
+  readonly idempotencyKey: string;
+  /** Aborted when the time is up: what is not done then counts as failed and is repeated. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Does one thing to one row. A repeat with the same idempotency key must be harmless: after a crash nobody knows whether the first
+ * call was done. Throwing means it was not done; the next sweep tries again.
+ */
+export type RowCallback = (request: RowCallbackRequest) => void | Promise<void>;
+
+/** The host's part in winding down. Called by sweeps; see docs/over-capacity.md. */
+export interface LifecycleOptions {
+  /** Switches a row off for now, so that it can be switched on again whole. */
+  readonly suspend: RowCallback;
+  /** Switches a row on again; also called for one whose `suspend` was not heard to end. */
+  readonly restore: RowCallback;
+  /** Removes a row that is marked for delete. @default nothing is ever removed */
+  readonly remove?: RowCallback;
+  /** How long a callback may take, ms. @default 10_000 */
+  readonly callbackTimeoutMs?: number;
+  /** A row is suspended or removed only if it was due at two looks at least so far apart, ms. @default 600_000 (10 minutes) */
+  readonly sightingMs?: number;
 }

@@ -22,6 +22,13 @@ const NUMBERS = {
 const OVER_CAPACITY_NUMBERS = {
   warnedMs: [14 * DAY_MS, 0, TEN_YEARS_MS],
   degradedMs: [14 * DAY_MS, 0, TEN_YEARS_MS],
+  maxDelayMs: [2_000, 0, 60_000],
+  maxWaiting: [100, 0, 100_000],
+} as const;
+
+const LIFECYCLE_NUMBERS = {
+  callbackTimeoutMs: [10_000, 1, 600_000],
+  sightingMs: [600_000, 1, 30 * DAY_MS],
 } as const;
 
 const POLICIES = ['newest_first', 'oldest_first', 'least_recently_used', 'manual'];
@@ -62,6 +69,8 @@ export function resolveSettings(options: BillingOptions, faults: string[]): Sett
     ),
     subjectTypes: texts('subjectTypes', options.subjectTypes ?? ['org'], faults),
     overCapacity: overCapacity(options.overCapacity, faults),
+    lifecycle: lifecycle(options.lifecycle, faults),
+    usageThresholds: thresholds(options.usageThresholds ?? [80, 100], faults),
     basePath: options.basePath ?? null,
     allowedOrigins:
       options.allowedOrigins == null ? null : origins('allowedOrigins', options.allowedOrigins, faults),
@@ -77,6 +86,32 @@ function overCapacity(given: BillingOptions['overCapacity'], faults: string[]): 
   }
   const lengths = numbers(chosen, OVER_CAPACITY_NUMBERS, 'overCapacity.', faults);
   return { ...(lengths as Record<keyof typeof OVER_CAPACITY_NUMBERS, number>), defaultPolicy };
+}
+
+function lifecycle(given: BillingOptions['lifecycle'], faults: string[]): Settings['lifecycle'] {
+  if (given == null) return null;
+  const { suspend, restore, remove = null } = given;
+  if (typeof suspend !== 'function' || typeof restore !== 'function') {
+    faults.push(
+      'lifecycle: lacks suspend or restore. Give both: what is switched off must be switched on again.',
+    );
+  }
+  if (remove !== null && typeof remove !== 'function') {
+    faults.push('lifecycle.remove: is not a function. Leave it out to have nothing removed.');
+  }
+  const lengths = numbers(given, LIFECYCLE_NUMBERS, 'lifecycle.', faults);
+  return { ...(lengths as Record<keyof typeof LIFECYCLE_NUMBERS, number>), suspend, restore, remove };
+}
+
+function thresholds(given: readonly number[], faults: string[]): readonly number[] {
+  if (
+    !Array.isArray(given) ||
+    given.some((percent) => !Number.isInteger(percent) || percent < 1 || percent > 100)
+  ) {
+    faults.push('usageThresholds: must be whole percentages from 1 to 100. Leave it out for 80 and 100.');
+    return [];
+  }
+  return [...new Set(given)].sort((a, b) => a - b);
 }
 
 function numbers(

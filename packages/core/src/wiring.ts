@@ -1,5 +1,5 @@
 import type { Catalog } from './catalog/catalog.ts';
-import type { BillingOptions } from './options.ts';
+import type { BillingOptions, RowCallback } from './options.ts';
 import type { Access } from './ports/access.ts';
 import type { BillingRepository, SelectionPolicy } from './ports/billing-repository.ts';
 import type { Clock, Ids } from './ports/clock.ts';
@@ -33,7 +33,19 @@ export interface Settings {
     readonly warnedMs: number;
     readonly degradedMs: number;
     readonly defaultPolicy: SelectionPolicy;
+    readonly maxDelayMs: number;
+    readonly maxWaiting: number;
   } | null;
+  /** Null when the host does nothing to rows. */
+  readonly lifecycle: {
+    readonly suspend: RowCallback;
+    readonly restore: RowCallback;
+    readonly remove: RowCallback | null;
+    readonly callbackTimeoutMs: number;
+    readonly sightingMs: number;
+  } | null;
+  /** Ascending, each once. */
+  readonly usageThresholds: readonly number[];
   readonly basePath: string | null;
   readonly maxBodyBytes: number;
   readonly bodyTimeoutMs: number;

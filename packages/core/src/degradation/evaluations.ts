@@ -5,7 +5,7 @@ import type { Wiring } from '../wiring.ts';
 import { announce } from './announce.ts';
 import { type Judgement, judge } from './judge.ts';
 import { listRows } from './list-rows.ts';
-import { type ChosenRow, mergeFlags, sameFlags } from './merge-flags.ts';
+import { type ChosenRow, mergeFlags, rowName, sameFlags } from './merge-flags.ts';
 import { overagesOf } from './overages-of.ts';
 import { picksAnything, selectRows } from './select-rows.ts';
 import type { DegradationReport, Overage } from './types.ts';
@@ -27,23 +27,25 @@ export interface Evaluations {
    * Counts, starts or ends the spell, picks the rows, and stores what differs. Racing evaluations of an org end in one state, and
    * each notice is told by the one that stored the crossing.
    *
-   * @param options.use - the use to go by at first; null counts.
+   * @param options.use - the use to go by at first; null counts, as recently as a refusal would want it; 'now' counts at this moment.
    * @param options.lookAt - 'now' puts the org on the sweep's list when something was stored; 'unchanged' is for the sweep itself.
    * @throws TollgateError `quota_unavailable`, `repository_unavailable`
    */
   evaluate(
     org: string,
-    options: { readonly lookAt: 'now' | 'unchanged'; readonly use: UsageReport | null },
+    options: { readonly lookAt: 'now' | 'unchanged'; readonly use: UsageReport | 'now' | null },
   ): Promise<Evaluation>;
 }
 
-/** What an org uses; counts older than `maxCountAgeMs` are taken anew first. */
+/** What an org uses; capacity counts older than `maxCountAgeMs` are taken anew first. */
 export type ExactUsage = (org: string, options?: { readonly maxCountAgeMs?: number }) => Promise<UsageReport>;
 
 /** What the lifecycle needs of the other services. */
 export interface EvaluationServices {
   readonly usage: ExactUsage;
   readonly notices: Notices;
+  /** Told when rows that may be suspended are no longer picked, after that was stored. */
+  readonly onFreed?: (org: string) => void;
 }
 
 const MAX_ATTEMPTS = 5;
@@ -56,9 +58,12 @@ export function createEvaluations(
   const lengths = settings.overCapacity ?? { warnedMs: 0, degradedMs: 0 };
   const defaultPolicy = settings.overCapacity?.defaultPolicy ?? 'newest_first';
 
-  async function countOverages(org: string, use: UsageReport | null): Promise<readonly Overage[]> {
+  async function countOverages(org: string, use: UsageReport | 'now' | null): Promise<readonly Overage[]> {
     if (settings.overCapacity === null) return [];
-    return overagesOf((use ?? (await services.usage(org))).items, catalog);
+    // Every count is older than -1 ms, one of this very millisecond too.
+    const report =
+      use === 'now' ? await services.usage(org, { maxCountAgeMs: -1 }) : (use ?? (await services.usage(org)));
+    return overagesOf(report.items, catalog);
   }
 
   async function pickRows(
@@ -82,7 +87,7 @@ export function createEvaluations(
   async function attempt(
     org: string,
     lookAt: 'now' | 'unchanged',
-    use: UsageReport | null,
+    use: UsageReport | 'now' | null,
   ): Promise<Evaluation> {
     const overages = await countOverages(org, use);
     const stored = await repository.loadDegradation(org);
@@ -105,13 +110,14 @@ export function createEvaluations(
     });
     if (saved === 'conflict') return { ...answer, version: null };
     announce(services.notices, org, stored, found, overages);
+    if (freesAny(stored.flags, flags)) services.onFreed?.(org);
     return { ...answer, version: stored.version + 1 };
   }
 
   return {
     async evaluate(org, { lookAt, use }) {
       for (let attempts = 1; ; attempts += 1) {
-        const evaluation = await attempt(org, lookAt, attempts === 1 ? use : null);
+        const evaluation = await attempt(org, lookAt, attempts === 1 || use === 'now' ? use : null);
         if (evaluation.version !== null) return evaluation;
         if (attempts === MAX_ATTEMPTS) {
           logger.warn('An org over capacity changed faster than it could be stored.', { org, attempts });
@@ -120,6 +126,11 @@ export function createEvaluations(
       }
     },
   };
+}
+
+function freesAny(before: readonly Flag[], after: readonly Flag[]): boolean {
+  const picked = new Set(after.filter(({ state }) => state !== 'flagged').map(rowName));
+  return before.some((flag) => flag.state !== 'flagged' && !picked.has(rowName(flag)));
 }
 
 function isStored(stored: Degradation, found: Judgement, flags: readonly Flag[]): boolean {

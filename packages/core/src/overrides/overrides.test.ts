@@ -85,7 +85,7 @@ describe('setting an override', () => {
 
 describe('T22: an override is refused, and nothing is written, for', () => {
   const odd = (request: Record<string, unknown>) => request as Partial<SetOverrideRequest>;
-  it.each([
+  const refused: readonly (readonly [string, Partial<SetOverrideRequest>, string])[] = [
     ['a subject type the host does not have', odd({ subjectType: 'user' }), 'unknown_subject_type'],
     [
       'a subject type that is an object’s own property',
@@ -107,7 +107,8 @@ describe('T22: an override is refused, and nothing is written, for', () => {
     ...[-2, 1.5, 2 ** 53, Number.POSITIVE_INFINITY, Number.NaN, '0x10', '5', null, undefined, true, []].map(
       (limit) => [`a limit of ${String(limit)}`, odd({ limit }), 'invalid_limit'] as const,
     ),
-  ])('%s', async (_, part, expected) => {
+  ];
+  it.each(refused)('%s', async (_, part, expected) => {
     const { overrides, repository } = lifecycleOnMemory();
     await expect(overrides.set({ ...wish, ...part } as typeof wish)).rejects.toEqual(code(expected));
     expect(await overrides.list({ includeExpired: true })).toEqual([]);

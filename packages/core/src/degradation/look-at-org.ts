@@ -1,0 +1,116 @@
+import type { OrgViews } from '../org/org-views.ts';
+import type { RowAction, SweepClaim } from '../ports/sweep-list.ts';
+import type { Wiring } from '../wiring.ts';
+import type { Evaluation, Evaluations } from './evaluations.ts';
+import { rowName } from './merge-flags.ts';
+import { nextLookAt } from './next-look.ts';
+import { type ActionPlan, planActions } from './plan-actions.ts';
+import { type ActionTally, createRowActions, type Look } from './row-actions.ts';
+
+/**
+ * Looks at one claimed org: evaluates it on counts and limits of now, does what is due, and ends the claim.
+ *
+ * @param options.claimedAt - the repository's clock at the claim.
+ * @param options.lookAgainMs - how soon an org that is not settled is due again.
+ * @param options.isToEnd - asked before each action; when true, the look ends there.
+ * @throws TollgateError when the org could not be evaluated; the claim is ended all the same.
+ */
+export type LookAtOrg = (
+  claim: SweepClaim,
+  options: { readonly claimedAt: number; readonly lookAgainMs: number; readonly isToEnd: () => boolean },
+) => Promise<ActionTally>;
+
+/** Actions between two evaluations, where there are few. */
+const ACTIONS_A_ROUND = 20;
+/** About how many evaluations a look may take: a large wind-down has more actions a round instead. */
+const MAX_ROUNDS = 40;
+
+export function createLookAtOrg(
+  wiring: Pick<Wiring, 'settings' | 'repository' | 'inventory' | 'clock' | 'ids' | 'logger' | 'telemetry'>,
+  services: { readonly evaluations: Evaluations; readonly orgViews: Pick<OrgViews, 'fresh' | 'drop'> },
+): LookAtOrg {
+  const { settings, repository, ids } = wiring;
+  const { lifecycle } = settings;
+  const { evaluations, orgViews } = services;
+  const rowActions = createRowActions(wiring, orgViews);
+
+  async function evaluate(org: string): Promise<Evaluation> {
+    orgViews.drop(org);
+    return await evaluations.evaluate(org, { lookAt: 'unchanged', use: 'now' });
+  }
+
+  function planOf(found: Evaluation, known: readonly RowAction[], startedAt: number): ActionPlan {
+    return planActions({
+      flags: found.report.flagged,
+      actions: known,
+      now: found.now,
+      // One look is one sighting, however many rounds it takes.
+      readAt: startedAt,
+      sightingMs: lifecycle?.sightingMs ?? 0,
+      removeAfterMs: lifecycle?.remove == null ? null : (settings.overCapacity?.degradedMs ?? null),
+      newKey: () => ids.next(),
+    });
+  }
+
+  /** Does what is due, evaluating anew between the rounds; answers the last evaluation and whether all is as it should be. */
+  async function work(look: Look): Promise<{ readonly found: Evaluation; readonly isSettled: boolean }> {
+    const { claim, failedRows } = look;
+    let found = await evaluate(claim.org);
+    const startedAt = found.readAt;
+    if (lifecycle === null) return { found, isSettled: isWithinLimits(found) };
+    let outdatedRounds = 0;
+    for (let round = 1; round <= MAX_ROUNDS + 2; round += 1) {
+      const known = await repository.loadRowActions(claim.org);
+      const { note, forget, act } = planOf(found, known, startedAt);
+      if (note.length + forget.length > 0 && !(await rowActions.record(claim, note, forget))) break;
+      const due = act.filter((action) => !failedRows.has(rowName(action)));
+      if (due.length === 0) {
+        const isQuiet = act.length === 0 && note.length === 0 && known.length === forget.length;
+        return { found, isSettled: isQuiet && isWithinLimits(found) };
+      }
+      const outcome = await rowActions.perform(look, roundOf(due), known);
+      if (outcome === 'stop') break;
+      // The host's count and its list disagree, or change faster than we look: leave it to the next sweep.
+      if (outcome === 'outdated') outdatedRounds += 1;
+      if (outdatedRounds === 2) break;
+      found = await evaluate(claim.org);
+    }
+    return { found, isSettled: false };
+  }
+
+  return async (claim, { claimedAt, lookAgainMs, isToEnd }) => {
+    const tally = { suspended: 0, restored: 0, removed: 0, failed: 0 };
+    const look: Look = { claim, isToEnd, failedRows: new Set(), failuresInARow: 0, tally };
+    // Never due again in the same sweep, whatever the clocks say meanwhile.
+    const soonest = claimedAt + 1;
+    let lookAt: number | null = soonest + lookAgainMs;
+    try {
+      const { found, isSettled } = await work(look);
+      if (isSettled) {
+        const change = await nextChange(claim.org, found.now);
+        lookAt = change === null ? null : Math.max(change, soonest);
+      }
+    } finally {
+      // Where this fails too, the claim runs out by itself.
+      await repository.finishSweep({ ...claim, lookAt }).catch(() => false);
+    }
+    return look.tally;
+  };
+
+  async function nextChange(org: string, now: number): Promise<number | null> {
+    return nextLookAt(await repository.loadOrg(org), now, settings.pastDueGraceMs);
+  }
+}
+
+function isWithinLimits({ report, version }: Evaluation): boolean {
+  return !report.overCapacity && version !== null;
+}
+
+/** The actions of the next round. Removals come few at a time: nothing undoes them. */
+function roundOf(due: readonly RowAction[]): readonly RowAction[] {
+  const share = Math.ceil(due.length / MAX_ROUNDS);
+  const firstRemoval = due.findIndex(({ action }) => action === 'remove');
+  if (firstRemoval === 0) return due.slice(0, share);
+  const size = Math.max(ACTIONS_A_ROUND, share);
+  return due.slice(0, firstRemoval < 0 ? size : Math.min(size, firstRemoval));
+}

@@ -1,0 +1,151 @@
+import { redact } from '../defaults/redact.ts';
+import type { OrgViews } from '../org/org-views.ts';
+import type { RowAction, SweepClaim } from '../ports/sweep-list.ts';
+import type { Wiring } from '../wiring.ts';
+import { within } from '../within.ts';
+import { callHost } from './call-host.ts';
+import { findRow } from './list-rows.ts';
+import { rowName } from './merge-flags.ts';
+
+/** What was done to rows. */
+export interface ActionTally {
+  readonly suspended: number;
+  readonly restored: number;
+  readonly removed: number;
+  /** Calls of the host that failed or took too long; the next sweep repeats them. */
+  readonly failed: number;
+}
+
+/** One claimed org while it is looked at: counts and refusals add up over the rounds. */
+export interface Look {
+  readonly claim: SweepClaim;
+  /** Asked before each action; when true, nothing more is begun. */
+  readonly isToEnd: () => boolean;
+  /** Rows whose callback failed in this look; they are not tried twice. */
+  readonly failedRows: Set<string>;
+  failuresInARow: number;
+  tally: ActionTally;
+}
+
+/** Does actions of a plan on the host's rows and keeps the record of them. */
+export interface RowActions {
+  /**
+   * Does the actions in order. Before each one its record says `started`, in a write that is refused once the claim is another's; before
+   * each suspend and remove the rows are counted again. Answers `done` when all were tried, `outdated` when the count left no
+   * room for one, and `stop` when the claim is lost, the host keeps failing, or the sweep is to end.
+   */
+  perform(
+    look: Look,
+    actions: readonly RowAction[],
+    known: readonly RowAction[],
+  ): Promise<'done' | 'outdated' | 'stop'>;
+  /** Writes and forgets records of the claim's org; false when the claim is lost. */
+  record(
+    claim: SweepClaim,
+    save: readonly RowAction[],
+    forget: readonly { resource: string; id: string }[],
+  ): Promise<boolean>;
+}
+
+/** After so many failures one after the other the host is left in peace until the next sweep. */
+const MAX_FAILURES_IN_A_ROW = 3;
+
+const TALLY_OF = { suspend: 'suspended', restore: 'restored', remove: 'removed' } as const;
+
+/** How long a claim lasts without a write, ms: what a sweeper that died can hold an org up. */
+export function claimLeaseMs({ lifecycle }: Pick<Wiring['settings'], 'lifecycle'>): number {
+  return 6 * (lifecycle?.callbackTimeoutMs ?? 10_000);
+}
+
+export function createRowActions(
+  wiring: Pick<Wiring, 'settings' | 'repository' | 'inventory' | 'clock' | 'logger' | 'telemetry'>,
+  orgViews: Pick<OrgViews, 'fresh'>,
+): RowActions {
+  const { settings, repository, inventory, clock, logger, telemetry } = wiring;
+  const { lifecycle, inventoryTimeoutMs: timeoutMs } = settings;
+  const leaseMs = claimLeaseMs(settings);
+
+  const record: RowActions['record'] = (claim, save, forget) =>
+    repository.saveRowActions({ ...claim, leaseMs, save, forget });
+
+  /** Whether rows and limit, both read now, still leave a row too many, besides `down` that are switched off already. */
+  async function hasExcess(org: string, { action, resource }: RowAction, down: number): Promise<boolean> {
+    const view = await orgViews.fresh(org);
+    const limit = view.limit(resource, 'lifetime', clock.now())?.value ?? null;
+    if (limit === null) return false;
+    const count = await within(timeoutMs, Promise.resolve(inventory.count({ org, key: resource })));
+    return count - limit > (action === 'remove' ? 0 : down);
+  }
+
+  /** Calls the host; answers whether that went well. */
+  async function call(look: Look, action: RowAction): Promise<boolean> {
+    const callback = lifecycle?.[action.action] ?? null;
+    if (lifecycle === null || callback === null) return true;
+    try {
+      await callHost(callback, { org: look.claim.org, action, timeoutMs: lifecycle.callbackTimeoutMs });
+      return true;
+    } catch (error) {
+      const { action: name, resource } = action;
+      logger.warn('A lifecycle callback failed. The next sweep repeats it.', {
+        action: name,
+        resource,
+        error: redact(error),
+      });
+      return false;
+    }
+  }
+
+  function count(look: Look, action: RowAction, isDone: boolean): void {
+    const outcome = isDone ? TALLY_OF[action.action] : 'failed';
+    look.tally = { ...look.tally, [outcome]: look.tally[outcome] + 1 };
+    look.failuresInARow = isDone ? 0 : look.failuresInARow + 1;
+    if (!isDone) look.failedRows.add(rowName(action));
+    telemetry.count('tollgate.sweep.actions', 1, {
+      action: action.action,
+      outcome: isDone ? 'done' : 'failed',
+    });
+  }
+
+  return {
+    record,
+    async perform(look, actions, known) {
+      const { claim } = look;
+      const { org } = claim;
+      const down = new Map<string, Set<string>>();
+      const idsDown = (key: string) => down.get(key) ?? down.set(key, new Set()).get(key) ?? new Set();
+      for (const row of known.filter(isDown)) idsDown(row.resource).add(row.id);
+      for (const action of actions) {
+        if (look.isToEnd()) return 'stop';
+        const { resource, id } = action;
+        if (action.action === 'restore') {
+          const row = await findRow(inventory, { org, key: resource, id, timeoutMs });
+          if (row === null) {
+            if (!(await record(claim, [], [action]))) return 'stop';
+            continue;
+          }
+        } else {
+          const ids = idsDown(resource);
+          if (!(await hasExcess(org, action, ids.has(id) ? ids.size - 1 : ids.size))) return 'outdated';
+          ids.add(id);
+        }
+        if (!(await record(claim, [action], []))) return 'stop';
+        const isDone = await call(look, action);
+        count(look, action, isDone);
+        if (look.failuresInARow === MAX_FAILURES_IN_A_ROW) return 'stop';
+        if (!isDone) continue;
+        const isKept =
+          action.action === 'restore'
+            ? await record(claim, [], [action])
+            : await record(claim, [{ ...action, state: 'done' }], []);
+        if (!isKept) return 'stop';
+      }
+      return 'done';
+    },
+  };
+}
+
+/** Whether the row may be switched off now. */
+function isDown({ action, state }: RowAction): boolean {
+  if (action === 'suspend') return state !== 'sighted';
+  return !(action === 'remove' && state === 'done');
+}

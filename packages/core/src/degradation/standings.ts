@@ -1,0 +1,75 @@
+import type { Wiring } from '../wiring.ts';
+import type { Evaluations } from './evaluations.ts';
+import { type StageAt, stageAt } from './stage-at.ts';
+
+/** Where an org stands, known cheaply. */
+export interface Standings {
+  /**
+   * The org's stage and level now, on a spell read at most `limitsTtlMs` ago; `none` when the lifecycle is off.
+   *
+   * @throws TollgateError `quota_unavailable`, `repository_unavailable`
+   */
+  of(org: string): Promise<StageAt>;
+}
+
+interface Spell {
+  readonly overCapacityAt: number | null;
+  /** By how much the repository's clock is behind this process', ms; 0 when it is ahead. */
+  readonly behindMs: number;
+  readonly readAt: number;
+}
+
+/** Most orgs whose spell is kept; beyond it the one read longest ago goes. */
+const MAX_SPELLS = 10_000;
+
+export function createStandings(
+  wiring: Pick<Wiring, 'settings' | 'repository' | 'clock'>,
+  evaluations: Evaluations,
+): Standings {
+  const { settings, repository, clock } = wiring;
+  const { overCapacity } = settings;
+  const spells = new Map<string, Promise<Spell> | Spell>();
+
+  async function read(org: string): Promise<Spell> {
+    const readAt = clock.now();
+    const stored = await repository.loadDegradation(org);
+    // Most orgs are within their limits: only the others are worth a count.
+    const overCapacityAt =
+      stored.overCapacityAt === null
+        ? null
+        : (await evaluations.evaluate(org, { lookAt: 'now', use: null })).report.overCapacityAt;
+    return { overCapacityAt, behindMs: Math.max(0, readAt - stored.readAt), readAt };
+  }
+
+  function spellOf(org: string): Promise<Spell> | Spell {
+    const known = spells.get(org);
+    if (known instanceof Promise) return known;
+    if (known !== undefined) {
+      const ageMs = clock.now() - known.readAt;
+      if (ageMs >= 0 && ageMs < settings.limitsTtlMs) return known;
+    }
+    const reading = read(org);
+    keep(org, reading);
+    reading.then(
+      (spell) => keep(org, spell),
+      () => spells.delete(org),
+    );
+    return reading;
+  }
+
+  function keep(org: string, spell: Promise<Spell> | Spell): void {
+    spells.delete(org);
+    const oldest = spells.keys().next();
+    if (spells.size >= MAX_SPELLS && !oldest.done) spells.delete(oldest.value);
+    spells.set(org, spell);
+  }
+
+  return {
+    async of(org) {
+      if (overCapacity === null) return { stage: 'none', level: 0 };
+      const { overCapacityAt, behindMs } = await spellOf(org);
+      const { warnedMs, degradedMs } = overCapacity;
+      return stageAt({ overCapacityAt, now: clock.now() - behindMs, warnedMs, degradedMs });
+    },
+  };
+}

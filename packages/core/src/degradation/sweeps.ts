@@ -1,0 +1,187 @@
+import type { OrgViews } from '../org/org-views.ts';
+import type { SweepClaim } from '../ports/sweep-list.ts';
+import type { Wiring } from '../wiring.ts';
+import { describeFailure } from './describe-failure.ts';
+import type { Evaluations } from './evaluations.ts';
+import { createLookAtOrg } from './look-at-org.ts';
+import { type ActionTally, claimLeaseMs } from './row-actions.ts';
+
+/** What one sweep did. */
+export interface SweepResult extends ActionTally {
+  /** Orgs looked at. */
+  readonly orgs: number;
+  /** Orgs that could not be looked at, or not to the end; they are due again. */
+  readonly orgsFailed: number;
+}
+
+export interface SweepRequest {
+  /** Orgs to look at besides those on the list: where rows may have come behind the gate's back, or after the catalog's limits were lowered. */
+  readonly orgs?: Iterable<string> | AsyncIterable<string>;
+  /** Ends the sweep before the next action; what is left is due again. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Sweeper {
+  /** Ends the sweeping; resolves when what was under way has ended. */
+  stop(): Promise<void>;
+}
+
+/** Applies the lifecycle to the orgs that are due. Any number of processes may sweep at once. */
+export interface Sweeps {
+  /**
+   * Looks at every org that is due now, the longest due first, in bounded batches. An org that fails is logged, counted and due again; it
+   * stops nobody.
+   *
+   * @throws TollgateError `repository_unavailable` when the list itself cannot be read
+   */
+  sweep(request?: SweepRequest): Promise<SweepResult>;
+  /** Sweeps at once and then `everyMs` after each sweep has ended, until stopped. A failed sweep is logged. */
+  startSweeper(options: { readonly everyMs: number }): Sweeper;
+  /** Looks at one org, due or not, unless a sweeper holds it. */
+  lookAt(org: string): Promise<void>;
+  /** Stops every sweeper before its next action. */
+  close(): Promise<void>;
+}
+
+/** Orgs claimed at once, and looked at side by side. */
+const BATCH = 32;
+const SIDE_BY_SIDE = 8;
+/** Orgs put on the list in one write. */
+const WATCH_BATCH = 500;
+
+const NOTHING: SweepResult = { orgs: 0, orgsFailed: 0, suspended: 0, restored: 0, removed: 0, failed: 0 };
+
+export function createSweeps(
+  wiring: Pick<Wiring, 'settings' | 'repository' | 'inventory' | 'clock' | 'ids' | 'logger' | 'telemetry'>,
+  services: { readonly evaluations: Evaluations; readonly orgViews: Pick<OrgViews, 'fresh' | 'drop'> },
+): Sweeps {
+  const { repository, settings, logger, telemetry } = wiring;
+  const lookAtOrg = createLookAtOrg(wiring, services);
+  const leaseMs = claimLeaseMs(settings);
+  let isClosed = false;
+  const sweepers = new Set<Sweeper>();
+
+  async function look(
+    claim: SweepClaim,
+    options: { readonly claimedAt: number; readonly lookAgainMs: number; readonly isToEnd: () => boolean },
+  ): Promise<SweepResult> {
+    try {
+      const tally = await lookAtOrg(claim, options);
+      telemetry.count('tollgate.sweep.orgs', 1, { outcome: 'done' });
+      return { ...tally, orgs: 1, orgsFailed: 0 };
+    } catch (error) {
+      telemetry.count('tollgate.sweep.orgs', 1, { outcome: 'failed' });
+      logger.warn('An org could not be swept. It is due again.', {
+        org: claim.org,
+        ...describeFailure(error),
+      });
+      return { ...NOTHING, orgs: 1, orgsFailed: 1 };
+    }
+  }
+
+  async function run(
+    request: SweepRequest,
+    lookAgainMs: number,
+    isStopped: () => boolean,
+  ): Promise<SweepResult> {
+    const isToEnd = () => isClosed || isStopped() || request.signal?.aborted === true;
+    if (request.orgs !== undefined) await watch(request.orgs);
+    let result = NOTHING;
+    let dueAt: number | null = null;
+    while (!isToEnd()) {
+      const { now, claims } = await repository.claimSweeps({ org: null, dueAt, limit: BATCH, leaseMs });
+      // What becomes due during the sweep is for the next one: so it ends.
+      dueAt ??= now;
+      if (claims.length === 0) break;
+      const waiting = claims.values();
+      const lane = async () => {
+        for (const claim of waiting) {
+          if (isToEnd()) await giveBack(claim, now);
+          else {
+            const looked = await look(claim, {
+              claimedAt: Math.max(now, dueAt ?? now),
+              lookAgainMs,
+              isToEnd,
+            });
+            result = sum(result, looked);
+          }
+        }
+      };
+      await Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane));
+    }
+    return result;
+  }
+
+  async function giveBack(claim: SweepClaim, lookAt: number): Promise<void> {
+    await repository.finishSweep({ ...claim, lookAt }).catch(() => false);
+  }
+
+  async function watch(orgs: NonNullable<SweepRequest['orgs']>): Promise<void> {
+    let batch: string[] = [];
+    for await (const org of orgs) {
+      if (!settings.orgIdPattern.test(org)) {
+        logger.warn('An org id given to sweep is not valid. It is left out.');
+        continue;
+      }
+      batch.push(org);
+      if (batch.length === WATCH_BATCH) {
+        await repository.watchOrgs({ orgs: batch });
+        batch = [];
+      }
+    }
+    if (batch.length > 0) await repository.watchOrgs({ orgs: batch });
+  }
+
+  async function lookAtOne(org: string): Promise<void> {
+    const { now, claims } = await repository.claimSweeps({ org, dueAt: null, limit: 1, leaseMs });
+    for (const claim of claims)
+      await look(claim, { claimedAt: now, lookAgainMs: 0, isToEnd: () => isClosed });
+  }
+
+  return {
+    sweep: (request = {}) => run(request, 0, () => false),
+
+    startSweeper({ everyMs }) {
+      let isStopped = false;
+      let timer: NodeJS.Timeout | undefined;
+      let sweeping: Promise<void> = Promise.resolve();
+      const again = () => {
+        sweeping = run({}, Math.floor(everyMs / 2), () => isStopped)
+          .then(() => undefined)
+          .catch((error: unknown) => logger.warn('A sweep failed.', describeFailure(error)))
+          .finally(() => {
+            if (!isStopped) timer = setTimeout(again, everyMs).unref();
+          });
+      };
+      again();
+      const sweeper: Sweeper = {
+        async stop() {
+          isStopped = true;
+          clearTimeout(timer);
+          sweepers.delete(sweeper);
+          await sweeping;
+        },
+      };
+      sweepers.add(sweeper);
+      return sweeper;
+    },
+
+    lookAt: lookAtOne,
+
+    async close() {
+      isClosed = true;
+      await Promise.all([...sweepers].map((sweeper) => sweeper.stop()));
+    },
+  };
+}
+
+function sum(a: SweepResult, b: SweepResult): SweepResult {
+  return {
+    orgs: a.orgs + b.orgs,
+    orgsFailed: a.orgsFailed + b.orgsFailed,
+    suspended: a.suspended + b.suspended,
+    restored: a.restored + b.restored,
+    removed: a.removed + b.removed,
+    failed: a.failed + b.failed,
+  };
+}
