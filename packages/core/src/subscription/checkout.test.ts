@@ -176,6 +176,16 @@ describe('checkout of an org with a subscription', () => {
     expect(subscriptions()).toHaveLength(1);
   });
 
+  it('ends an open page when a subscription was made elsewhere meanwhile, and changes that one', async () => {
+    await world.checkout(order('pro'));
+    const [customer] = world.sandbox.contents().customers;
+    const desk = { org: 'acme', customerId: customer?.id ?? '', tier: 'business', idempotencyKey: 'desk' };
+    const { subscriptionId } = world.sandbox.confirm((await world.sandbox.openCheckout(desk)).id);
+    const { subscription } = await world.checkout(order('pro'));
+    expect(subscription).toMatchObject({ externalId: subscriptionId, tier: 'pro', status: 'active' });
+    expect(openPages()).toEqual([]);
+  });
+
   it('answers the subscription that was paid while its webhook is on its way', async () => {
     const { subscription: pending } = await world.checkout(order('pro'));
     const { subscriptionId } = world.sandbox.confirm(pending.externalId);

@@ -99,6 +99,16 @@ describe('sync', () => {
     await other.close();
   });
 
+  it('does not ask for a stored subscription that has ended', async () => {
+    const id = await world.subscribe('acme', 'pro');
+    world.sandbox.setStatus(id, 'canceled');
+    await world.sync({ org: 'acme' });
+    const other = await createWorld();
+    const lost = world.process({ provider: other.sandbox });
+    expect(await lost.sync({ org: 'acme' })).toEqual({ checked: 0, changed: 0, unknown: 0, failed: 0 });
+    await other.close();
+  });
+
   it('writes an ended subscription no more', async () => {
     const id = await world.subscribe('acme', 'pro');
     world.sandbox.setStatus(id, 'canceled');
