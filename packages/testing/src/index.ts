@@ -6,6 +6,14 @@ export {
 } from './billing-repository-model.ts';
 export { counterStoreContract } from './counter-store-contract.ts';
 export type { CounterStoreHost, CounterStoreTiming, StoredCounter } from './counter-store-host.ts';
+export {
+  type CounterGrid,
+  type CounterHistoriesHost,
+  type CounterModelStore,
+  counterModelStore,
+  counterStoreCommands,
+  runCounterStoreHistories,
+} from './counter-store-model.ts';
 export { type FakeClock, fakeClock } from './fake-clock.ts';
 export { paymentProviderContract } from './payment-provider-contract.ts';
 export type { PaymentProviderHost, ProviderOutage, SignedWebhook } from './payment-provider-host.ts';

@@ -148,6 +148,42 @@ export function counterClockEdges<S extends CounterStore>(host: CounterStoreHost
       await a.expectCounter(DEVICES, { committed: 0, held: 0, uncertain: 1 });
     });
 
+    test('what a recount left uncertain of a lapse, the next one settles: a late commit then takes from nobody else (Q8)', async (a) => {
+      await a.count(DEVICES, 0);
+      await a.reserve('slow');
+      await a.upTo(leaseMs);
+      const tokens = await a.store.beginRecount({ org: ORG, counters: [DEVICES] });
+      await a.past();
+      await a.store.finishRecount({
+        org: ORG,
+        counts: tokens.map((token) => ({ ...token, count: 0, forgetAt: null })),
+      });
+      await a.count(DEVICES, 1);
+      await a.store.adjust({
+        org: ORG,
+        adjustments: [{ ...DEVICES, amount: 1, change: 'created', forgetAt: null }],
+      });
+      await a.settle('slow', { as: 'commit' });
+      await a.expectCounter(DEVICES, { committed: 1, held: 0, uncertain: 2 });
+    });
+
+    test('a late commit takes nothing from a count that was lost and taken anew since the lapse', async (a) => {
+      const charges = [
+        charge({ ...OPENS, amount: 3, onUnknown: 'commit', forgetAt: (await a.now()) + 2 * leaseMs }),
+      ];
+      await a.count(OPENS, 0, (await a.now()) + 2 * leaseMs);
+      await a.reserve('slow', { charges });
+      await a.upTo(leaseMs);
+      await a.past();
+      expect(await a.read(OPENS)).toMatchObject({ committed: 3 });
+      await a.upTo(leaseMs);
+      await a.past();
+      expect(await a.read(OPENS)).toBeNull();
+      await a.count(OPENS, 5);
+      await a.settle('slow', { as: 'commit', amounts: [1] }, { charges });
+      await a.expectCounter(OPENS, { committed: 6, held: 0, uncertain: 0 });
+    });
+
     test('a lapsed lease is kept for a late commit, then it is gone and its units stay uncertain', async (a) => {
       await a.count(DEVICES, 0);
       await a.reserve('slow');

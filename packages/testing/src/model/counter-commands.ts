@@ -1,0 +1,354 @@
+import { isDeepStrictEqual } from 'node:util';
+import type {
+  Adjustment,
+  Charge,
+  CounterRef,
+  CounterStore,
+  OnUnknown,
+  RecountToken,
+  Reservation,
+} from '@tollgate/core';
+import fc from 'fast-check';
+import { CounterOracle, type OracleToken } from './counter-oracle.ts';
+
+/** What the model of a history knows. Times are ms since it began; the store's clock showed `startsAt` then. */
+export class CounterHistory {
+  readonly startsAt: number;
+  readonly slackMs: number;
+  now = 0;
+  readonly #lapsedKeepMs: number;
+  readonly #orgs = new Map<string, CounterOracle>();
+  /** What was reserved under each id, by org and id. */
+  readonly asked = new Map<string, Pick<Reservation, 'org' | 'id' | 'charges'>>();
+  readonly tokens: { readonly org: string; readonly ours: OracleToken; readonly theirs: RecountToken }[] = [];
+
+  constructor(options: {
+    readonly startsAt: number;
+    readonly lapsedKeepMs: number;
+    readonly slackMs: number;
+  }) {
+    this.startsAt = options.startsAt;
+    this.slackMs = options.slackMs;
+    this.#lapsedKeepMs = options.lapsedKeepMs;
+  }
+
+  org(org: string): CounterOracle {
+    const oracle = this.#orgs.get(org) ?? new CounterOracle(this.#lapsedKeepMs);
+    this.#orgs.set(org, oracle);
+    return oracle.at(this.now);
+  }
+
+  /** Throws unless the store answered what the port says. Ages may differ by the slack of a clock that runs by itself. */
+  compare(actual: unknown, expected: unknown): void {
+    if (isDeepStrictEqual(actual, expected)) return;
+    if (this.slackMs > 0 && isDeepStrictEqual(this.#aligned(actual, expected), expected)) return;
+    throw new Error(
+      `The store answered\n  ${JSON.stringify(actual)}\nwhere the port says\n  ${JSON.stringify(expected)}`,
+    );
+  }
+
+  #aligned(actual: unknown, expected: unknown): unknown {
+    if (typeof actual !== 'object' || actual === null || typeof expected !== 'object' || expected === null)
+      return actual;
+    if (Array.isArray(actual))
+      return actual.map((item, index) => this.#aligned(item, (expected as unknown[])[index]));
+    const entries = Object.entries(actual).map(([name, value]) => {
+      const other = (expected as Record<string, unknown>)[name];
+      const isClose = name === 'countAgeMs' && Math.abs(Number(value) - Number(other)) <= this.slackMs;
+      return [name, isClose ? other : this.#aligned(value, other)];
+    });
+    return Object.fromEntries(entries);
+  }
+}
+
+/** The store a history runs on. */
+export interface CounterWorld {
+  readonly store: CounterStore;
+  advance(ms: number): Promise<void> | void;
+}
+
+export type CounterCommand = fc.AsyncCommand<CounterHistory, CounterWorld>;
+
+/** In what instants and durations are told: whole steps, and `offsetMs` more for durations. */
+export interface CounterGrid {
+  readonly stepMs: number;
+  /** 0 meets every instant exactly; half a step keeps clear of them, which a clock that also runs by itself needs. */
+  readonly offsetMs: number;
+  readonly lapsedKeepMs: number;
+}
+
+const ORGS = ['acme', 'globex'];
+const COUNTERS: readonly CounterRef[] = [
+  { key: 'devices', window: 'lifetime' },
+  { key: 'zones', window: 'lifetime' },
+  { key: 'opens', window: 'day:2026-04-09' },
+  { key: 'opens', window: 'month:2026-04' },
+];
+const NEVER_ASKED: readonly Charge[] = [
+  { key: 'devices', window: 'lifetime', amount: 1, limit: null, onUnknown: 'uncertain', forgetAt: null },
+];
+/** A begun recount of an uncounted counter is only finished while the store surely keeps its mark. */
+const MAX_TOKEN_AGE_MS = 300_000;
+
+/** Arbitrary commands on a counter store, through the port alone. */
+export function counterStoreCommands(grid: CounterGrid): fc.Arbitrary<CounterCommand> {
+  const later = (steps: number) => steps * grid.stepMs + grid.offsetMs;
+  const org = fc.constantFrom(...ORGS);
+  const id = fc.constantFrom('r1', 'r2', 'r3', 'r4', 'r5', 'r6');
+  const counter = fc.constantFrom(...COUNTERS);
+  const forgetIn = fc.oneof(
+    { weight: 8, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: fc.integer({ min: 1, max: 12 }).map(later) },
+  );
+  // Mostly one of the ids that were reserved.
+  const made = fc.oneof({ weight: 9, arbitrary: fc.nat(11) }, { weight: 1, arbitrary: fc.constant(null) });
+  const remember = fc.constantFrom(0, 0, later(4), later(40));
+  const lease = fc.constantFrom(later(1), later(2), later(6));
+  const charges = fc.uniqueArray(
+    fc.record({
+      counter,
+      amount: fc.integer({ min: 1, max: 3 }),
+      limit: fc.option(fc.constantFrom(0, 2, 4, 6, 9, 12), { freq: 6 }),
+      onUnknown: fc.constantFrom<OnUnknown>('uncertain', 'release', 'commit'),
+      forgetIn,
+    }),
+    { minLength: 1, maxLength: 3, selector: (charge) => charge.counter.key + charge.counter.window },
+  );
+
+  const reserve = fc.record({
+    org,
+    id,
+    charges,
+    rememberMs: remember,
+    leaseMs: lease,
+    maxHeld: fc.constantFrom(2, 100, 100),
+    isRetry: fc.boolean(),
+  });
+  const settle = fc.record({
+    made,
+    as: fc.constantFrom<'commit' | 'release' | 'unknown'>('commit', 'commit', 'release', 'unknown'),
+    kept: fc.option(fc.array(fc.nat(3), { minLength: 3, maxLength: 3 }), { freq: 2 }),
+  });
+  const adjust = fc.record({
+    org,
+    changes: fc.array(
+      fc.record({
+        counter,
+        amount: fc.integer({ min: 1, max: 4 }),
+        change: fc.constantFrom<Adjustment['change']>('charged', 'refunded', 'created', 'deleted'),
+        forgetIn,
+      }),
+      { minLength: 1, maxLength: 2 },
+    ),
+    once: fc.option(fc.record({ id: fc.constantFrom('r1', 'a1', 'a2'), rememberMs: remember }), { freq: 2 }),
+  });
+  const counters = fc.uniqueArray(counter, { minLength: 1, maxLength: 2 });
+  const longSteps = Math.ceil(grid.lapsedKeepMs / 2 / grid.stepMs);
+
+  return fc.oneof(
+    { weight: 10, arbitrary: reserve.map(reserveCommand) },
+    { weight: 9, arbitrary: settle.map(settleCommand) },
+    { weight: 2, arbitrary: fc.record({ made, leaseMs: lease }).map(renewCommand) },
+    { weight: 4, arbitrary: adjust.map(adjustCommand) },
+    { weight: 2, arbitrary: org.map(readCommand) },
+    { weight: 3, arbitrary: fc.record({ org, counters }).map(beginCommand) },
+    { weight: 4, arbitrary: fc.record({ which: fc.nat(5), count: fc.nat(6), forgetIn }).map(finishCommand) },
+    { weight: 5, arbitrary: fc.record({ org, count: fc.nat(4), forgetIn }).map(recountCommand) },
+    {
+      weight: 5,
+      arbitrary: fc.constantFrom(1, 1, 2, 3, 7, longSteps).map((steps) => waitCommand(steps * grid.stepMs)),
+    },
+  );
+}
+
+/** Reads every counter of every org and compares: what a history ends with. */
+export async function readEverything(model: CounterHistory, world: CounterWorld): Promise<void> {
+  for (const org of ORGS) await readOrg(model, world, org);
+}
+
+function command(
+  name: string,
+  what: unknown,
+  run: CounterCommand['run'],
+  check: (model: Readonly<CounterHistory>) => boolean = () => true,
+): CounterCommand {
+  return { check, run, toString: () => `${name} ${JSON.stringify(what)}` };
+}
+
+function after(now: number, ms: number | null): number | null {
+  return ms === null ? null : now + ms;
+}
+
+/** The same with instants of the store's clock. */
+function onStoreClock<T extends { readonly forgetAt: number | null }>(
+  model: CounterHistory,
+  items: readonly T[],
+): T[] {
+  return items.map((item) => ({ ...item, forgetAt: after(model.startsAt, item.forgetAt) }));
+}
+
+function reserveCommand(told: {
+  org: string;
+  id: string;
+  charges: readonly (Omit<Charge, 'key' | 'window' | 'forgetAt'> & {
+    counter: CounterRef;
+    forgetIn: number | null;
+  })[];
+  rememberMs: number;
+  leaseMs: number;
+  maxHeld: number;
+  isRetry: boolean;
+}): CounterCommand {
+  return command('reserve', told, async (model, { store }) => {
+    const { org, id, rememberMs, leaseMs, maxHeld, isRetry } = told;
+    const fresh = told.charges.map(({ counter, forgetIn, amount, limit, onUnknown }) => ({
+      ...counter,
+      amount,
+      limit,
+      onUnknown,
+      forgetAt: after(model.now, forgetIn),
+    }));
+    const charges = (isRetry ? model.asked.get(`${org} ${id}`)?.charges : undefined) ?? fresh;
+    const request = { org, id, charges, rememberMs, leaseMs, maxHeld };
+    const expected = model.org(org).reserve(request);
+    if (expected.outcome === 'reserved') model.asked.set(`${org} ${id}`, { org, id, charges });
+    model.compare(await store.reserve({ ...request, charges: onStoreClock(model, charges) }), expected);
+  });
+}
+
+/** The reservation a command means: one of those that were made, or one that never was. */
+function madeReservation(
+  model: CounterHistory,
+  made: number | null,
+): Pick<Reservation, 'org' | 'id' | 'charges'> {
+  const all = [...model.asked.values()];
+  return all[made === null ? -1 : made % all.length] ?? { org: 'acme', id: 'never', charges: NEVER_ASKED };
+}
+
+function settleCommand(told: {
+  made: number | null;
+  as: 'commit' | 'release' | 'unknown';
+  kept: readonly number[] | null;
+}): CounterCommand {
+  return command('settle', told, async (model, { store }) => {
+    const { made, as, kept } = told;
+    const { org, id, charges } = madeReservation(model, made);
+    const amounts = kept && charges.map(({ amount }, index) => Math.min(amount, kept[index] ?? 0));
+    const request = { org, id, charges, rememberMs: 0, as, ...(amounts && { amounts }) };
+    const expected = model.org(org).settle(request);
+    if (expected.outcome === 'gone') model.asked.delete(`${org} ${id}`);
+    model.compare(await store.settle({ ...request, charges: onStoreClock(model, charges) }), expected);
+  });
+}
+
+function renewCommand(told: { made: number | null; leaseMs: number }): CounterCommand {
+  return command('renew', told, async (model, { store }) => {
+    const { leaseMs } = told;
+    const { org, id } = madeReservation(model, told.made);
+    const expected = [model.org(org).renew(id, leaseMs)];
+    model.compare(await store.renew({ leases: [{ org, id }], leaseMs }), expected);
+  });
+}
+
+function adjustCommand(told: {
+  org: string;
+  changes: readonly {
+    counter: CounterRef;
+    amount: number;
+    change: Adjustment['change'];
+    forgetIn: number | null;
+  }[];
+  once: { id: string; rememberMs: number } | null;
+}): CounterCommand {
+  return command('adjust', told, async (model, { store }) => {
+    const { org, changes, once } = told;
+    const adjustments = changes.map(({ counter, forgetIn, amount, change }) => ({
+      ...counter,
+      amount,
+      change,
+      forgetAt: after(model.now, forgetIn),
+    }));
+    const expected = model.org(org).adjust({ adjustments, ...once });
+    model.compare(
+      await store.adjust({ org, adjustments: onStoreClock(model, adjustments), ...once }),
+      expected,
+    );
+  });
+}
+
+function readCommand(org: string): CounterCommand {
+  return command('read', { org }, (model, world) => readOrg(model, world, org));
+}
+
+async function readOrg(model: CounterHistory, { store }: CounterWorld, org: string): Promise<void> {
+  const oracle = model.org(org);
+  const expected = COUNTERS.map((counter) => oracle.read(counter));
+  model.compare(await store.read({ org, counters: COUNTERS }), expected);
+}
+
+function beginCommand(told: { org: string; counters: readonly CounterRef[] }): CounterCommand {
+  return command('begin recount', told, async (model, world) => {
+    model.tokens.push(...(await beginRecount(model, world, told.org, told.counters)));
+  });
+}
+
+async function beginRecount(
+  model: CounterHistory,
+  { store }: CounterWorld,
+  org: string,
+  counters: readonly CounterRef[],
+) {
+  const oracle = model.org(org);
+  const ours = counters.map((counter) => oracle.beginRecount(counter));
+  const theirs = await store.beginRecount({ org, counters });
+  model.compare(
+    theirs.map(({ key, window, known }) => ({ key, window, known })),
+    ours.map(({ key, window, known }) => ({ key, window, known })),
+  );
+  return ours.flatMap((token, index) => {
+    const their = theirs[index];
+    return their ? [{ org, ours: token, theirs: their }] : [];
+  });
+}
+
+function finishCommand(told: { which: number; count: number; forgetIn: number | null }): CounterCommand {
+  const pick = (model: Readonly<CounterHistory>) => model.tokens[told.which % model.tokens.length];
+  return command(
+    'finish recount',
+    told,
+    async (model, { store }) => {
+      const open = pick(model);
+      if (!open) return;
+      model.tokens.splice(model.tokens.indexOf(open), 1);
+      const { count } = told;
+      const forgetAt = after(model.now, told.forgetIn);
+      const expected = [model.org(open.org).finishRecount(open.ours, count, forgetAt)];
+      const counts = onStoreClock(model, [{ ...open.theirs, count, forgetAt }]);
+      model.compare(await store.finishRecount({ org: open.org, counts }), expected);
+    },
+    (model) => {
+      const open = pick(model);
+      return open !== undefined && (open.ours.known || model.now - open.ours.begunAt < MAX_TOKEN_AGE_MS);
+    },
+  );
+}
+
+/** Without it most histories would stay where every counter is unknown. */
+function recountCommand(told: { org: string; count: number; forgetIn: number | null }): CounterCommand {
+  return command('recount all', told, async (model, world) => {
+    const { org, count } = told;
+    const tokens = await beginRecount(model, world, org, COUNTERS);
+    const forgetAt = after(model.now, told.forgetIn);
+    const oracle = model.org(org);
+    const expected = tokens.map(({ ours }) => oracle.finishRecount(ours, count, forgetAt));
+    const counts = tokens.map(({ theirs }) => ({ ...theirs, count, forgetAt }));
+    model.compare(await world.store.finishRecount({ org, counts: onStoreClock(model, counts) }), expected);
+  });
+}
+
+function waitCommand(ms: number): CounterCommand {
+  return command('wait', { ms }, async (model, { advance }) => {
+    model.now += ms;
+    await advance(ms);
+  });
+}
