@@ -1,0 +1,81 @@
+import type { ApiRequest, ApiResponse } from './api.ts';
+
+/** How a call fails. */
+export type StandInFault =
+  /** Answered with the status, nothing done. 429 carries `Retry-After`. */
+  | { readonly status: number; readonly retryAfterSeconds?: number }
+  /** Never answered, nothing done. */
+  | { readonly timeout: true }
+  /** Done, but never answered. */
+  | { readonly lostReply: true }
+  /** Answered with a page that is no JSON, nothing done. */
+  | { readonly garbage: true };
+
+/** Which calls a fault is for. */
+export interface FaultFilter {
+  /** How many calls. @default 1 */
+  readonly times?: number;
+  /** @default every call */
+  readonly when?: (request: Pick<ApiRequest, 'method' | 'path'>) => boolean;
+}
+
+/** Lets calls fail on demand. */
+export interface Faults {
+  failNext(fault: StandInFault, filter?: FaultFilter): void;
+  /** Every call from now on; null ends it, and forgets what was still to fail. */
+  failAll(fault: StandInFault | null): void;
+  /** Takes the fault of a request, if one is due. */
+  take(request: ApiRequest): StandInFault | null;
+}
+
+export function createFaults(): Faults {
+  let all: StandInFault | null = null;
+  let next: {
+    readonly fault: StandInFault;
+    left: number;
+    readonly when: NonNullable<FaultFilter['when']>;
+  }[] = [];
+  return {
+    failNext(fault, { times = 1, when = () => true } = {}) {
+      next.push({ fault, left: times, when });
+    },
+    failAll(fault) {
+      all = fault;
+      if (fault === null) next = [];
+    },
+    take(request) {
+      const planned = next.find(({ left, when }) => left > 0 && when(request));
+      if (planned !== undefined) {
+        planned.left -= 1;
+        return planned.fault;
+      }
+      return all;
+    },
+  };
+}
+
+/** What a fault answers; null when it answers nothing, ever. `work` does what was asked. */
+export function faultAnswer(fault: StandInFault, work: () => ApiResponse): ApiResponse | null {
+  if ('timeout' in fault) return null;
+  if ('lostReply' in fault) {
+    work();
+    return null;
+  }
+  if ('garbage' in fault)
+    return { status: 200, headers: { 'content-type': 'text/html' }, body: '<h1>Oops</h1>' };
+  const { status, retryAfterSeconds } = fault;
+  const type = status === 429 ? 'invalid_request_error' : 'api_error';
+  const error = {
+    type,
+    message: `This failure was asked for, sk_test_in_a_message_0123456789.`,
+    ...(status === 429 ? { code: 'rate_limit' } : {}),
+  };
+  return {
+    status,
+    headers: {
+      'content-type': 'application/json',
+      ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }),
+    },
+    body: JSON.stringify({ error }),
+  };
+}

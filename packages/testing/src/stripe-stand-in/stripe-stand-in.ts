@@ -1,0 +1,297 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '@tollgate/core';
+import { createApi } from './api.ts';
+import { type Books, type Card, createBooks } from './books.ts';
+import { createDeliveries, type DeliveryAnswer, type DeliveryRule } from './deliveries.ts';
+import { catchUp, nextDueAt } from './due.ts';
+import { confirmSession } from './endpoints/checkout.ts';
+import { createFaults, type FaultFilter, faultAnswer, type StandInFault } from './faults.ts';
+import type { Dunning } from './invoices.ts';
+import type {
+  CustomerObject,
+  EventObject,
+  Interval,
+  InvoiceObject,
+  PriceObject,
+  SessionObject,
+  Status,
+  SubscriptionObject,
+} from './objects.ts';
+import { createPages, giveCard } from './pages.ts';
+import { startStandInServer } from './server.ts';
+import { signStripeWebhook } from './sign-webhook.ts';
+import { end, hasEnded } from './subscriptions.ts';
+import { thinEvent } from './thin-event.ts';
+
+/** What a stand-in is made of. Everything has a default. */
+export interface StripeStandInOptions {
+  /** Where events are posted: the app's webhook route, or a function for an app that learns its port late. @default none */
+  readonly webhookUrl?: string | (() => string | null);
+  /** @default a random one */
+  readonly webhookSecret?: string;
+  /** The only API key it takes. @default a random one */
+  readonly secretKey?: string;
+  /** @default a free one */
+  readonly port?: number;
+  /** The API version of events, and of requests that name none. @default '2026-10-28.endive' */
+  readonly apiVersion?: string;
+  readonly livemode?: boolean;
+  /** Its time, and the time webhooks are signed with. @default the real one */
+  readonly clock?: Clock;
+  /** @default three retries after 3, 5 and 7 days, then canceled */
+  readonly dunning?: Dunning;
+  /** Waits before an event that the app did not take is posted again, ms. @default [100, 500, 2_000] */
+  readonly retryDelaysMs?: readonly number[];
+}
+
+/** A webhook as Stripe would post it now. */
+export interface SignedStripeWebhook {
+  readonly bytes: Uint8Array;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** One request the stand-in got, without its key. */
+export interface StandInRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly body: string;
+  readonly idempotencyKey: string | null;
+  readonly stripeVersion: string | null;
+  readonly stripeAccount: string | null;
+}
+
+/** A Stripe of one's own on loopback: its API, its pages, its clock and its signed webhooks. */
+export interface StripeStandIn {
+  /** `http://127.0.0.1:<port>`: the `apiBase` of a client, and where its pages are. */
+  readonly origin: string;
+  readonly secretKey: string;
+  /** The secrets webhooks are signed with; a second one during a roll-over. */
+  webhookSecrets: readonly string[];
+
+  /** Adds a price with a product of its own; answers its id. */
+  addPrice(price: { amount: number; interval?: Interval; name?: string; currency?: string }): string;
+  /** The customer pays on an open page with a card that works; answers the subscription's id. */
+  pay(sessionId: string): string;
+  /** Sets how a customer's card behaves from now on; one that works pays what is owed. */
+  setCard(customerId: string, card: Card): void;
+  /** Sets a subscription's status at once, with the events that go with it. */
+  setStatus(subscriptionId: string, status: Status): void;
+  /** Moves its own time on by `ms` and does what falls due on the way: renewals, ends of trials, retries, expiries. */
+  advance(ms: number): void;
+  /** Does what fell due by the clock. Every request does that first, so this is for looking without asking. */
+  tick(): void;
+  /** When the next thing falls due, epoch ms; null when nothing will. */
+  nextDueAt(): number | null;
+  /** Its time, epoch ms. */
+  now(): number;
+
+  /** Every event so far, oldest first. */
+  events(): readonly EventObject[];
+  /** An event as it would be posted now. @throws when there is none */
+  signed(eventId: string): SignedStripeWebhook;
+  /** The same event in the thin form. @throws when there is none of that form */
+  signedThin(eventId: string): SignedStripeWebhook;
+  /** Signs any bytes. @param at - epoch ms, now by default */
+  sign(bytes: Uint8Array, at?: number): Readonly<Record<string, string>>;
+  /** Decides what happens to each event from now on. @default every one is sent once */
+  setDelivery(rule: DeliveryRule): void;
+  /** Events that were held back, oldest first. */
+  held(): readonly EventObject[];
+  /** Posts events now, in this order, again and again if they are repeated; answers what the app said. */
+  deliver(eventIds: readonly string[]): Promise<readonly DeliveryAnswer[]>;
+  /** What the app answered to every delivery so far. */
+  answers(): readonly DeliveryAnswer[];
+  /** Resolves when no event is on its way and none waits to be sent again. */
+  settled(): Promise<void>;
+
+  /** Lets the next API calls fail. */
+  failNext(fault: StandInFault, filter?: FaultFilter): void;
+  /** Lets every API call fail until it is told null. */
+  failAll(fault: StandInFault | null): void;
+  /** Every API request so far. */
+  requests(): readonly StandInRequest[];
+  /** What it has, for looking at. */
+  contents(): {
+    readonly customers: readonly CustomerObject[];
+    readonly subscriptions: readonly SubscriptionObject[];
+    readonly sessions: readonly SessionObject[];
+    readonly invoices: readonly InvoiceObject[];
+    readonly prices: readonly PriceObject[];
+  };
+  close(): Promise<void>;
+}
+
+/** Starts a stand-in for Stripe. Close it after use. */
+export async function stripeStandIn(options: StripeStandInOptions = {}): Promise<StripeStandIn> {
+  const clock: Clock = options.clock ?? { now: Date.now };
+  const secretKey = options.secretKey ?? `sk_test_${randomBytes(24).toString('hex')}`;
+  const apiVersion = options.apiVersion ?? '2026-10-28.endive';
+  const dunning = options.dunning ?? { retryDays: [3, 5, 7], lastly: 'canceled' };
+  const told = new Set<string>();
+  const seen: StandInRequest[] = [];
+  const faults = createFaults();
+  let webhookSecrets: readonly string[] = [
+    options.webhookSecret ?? `whsec_${randomBytes(24).toString('hex')}`,
+  ];
+  let offsetMs = 0;
+  let origin = '';
+
+  const now = () => clock.now() + offsetMs;
+  const sign = (bytes: Uint8Array, at = clock.now()) => ({
+    'content-type': 'application/json; charset=utf-8',
+    'stripe-signature': signStripeWebhook(webhookSecrets, bytes, at),
+  });
+  const signedJson = (value: unknown): SignedStripeWebhook => {
+    const bytes = new TextEncoder().encode(JSON.stringify(value));
+    return { bytes, headers: sign(bytes) };
+  };
+
+  const deliveries = createDeliveries(async (event, signal) => {
+    const { webhookUrl } = options;
+    const url = typeof webhookUrl === 'function' ? webhookUrl() : (webhookUrl ?? null);
+    if (url === null) return { eventId: event.id, status: 204, outcome: null };
+    const { bytes, headers } = signedJson(event);
+    const answer = await fetch(url, { method: 'POST', body: bytes, headers, redirect: 'manual', signal });
+    await answer.arrayBuffer();
+    return { eventId: event.id, status: answer.status, outcome: answer.headers.get('x-webhook-outcome') };
+  }, options.retryDelaysMs ?? [100, 500, 2_000]);
+  const books: Books = createBooks({
+    nowMs: now,
+    livemode: options.livemode ?? false,
+    apiVersion,
+    origin: () => origin,
+    onEvent: (event) => deliveries.happened(event),
+  });
+  const api = createApi({ books, dunning, secretKey, apiVersion });
+  const tick = () => catchUp(books, dunning, told);
+  const server = await startStandInServer({
+    port: options.port ?? 0,
+    before: tick,
+    pages: createPages(books, dunning),
+    api: (request) => {
+      const { method, path, body, header } = request;
+      seen.push({
+        method,
+        path,
+        body,
+        idempotencyKey: header('idempotency-key') ?? null,
+        stripeVersion: header('stripe-version') ?? null,
+        stripeAccount: header('stripe-account') ?? null,
+      });
+      const fault = faults.take(request);
+      return fault === null ? api(request) : faultAnswer(fault, () => api(request));
+    },
+  });
+  origin = `http://127.0.0.1:${server.port}`;
+
+  function eventOf(id: string): EventObject {
+    const event = books.events.get(id);
+    if (event === undefined) throw new Error(`There is no event ${id}.`);
+    return event;
+  }
+
+  function subscriptionOf(id: string): SubscriptionObject {
+    const subscription = books.subscriptions.get(id);
+    if (subscription === undefined) throw new Error(`There is no subscription ${id}.`);
+    return subscription;
+  }
+
+  return {
+    origin,
+    secretKey,
+    get webhookSecrets() {
+      return webhookSecrets;
+    },
+    set webhookSecrets(secrets) {
+      webhookSecrets = secrets;
+    },
+    addPrice: ({ amount, interval = 'month', name = 'A plan', currency = 'eur' }) => {
+      const price: PriceObject = {
+        id: books.id('price'),
+        object: 'price',
+        created: books.now(),
+        active: true,
+        currency,
+        unit_amount: amount,
+        product: books.id('prod'),
+        lookup_key: null,
+        nickname: name,
+        metadata: {},
+        recurring: { interval, interval_count: 1, usage_type: 'licensed' },
+        type: 'recurring',
+        billing_scheme: 'per_unit',
+        livemode: books.livemode,
+      };
+      books.products.set(price.product, {
+        id: price.product,
+        object: 'product',
+        created: books.now(),
+        name,
+        description: null,
+        active: true,
+        metadata: {},
+        livemode: books.livemode,
+      });
+      books.prices.set(price.id, price);
+      return price.id;
+    },
+    pay(sessionId) {
+      tick();
+      const customer = books.sessions.get(sessionId)?.customer;
+      if (customer !== undefined) books.cards.set(customer, 'works');
+      return confirmSession(books, sessionId, dunning).subscription ?? '';
+    },
+    setCard: (customerId, card) => giveCard(books, customerId, card, dunning),
+    setStatus(subscriptionId, status) {
+      const subscription = subscriptionOf(subscriptionId);
+      if (hasEnded(subscription) || subscription.status === status) return;
+      if (status === 'canceled' || status === 'incomplete_expired') {
+        end(books, subscription, status);
+        return;
+      }
+      subscription.status = status;
+      const invoice =
+        subscription.latest_invoice === null ? undefined : books.invoices.get(subscription.latest_invoice);
+      if (status === 'past_due' && invoice !== undefined) books.emit('invoice.payment_failed', invoice);
+      books.emit('customer.subscription.updated', subscription);
+      if (status === 'paused') books.emit('customer.subscription.paused', subscription);
+    },
+    advance(ms) {
+      offsetMs += ms;
+      tick();
+    },
+    tick,
+    nextDueAt() {
+      const at = nextDueAt(books, dunning, told);
+      return at === null ? null : at * 1_000;
+    },
+    now,
+    events: () => [...books.events.values()],
+    signed: (eventId) => signedJson(eventOf(eventId)),
+    signedThin(eventId) {
+      const event = thinEvent(books, eventId);
+      if (event === null) throw new Error(`There is no thin event of ${eventId}.`);
+      return signedJson(event);
+    },
+    sign,
+    setDelivery: deliveries.setRule,
+    held: deliveries.held,
+    deliver: (eventIds) => deliveries.deliver(eventIds.map(eventOf)),
+    answers: deliveries.answers,
+    settled: deliveries.settled,
+    failNext: faults.failNext,
+    failAll: faults.failAll,
+    requests: () => seen,
+    contents: () => ({
+      customers: [...books.customers.values()],
+      subscriptions: [...books.subscriptions.values()],
+      sessions: [...books.sessions.values()],
+      invoices: [...books.invoices.values()],
+      prices: [...books.prices.values()],
+    }),
+    async close() {
+      await deliveries.close();
+      await server.close();
+    },
+  };
+}
