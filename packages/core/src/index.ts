@@ -9,10 +9,18 @@ export { stderrLogger } from './defaults/stderr-logger.ts';
 export { systemClock } from './defaults/system-clock.ts';
 export { ulidIds } from './defaults/ulid-ids.ts';
 export type { Preview, PreviewKey, PreviewRequest } from './degradation/previews.ts';
+export type { StageAt } from './degradation/stage-at.ts';
 export type { Sweeper, SweepRequest, SweepResult } from './degradation/sweeps.ts';
 export type * from './degradation/types.ts';
 export { ERROR_CODES, type ErrorCode } from './errors/codes.ts';
 export { TollgateError } from './errors/tollgate-error.ts';
+export {
+  createFriction,
+  createStandingOf,
+  FRICTION_HEADER,
+  type FrictionOptions,
+  type StandingOptions,
+} from './guard/friction.ts';
 export {
   createGuard,
   createRelease,

@@ -80,7 +80,8 @@ export function createGuard<R extends object, K extends string>(
       const known = knowsOrg ? values.org : orgOf(request, engine);
       const org = checkKnown(known instanceof Promise ? await known : known);
       const admission = await engine.billing.reserve({
-        ...pick(values, ['idempotencyKey', 'onStoreError', 'onFailure']),
+        ...pick(values, ['onStoreError', 'onFailure']),
+        ...idempotency(values),
         org,
         charges: chargesOf(values),
       });
@@ -102,7 +103,8 @@ export function createGuard<R extends object, K extends string>(
   };
 }
 
-function findEngine(passage: Passage | undefined, given: Billing | undefined): Engine {
+/** The engine that was passed, else that of the router the request came through. */
+export function findEngine(passage: Passage | undefined, given: Billing | undefined): Engine {
   if (given !== undefined) return engineOf(given);
   if (passage !== undefined) return passage.engine;
   throw new TollgateError('invalid_configuration', {
@@ -133,7 +135,8 @@ function settle(reservation: ReservationHandle, ending: Ending): Promise<unknown
   return ending.status >= 400 ? reservation.release() : reservation.commit();
 }
 
-function orgOf(request: HttpRequest, { settings }: Engine) {
+/** The org that the engine's own option finds on the request. */
+export function orgOf(request: HttpRequest, { settings }: Engine) {
   if (settings.org !== undefined) return settings.org(request);
   throw new TollgateError('invalid_configuration', {
     message: 'This guard knows no org. Pass { org } to the guard, or the option `org` to createBilling.',
@@ -159,31 +162,45 @@ function chargesOf<K extends string>({
   return list.map((item) => (typeof item === 'string' ? { key: item, ...same } : item));
 }
 
-/** `releaseQuota` without a framework: says after a successful delete that units came free. Waits for nothing to be decided. */
+/**
+ * `releaseQuota` without a framework: called before the handler, it answers what to call after a successful delete. That never throws.
+ *
+ * @throws TollgateError `invalid_configuration` when the request passed no billing router and no engine was given
+ */
 export function createRelease<R extends object, K extends string>(
   key: K,
   options: ReleaseOptions<R, K> = {},
-): (guarded: GuardedRequest<R>) => Promise<void> {
+): (guarded: GuardedRequest<R>) => () => Promise<void> {
   const resolve = perRequest<R, GuardValues<K>>(pick(options, ['org', 'amount', 'scope', 'idempotencyKey']));
-  return async ({ request, native, passage }) => {
+  return ({ request, native, passage }) => {
     const engine = findEngine(passage, options.billing);
-    try {
-      const { org, scope, ...values } = await resolve(native);
-      await engine.billing.release({
-        ...pick(values, ['amount', 'idempotencyKey']),
-        ...(scope === undefined ? {} : { session: scope }),
-        org: checkKnown(options.org === undefined ? await orgOf(request, engine) : org),
-        key,
-      });
-    } catch (error) {
-      // The row is gone and the client is told so; the count is found out of date at the next refusal.
-      engine.telemetry.count('tollgate.unreleased', 1, { key });
-      engine.logger.warn('a delete could not be reported to the counter store', {
-        key,
-        ...describeError(error),
-      });
-    }
+    return async () => {
+      try {
+        const { org, scope, ...values } = await resolve(native);
+        await engine.billing.release({
+          ...pick(values, ['amount']),
+          ...idempotency(values),
+          ...(scope === undefined ? {} : { session: scope }),
+          org: checkKnown(options.org === undefined ? await orgOf(request, engine) : org),
+          key,
+        });
+      } catch (error) {
+        // The row is gone and the client is told so; the count is found out of date at the next refusal.
+        engine.telemetry.count('tollgate.unreleased', 1, { key });
+        engine.logger.warn('a delete could not be reported to the counter store', {
+          key,
+          ...describeError(error),
+        });
+      }
+    };
   };
+}
+
+/** An absent header is an empty text to some frameworks: both are no key. */
+function idempotency({ idempotencyKey }: { readonly idempotencyKey?: string }): {
+  readonly idempotencyKey?: string;
+} {
+  return idempotencyKey === undefined || idempotencyKey === '' ? {} : { idempotencyKey };
 }
 
 function pick<T extends object, N extends keyof T>(from: T, names: readonly N[]): Pick<T, N> {

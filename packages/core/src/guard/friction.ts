@@ -1,0 +1,125 @@
+import type { Billing } from '../billing-interface.ts';
+import { describeFailure } from '../degradation/describe-failure.ts';
+import { frictionDelayMs } from '../degradation/friction-delay.ts';
+import type { StageAt } from '../degradation/stage-at.ts';
+import { createWaitingRoom, type Leaving, type WaitingRoom } from '../degradation/waiting-room.ts';
+import { TollgateError } from '../errors/tollgate-error.ts';
+import type { Engine } from '../http/engine.ts';
+import { within } from '../within.ts';
+import { findEngine, type GuardedRequest, orgOf } from './guard.ts';
+import type { PerRequest } from './guard-options.ts';
+import { perRequest } from './per-request.ts';
+
+/** How the org of a request and its engine are found. */
+export interface StandingOptions<R> {
+  /** Whose level it is. @default the engine's `org` option */
+  readonly org?: PerRequest<R, string>;
+  /** The engine. @default the one whose `billingRouter` the request passed */
+  readonly billing?: Billing;
+}
+
+export interface FrictionOptions<R> extends StandingOptions<R> {
+  /** Longest delay, at level 1, ms. @default the engine's `overCapacity.maxDelayMs` */
+  readonly maxDelayMs?: PerRequest<R, number>;
+  /** Whether this request is never delayed. @default whether the engine's `access` allows `billing:manage` */
+  readonly isExempt?: PerRequest<R, boolean>;
+}
+
+/** What the adapter does with the request now. */
+export interface FrictionOutcome {
+  /** To be set on the response before the handler runs. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** False when the client is gone: nobody waits for the handler's answer. */
+  readonly proceed: boolean;
+}
+
+/** Says how long this request was held, in ms; 0 when too many were held already. Absent from requests that friction did not touch. */
+export const FRICTION_HEADER = 'X-Degradation-Delay';
+
+const UNTOUCHED: FrictionOutcome = { headers: {}, proceed: true };
+const NO_FRICTION: StageAt = { stage: 'none', level: 0 };
+/** A store that does not tell the level in this time, ms, is not waited for. */
+const LOOKUP_MS = 250;
+
+const rooms = new WeakMap<Engine, WaitingRoom>();
+
+function roomOf(engine: Engine): WaitingRoom {
+  const known = rooms.get(engine);
+  if (known !== undefined) return known;
+  const room = createWaitingRoom(engine.settings.overCapacity?.maxWaiting ?? 0);
+  rooms.set(engine, room);
+  return room;
+}
+
+/**
+ * Finds the standing of a request's org, for a host that would rather shrink a page or a batch than delay it.
+ *
+ * @throws TollgateError `invalid_configuration` when the engine or the org cannot be found, and what `billing.standing` throws.
+ * A request of nobody's stands at level 0.
+ */
+export function createStandingOf<R extends object>(
+  options: StandingOptions<R> = {},
+): (guarded: GuardedRequest<R>) => Promise<StageAt & { readonly org: string | null }> {
+  const resolve = perRequest<R, { org: string }>(options.org === undefined ? {} : { org: options.org });
+  return async ({ request, native, passage }) => {
+    const engine = findEngine(passage, options.billing);
+    const org = options.org === undefined ? await orgOf(request, engine) : (await resolve(native)).org;
+    if (org == null || org === '') return { ...NO_FRICTION, org: null };
+    return { ...(await engine.billing.standing(org)), org };
+  };
+}
+
+/**
+ * `friction` without a framework: holds a request of a degraded org for `level x maxDelayMs`, and refuses none. Not held: requests of
+ * admins, requests beyond the number that may wait, and all of them while the level cannot be found out.
+ *
+ * @param key - what is delayed, for the metric.
+ */
+export function createFriction<R extends object>(
+  key: string,
+  options: FrictionOptions<R> = {},
+): (guarded: GuardedRequest<R>, client: Leaving) => Promise<FrictionOutcome> {
+  const standingOf = createStandingOf<R>(options);
+  const resolve = perRequest<R, { maxDelayMs: number; isExempt: boolean }>({
+    ...(options.maxDelayMs === undefined ? {} : { maxDelayMs: options.maxDelayMs }),
+    ...(options.isExempt === undefined ? {} : { isExempt: options.isExempt }),
+  });
+
+  async function delayOf(guarded: GuardedRequest<R>, engine: Engine): Promise<number> {
+    const { level, org } = await within(LOOKUP_MS, standingOf(guarded));
+    if (level === 0 || org === null) return 0;
+    const { maxDelayMs, isExempt } = await resolve(guarded.native);
+    if (isExempt ?? (await isAdmin(guarded, engine, org))) return 0;
+    return frictionDelayMs(level, maxDelayMs ?? engine.settings.overCapacity?.maxDelayMs ?? 0);
+  }
+
+  return async (guarded, client) => {
+    const engine = findEngine(guarded.passage, options.billing);
+    const { telemetry, logger } = engine;
+    let delayMs = 0;
+    try {
+      delayMs = await delayOf(guarded, engine);
+    } catch (error) {
+      if (isMisconfigured(error)) throw error;
+      telemetry.count('tollgate.friction', 1, { key, outcome: 'unknown' });
+      logger.debug(
+        'The level of an org could not be found out. Its request is not delayed.',
+        describeFailure(error),
+      );
+    }
+    if (delayMs === 0) return UNTOUCHED;
+    const outcome = await roomOf(engine).wait(delayMs, client);
+    telemetry.count('tollgate.friction', 1, { key, outcome });
+    const held = outcome === 'waited' ? delayMs : 0;
+    return { headers: { [FRICTION_HEADER]: String(held) }, proceed: outcome !== 'left' };
+  };
+}
+
+async function isAdmin({ request }: GuardedRequest<object>, engine: Engine, org: string): Promise<boolean> {
+  const answer = await engine.access({ request, permission: 'billing:manage', org, operationId: 'friction' });
+  return answer?.allowed === true;
+}
+
+function isMisconfigured(error: unknown): boolean {
+  return error instanceof TollgateError && error.code === 'invalid_configuration';
+}

@@ -1,0 +1,46 @@
+import {
+  createFriction,
+  createStandingOf,
+  type FrictionOptions,
+  passageOf,
+  type RegisteredKey,
+  type StageAt,
+  type StandingOptions,
+} from '@tollgate/core';
+import type { Request, RequestHandler } from 'express';
+import { expressRequest } from './express-request.ts';
+
+/**
+ * Delays requests of an org that is degraded by `level x maxDelayMs`, admins' excepted, and refuses none; see docs/over-capacity.md.
+ *
+ * ```ts
+ * app.post('/doors/:id/open', friction('door_opens'), openDoor);
+ * ```
+ */
+export function friction(key: RegisteredKey, options: FrictionOptions<Request> = {}): RequestHandler {
+  const hold = createFriction<Request>(key, options);
+  return async function frictionDelay(req, res, next) {
+    try {
+      const guarded = { request: expressRequest(req), native: req, passage: passageOf(req) };
+      const { headers, proceed } = await hold(guarded, res);
+      if (!proceed) return;
+      res.set(headers);
+    } catch (error) {
+      next(error);
+      return;
+    }
+    next();
+  };
+}
+
+/**
+ * Where the org of this request stands, for a host that would rather shrink a page or a batch: level 0 to 1.
+ *
+ * @throws TollgateError `quota_unavailable`, `repository_unavailable`, or `invalid_configuration` without an engine or org
+ */
+export async function degradation(req: Request, options: StandingOptions<Request> = {}): Promise<StageAt> {
+  const standingOf = createStandingOf<Request>(options);
+  const guarded = { request: expressRequest(req), native: req, passage: passageOf(req) };
+  const { stage, level } = await standingOf(guarded);
+  return { stage, level };
+}

@@ -1,0 +1,41 @@
+import {
+  createFriction,
+  createStandingOf,
+  type FrictionOptions,
+  passageOf,
+  type RegisteredKey,
+  type StageAt,
+  type StandingOptions,
+} from '@tollgate/core';
+import type { Context, Middleware } from 'koa';
+import { koaRequest } from './koa-request.ts';
+
+/**
+ * Delays requests of an org that is degraded by `level x maxDelayMs`, admins' excepted, and refuses none; see docs/over-capacity.md.
+ *
+ * ```ts
+ * router.post('/doors/:id/open', friction('door_opens'), openDoor);
+ * ```
+ */
+export function friction(key: RegisteredKey, options: FrictionOptions<Context> = {}): Middleware {
+  const hold = createFriction<Context>(key, options);
+  return async function frictionDelay(ctx, next) {
+    const guarded = { request: koaRequest(ctx), native: ctx, passage: passageOf(ctx.req) };
+    const { headers, proceed } = await hold(guarded, ctx.res);
+    if (!proceed) return;
+    ctx.set(headers);
+    await next();
+  };
+}
+
+/**
+ * Where the org of this request stands, for a host that would rather shrink a page or a batch: level 0 to 1.
+ *
+ * @throws TollgateError `quota_unavailable`, `repository_unavailable`, or `invalid_configuration` without an engine or org
+ */
+export async function degradation(ctx: Context, options: StandingOptions<Context> = {}): Promise<StageAt> {
+  const standingOf = createStandingOf<Context>(options);
+  const guarded = { request: koaRequest(ctx), native: ctx, passage: passageOf(ctx.req) };
+  const { stage, level } = await standingOf(guarded);
+  return { stage, level };
+}
