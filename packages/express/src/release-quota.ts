@@ -24,10 +24,9 @@ export function releaseQuota(key: RegisteredKey, options?: ReleaseOptions<Reques
 export function releaseQuota(key: string, options: ReleaseOptions<Request, string> = {}): RequestHandler {
   const release = createRelease<Request, string>(key, options);
   return function quotaRelease(req, res, next) {
+    const report = release({ request: expressRequest(req), native: req, passage: passageOf(req) });
     onEnding(res, (ending) => {
-      if (typeof ending === 'object' && ending.status >= 200 && ending.status < 300) {
-        void release({ request: expressRequest(req), native: req, passage: passageOf(req) });
-      }
+      if (typeof ending === 'object' && ending.status >= 200 && ending.status < 300) void report();
     });
     next();
   };

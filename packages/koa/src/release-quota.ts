@@ -23,9 +23,8 @@ export function releaseQuota(key: RegisteredKey, options?: ReleaseOptions<Contex
 export function releaseQuota(key: string, options: ReleaseOptions<Context, string> = {}): Middleware {
   const release = createRelease<Context, string>(key, options);
   return async function quotaRelease(ctx, next) {
+    const report = release({ request: koaRequest(ctx), native: ctx, passage: passageOf(ctx.req) });
     await next();
-    if (ctx.status >= 200 && ctx.status < 300) {
-      await release({ request: koaRequest(ctx), native: ctx, passage: passageOf(ctx.req) });
-    }
+    if (ctx.status >= 200 && ctx.status < 300) await report();
   };
 }
