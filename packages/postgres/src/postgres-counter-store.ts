@@ -14,12 +14,14 @@ import { type CounterTables, peek, step } from './counters/org-step.ts';
 import { tidyOrgs } from './counters/tidy-orgs.ts';
 import type { Database } from './database/database.ts';
 import { DATABASE_CLOCK } from './database/database-clock.ts';
-import type { PgClient } from './database/pg-types.ts';
+import type { PgClient, PgPool } from './database/pg-types.ts';
 import { type MigrateOptions, type MigrateResult, migrate } from './migrations/migrate.ts';
-import { openDatabase, type PostgresConnection, type PostgresOptions } from './open-database.ts';
+import { openDatabase, type PostgresOptions } from './open-database.ts';
 import { checkSchemaName } from './schema-name.ts';
 
 export interface PostgresCounterStoreOptions extends PostgresOptions {
+  /** The host's pool of `pg`; it is left open. */
+  readonly pool: PgPool;
   /**
    * How long a lease that ran out is kept for a late commit, ms. After that its uncertain units stay until a recount.
    * @default 600_000
@@ -35,7 +37,7 @@ export interface PostgresCounterStore extends CounterStore {
    * reservation again afterwards changes nothing.
    *
    * @param client - the `pg` client on which the host said `begin`
-   * @throws TollgateError `reservation_lapsed` when the units are no longer held: roll back, nothing may be created for them;
+   * @throws TollgateError `reservation_lapsed` when the units are not held any more, settled ones included: roll back, nothing may be created for them;
    * `quota_unavailable` when the database cannot do it; `invalid_configuration` without an open transaction.
    */
   commitWithin(
@@ -99,9 +101,13 @@ export function counterStoreOn(
       return stepping(request.org, { reservation: request.id }, (ledger, now) => ledger.settle(request, now));
     },
     async renew({ leases, leaseMs }) {
-      const held: boolean[] = [];
-      for (const { org, id } of leases) {
-        held.push(await stepping(org, {}, (ledger, now) => ledger.renew(id, leaseMs, now)));
+      const held = leases.map(() => false);
+      for (const org of new Set(leases.map((lease) => lease.org))) {
+        await stepping(org, {}, (ledger, now) => {
+          for (const [index, lease] of leases.entries()) {
+            if (lease.org === org) held[index] = ledger.renew(lease.id, leaseMs, now);
+          }
+        });
       }
       return held;
     },
@@ -139,9 +145,7 @@ export function counterStoreOn(
  * and settle is a short transaction under a lock of its org; call `migrate()` once before use.
  * @throws TollgateError `invalid_configuration`
  */
-export function postgresCounterStore(
-  options: PostgresCounterStoreOptions & PostgresConnection,
-): PostgresCounterStore {
+export function postgresCounterStore(options: PostgresCounterStoreOptions): PostgresCounterStore {
   const s = checkSchemaName(options.schema ?? 'tollgate');
   const tables = { s, now: DATABASE_CLOCK, lapsedKeepMs: options.lapsedKeepMs ?? 600_000 };
   return counterStoreOn(openDatabase(options), tables, options.timeoutMs);

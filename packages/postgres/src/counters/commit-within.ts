@@ -25,13 +25,10 @@ export async function commitWithin(
       // Lets leases run out first: one that has is refused here, where a late commit elsewhere would be counted.
       ledger.read([], now);
       const held = ledger.live.get(id);
-      if (held !== undefined) {
-        const rememberMs = Math.max(held.rememberMs, REMEMBER_MS);
-        ledger.live.set(id, { ...held, rememberMs });
-        return ledger.settle({ ...reservation, as: 'commit' }, now).outcome;
-      }
-      const settled = ledger.settled.get(id);
-      return settled?.state === 'committed' && settled.endsAt > now ? 'settled' : 'lapsed';
+      // Settled before counts as well: one reservation is good for one transaction.
+      if (held === undefined) return 'not held';
+      ledger.live.set(id, { ...held, rememberMs: Math.max(held.rememberMs, REMEMBER_MS) });
+      return ledger.settle({ ...reservation, as: 'commit' }, now).outcome;
     });
     await sql(`select set_config('lock_timeout', $1, true)`, [host?.timeout ?? '0']);
     if (outcome === 'no transaction') {
