@@ -46,7 +46,7 @@ const RETRY_MS = { first: 25, most: 1_000 };
 
 export function createLane(options: LaneOptions): Lane {
   const { connection, tag, keysOf, timeoutMs, gatherMs, lapsedKeepMs, clock } = options;
-  const queue = createQueue();
+  const queue = createQueue(gatherMs);
   let process = randomBytes(6).toString('base64url');
   let seq = 0;
   let epoch: number | undefined;
@@ -55,11 +55,11 @@ export function createLane(options: LaneOptions): Lane {
     | undefined;
   let awaySince: number | undefined;
   let awayCause: unknown;
-  let waitingSince = 0;
   let ackedAt = 0;
   let checkedAt = 0;
   let reconnectAt = 0;
   let isFlushDue = false;
+  let isDraining = false;
   let gatherTimer: NodeJS.Timeout | undefined;
   let watchdog: NodeJS.Timeout | undefined;
 
@@ -77,31 +77,32 @@ export function createLane(options: LaneOptions): Lane {
         if (!operation.outlivesCaller || queue.size >= MOST_WAITING) return;
         asked.isAbandoned = true;
       }
-      if (queue.size === 0) waitingSince = performance.now();
-      queue.add(asked);
+      queue.add(asked, operation.isPatient ? performance.now() : 0);
       if (flight === undefined) schedule();
     });
   }
 
   function schedule(): void {
     if (queue.size === 0 || isFlushDue) return;
-    if (queue.isUrgent || gatherMs === 0) {
+    if (queue.dueAt === 0) {
       isFlushDue = true;
       setImmediate(flush);
     } else gatherTimer ??= setTimeout(gathered, gatherMs);
   }
 
-  function gathered(): void {
-    gatherTimer = undefined;
-    if (flight !== undefined || queue.size === 0) return;
-    const left = gatherMs - (performance.now() - waitingSince);
-    if (left > 0.5) gatherTimer = setTimeout(gathered, left);
-    else flush();
-  }
-
   function flush(): void {
     isFlushDue = false;
-    if (flight === undefined && queue.size > 0) launch();
+    if (flight !== undefined) return;
+    if (isDraining || queue.dueAt <= performance.now()) launch();
+    else schedule();
+  }
+
+  /** The timer ticks on while anything waits: what waits is sent after one tick, or two. */
+  function gathered(): void {
+    gatherTimer = undefined;
+    if (flight !== undefined || isFlushDue) return;
+    if (queue.dueAt <= performance.now()) launch();
+    else schedule();
   }
 
   function launch(): void {
@@ -118,8 +119,7 @@ export function createLane(options: LaneOptions): Lane {
       clock: clock?.() ?? (false as const),
       lapsedKeepMs,
     };
-    const orgs = queue.take(MOST_OPERATIONS);
-    if (queue.size > 0) waitingSince = now;
+    const orgs = queue.take(MOST_OPERATIONS, isDraining ? Number.POSITIVE_INFINITY : now);
     flight = {
       batch: writeBatch(head, tag, process, orgs, keysOf),
       sentAt: now,
@@ -174,8 +174,10 @@ export function createLane(options: LaneOptions): Lane {
       asked.reject(error);
       return;
     }
-    if (!asked.isAbandoned) asked.resolve(result);
-    else {
+    if (!asked.isAbandoned) {
+      operation.settled?.(result);
+      asked.resolve(result);
+    } else {
       const undoing = operation.undo?.(result);
       if (undoing) void ask(undoing).catch(() => {});
     }
@@ -257,9 +259,10 @@ export function createLane(options: LaneOptions): Lane {
       if (flight === undefined && performance.now() - ackedAt > CHECK_SERVER_MS) launch();
     },
     async drain() {
+      isDraining = true;
       const endsAt = performance.now() + timeoutMs;
       while ((flight !== undefined || queue.size > 0) && performance.now() < endsAt) {
-        if (flight === undefined) flush();
+        if (flight === undefined) launch();
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
       clearTimeout(gatherTimer);

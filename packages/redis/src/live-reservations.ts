@@ -13,47 +13,30 @@ export interface LiveReservations {
 }
 
 export function createLiveReservations(): LiveReservations {
-  const orgs = new Map<string, Map<string, { readonly reservation: Reservation; endsAt: number }>>();
-  let size = 0;
-
-  function remove({ org, id }: { readonly org: string; readonly id: string }): void {
-    const own = orgs.get(org);
-    if (!own?.delete(id)) return;
-    size -= 1;
-    if (own.size === 0) orgs.delete(org);
-  }
+  const all = new Map<string, { readonly reservation: Reservation; endsAt: number }>();
+  const nameOf = ({ org, id }: { readonly org: string; readonly id: string }) => `${org}\n${id}`;
 
   return {
     get size() {
-      return size;
+      return all.size;
     },
     add(reservation, leaseMs) {
-      let own = orgs.get(reservation.org);
-      if (own === undefined) {
-        own = new Map();
-        orgs.set(reservation.org, own);
-      }
-      if (!own.has(reservation.id)) size += 1;
-      own.set(reservation.id, { reservation, endsAt: performance.now() + leaseMs });
+      all.set(nameOf(reservation), { reservation, endsAt: performance.now() + leaseMs });
     },
-    renewed({ org, id }, leaseMs) {
-      const live = orgs.get(org)?.get(id);
+    renewed(lease, leaseMs) {
+      const live = all.get(nameOf(lease));
       if (live) live.endsAt = performance.now() + leaseMs;
     },
-    remove,
+    remove: (lease) => void all.delete(nameOf(lease)),
     tidy() {
       const now = performance.now();
-      for (const own of orgs.values()) {
-        for (const { reservation, endsAt } of own.values()) if (endsAt <= now) remove(reservation);
-      }
+      for (const [name, { endsAt }] of all) if (endsAt <= now) all.delete(name);
     },
     list(org) {
       const now = performance.now();
-      const maps = org === undefined ? [...orgs.values()] : [orgs.get(org) ?? new Map()];
-      return maps
-        .flatMap((own) => [...own.values()])
-        .map(({ reservation, endsAt }) => ({ reservation, leftMs: Math.floor(endsAt - now) }))
-        .filter(({ leftMs }) => leftMs > 0);
+      return [...all.values()]
+        .filter(({ reservation, endsAt }) => endsAt > now && (org === undefined || reservation.org === org))
+        .map(({ reservation, endsAt }) => ({ reservation, leftMs: Math.ceil(endsAt - now) }));
     },
   };
 }

@@ -14,6 +14,8 @@ export interface Operation<T> {
   write(shapes: ShapeTable): readonly unknown[];
   /** @throws TollgateError `quota_unavailable` when the script could not do it; all its numbers have then been read. */
   read(numbers: NumberReader): T;
+  /** Called with the answer before its caller gets it. */
+  settled?(answer: T): void;
   /** What undoes an answer that came after the caller was told that the store is away. */
   undo?(answer: T): Operation<unknown> | undefined;
 }

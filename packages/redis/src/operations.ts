@@ -19,7 +19,11 @@ import { unavailable } from './unavailable.ts';
 type ReserveRequest = Parameters<CounterStore['reserve']>[0];
 type SettleRequest = Parameters<CounterStore['settle']>[0];
 
-export function reserveOperation(request: ReserveRequest): Operation<ReserveOutcome> {
+/** @param onReserved - called once it is held and its caller will know */
+export function reserveOperation(
+  request: ReserveRequest,
+  onReserved: (request: ReserveRequest) => void,
+): Operation<ReserveOutcome> {
   const { org, id, charges, leaseMs, maxHeld, rememberMs } = request;
   const shape = shapeOf(charges);
   return {
@@ -50,6 +54,9 @@ export function reserveOperation(request: ReserveRequest): Operation<ReserveOutc
         default:
           throw unexpected(result);
       }
+    },
+    settled: ({ outcome }) => {
+      if (outcome === 'reserved') onReserved(request);
     },
     undo: ({ outcome }) => (outcome === 'reserved' ? forgetOperation(request) : undefined),
   };

@@ -1,67 +1,96 @@
 import type { Asked } from './batch.ts';
 
-/** Operations that wait for the next batch, by org, in the order they were asked. */
+/**
+ * Operations that wait to be sent, by org, in the order they were asked. A patient one waits for an urgent one of its own org, since
+ * both together cost little more than one, but only for a while.
+ */
 export interface Queue {
   readonly size: number;
-  /** Whether any of them should not wait for company. */
-  readonly isUrgent: boolean;
-  add(asked: Asked): void;
-  /** Takes whole orgs, oldest first, until `most` operations are reached. */
-  take(most: number): ReadonlyMap<string, readonly Asked[]>;
+  /** When a batch must go: 0 at once, Infinity when nothing waits, else on the clock `add` was given. */
+  readonly dueAt: number;
+  add(asked: Asked, now: number): void;
+  /** Takes whole orgs that are due, until `most` operations are reached; all orgs when `now` is Infinity. */
+  take(most: number, now: number): ReadonlyMap<string, readonly Asked[]>;
   /** Tells every caller that the store is away; keeps what is to be sent all the same. */
   abandon(error: unknown): void;
 }
 
-export function createQueue(): Queue {
-  let orgs = new Map<string, Asked[]>();
+export function createQueue(patienceMs: number): Queue {
+  let urgent = new Map<string, Asked[]>();
+  /** In the order in which they fall due. */
+  const patient = new Map<string, { readonly dueAt: number; readonly list: Asked[] }>();
   let size = 0;
-  let isUrgent = false;
 
-  function add(asked: Asked): void {
-    const list = orgs.get(asked.operation.org);
-    if (list) list.push(asked);
-    else orgs.set(asked.operation.org, [asked]);
+  function add(asked: Asked, now: number): void {
+    const { org, isPatient } = asked.operation;
     size += 1;
-    isUrgent ||= !asked.operation.isPatient;
+    const list = urgent.get(org);
+    if (list) {
+      list.push(asked);
+      return;
+    }
+    const waiting = patient.get(org);
+    if (isPatient && patienceMs > 0) {
+      if (waiting) waiting.list.push(asked);
+      else patient.set(org, { dueAt: now + patienceMs, list: [asked] });
+      return;
+    }
+    if (waiting) {
+      patient.delete(org);
+      waiting.list.push(asked);
+      urgent.set(org, waiting.list);
+    } else urgent.set(org, [asked]);
+  }
+
+  function takeAll(): ReadonlyMap<string, readonly Asked[]> {
+    const all = urgent;
+    urgent = new Map();
+    return all;
   }
 
   return {
     get size() {
       return size;
     },
-    get isUrgent() {
-      return isUrgent;
+    get dueAt() {
+      if (urgent.size > 0) return 0;
+      for (const { dueAt } of patient.values()) return dueAt;
+      return Number.POSITIVE_INFINITY;
     },
     add,
-    take(most) {
-      if (size <= most) {
-        const all = orgs;
-        orgs = new Map();
-        size = 0;
-        isUrgent = false;
-        return all;
+    take(most, now) {
+      for (const [org, { dueAt, list }] of patient) {
+        if (dueAt > now) break;
+        patient.delete(org);
+        urgent.set(org, list);
+      }
+      let count = 0;
+      for (const list of urgent.values()) count += list.length;
+      if (count <= most) {
+        size -= count;
+        return takeAll();
       }
       const taken = new Map<string, readonly Asked[]>();
-      let count = 0;
-      for (const [org, list] of orgs) {
+      count = 0;
+      for (const [org, list] of urgent) {
         if (count >= most) break;
         const part = list.splice(0, most - count);
         taken.set(org, part);
         count += part.length;
-        if (list.length === 0) orgs.delete(org);
+        if (list.length === 0) urgent.delete(org);
       }
       size -= count;
       return taken;
     },
     abandon(error) {
-      const all = [...orgs.values()].flat();
-      orgs = new Map();
+      const lists = [...[...patient.values()].map(({ list }) => list), ...urgent.values()];
+      patient.clear();
+      urgent = new Map();
       size = 0;
-      isUrgent = false;
-      for (const asked of all) {
+      for (const asked of lists.flat()) {
         if (!asked.isAbandoned) asked.reject(error);
         asked.isAbandoned = true;
-        if (asked.operation.outlivesCaller) add(asked);
+        if (asked.operation.outlivesCaller) add(asked, 0);
       }
     },
   };

@@ -10,12 +10,25 @@ export interface Shape {
 }
 
 const LIFETIME: readonly string[] = ['lifetime'];
-const shapes = new WeakMap<readonly Charge[], Shape>();
+/** Most apps have few: a key, its amount and the limit of a tier. */
+const MOST_SHAPES = 1_000;
+const shapes = new Map<string, Shape>();
 
-/** The shape of charges; a reserve and its settle pass the same array, so it is made once for both. */
+/** The shape of charges; equal charges have the very same one, until there are too many to keep. */
 export function shapeOf(charges: readonly Charge[]): Shape {
-  const known = shapes.get(charges);
+  let name = '';
+  for (const { key, window, amount, limit, onUnknown, forgetAt } of charges) {
+    name += `${key}\n${window}\n${amount}\n${limit}\n${onUnknown}\n${forgetAt}\n`;
+  }
+  const known = shapes.get(name);
   if (known) return known;
+  const shape = makeShape(charges);
+  if (shapes.size >= MOST_SHAPES) shapes.clear();
+  shapes.set(name, shape);
+  return shape;
+}
+
+function makeShape(charges: readonly Charge[]): Shape {
   const core = JSON.stringify(
     charges.map(({ window, key, amount, onUnknown }) => [window, key, amount, PLACE[onUnknown]]),
   );
@@ -27,9 +40,7 @@ export function shapeOf(charges: readonly Charge[]): Shape {
     limit ?? Number.MAX_SAFE_INTEGER,
     forgetAt ?? false,
   ]);
-  const shape = { text: JSON.stringify([core, ...rows]), windows: windowsOf(charges) };
-  shapes.set(charges, shape);
-  return shape;
+  return { text: JSON.stringify([core, ...rows]), windows: windowsOf(charges) };
 }
 
 export function windowsOf(refs: readonly { readonly window: string }[]): readonly string[] {
@@ -46,16 +57,16 @@ export interface ShapeTable {
 }
 
 export function shapeTable(): ShapeTable {
-  const indexes = new Map<string, number>();
+  const indexes = new Map<Shape, number>();
   return {
-    indexOf({ text }) {
-      let index = indexes.get(text);
+    indexOf(shape) {
+      let index = indexes.get(shape);
       if (index === undefined) {
         index = indexes.size + 1;
-        indexes.set(text, index);
+        indexes.set(shape, index);
       }
       return index;
     },
-    toText: () => `[${[...indexes.keys()].join()}]`,
+    toText: () => `[${[...indexes.keys()].map(({ text }) => text).join()}]`,
   };
 }

@@ -37,38 +37,37 @@ end
 local position, keyAt = 11, 3
 for _ = 1, input[10] do
   local leasesOf = KEYS[keyAt]
-  base, windowKeys, countersOf, endsOf = string.sub(leasesOf, 1, -3), {}, {}, {}
+  base, windowKeys, countersOf, endsOf = string.sub(leasesOf, 1, -3), {}, {}, nil
   for index = 1, input[position] do windowKeys[input[position + index]] = KEYS[keyAt + index] end
   keyAt, position = keyAt + 1 + input[position], position + 1 + input[position]
 
-  local starts, ids = {}, {}
-  local at = position + 1
-  for index = 1, input[position] do
+  local ids, count, at = {}, input[position], position + 1
+  for _ = 1, count do
     local code = input[at]
-    starts[index] = at
     if HAS_ID[code] then ids[#ids + 1] = input[at + 2] end
     at = at + LENGTHS[code]
   end
-  position = at
-
   local isReadable, wrote = openLeases(leasesOf, ids), false
   if isReadable then
     local ok, problem = pcall(lapseAll)
     if not ok and problem ~= UNREADABLE then error(problem, 0) end
     isReadable = ok
   end
-  for index = 1, #starts do
+  at = position + 1
+  for _ = 1, count do
     if not isReadable then say(UNREADABLE_RESULT)
     else
       local before = size
-      local ok, result = pcall(run, starts[index])
+      local ok, result = pcall(run, at)
       if ok then wrote = wrote or result
       elseif result == UNREADABLE then
         size = before
         say(UNREADABLE_RESULT)
       else error(result, 0) end
     end
+    at = at + LENGTHS[input[at]]
   end
+  position = at
   if wrote then
     storePast()
     storeLeases()

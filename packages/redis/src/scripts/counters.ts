@@ -68,6 +68,7 @@ end
 
 -- Keeps the hash of a window at least until an instant; false: for good.
 local function keepUntil(window, at)
+  endsOf = endsOf or {}
   local earlier = endsOf[window]
   if earlier == nil then endsOf[window] = at
   elseif earlier and (not at or at > earlier) then endsOf[window] = at end
@@ -148,7 +149,7 @@ local function storeCounters()
         count = count + 2
       end
     end
-    local endsAt = endsOf[window]
+    local endsAt = endsOf and endsOf[window]
     local earlier = endsAt ~= nil and redis.call('PEXPIRETIME', key)
     if count > 0 then redis.call('HSET', key, unpack(fields)) end
     if earlier then setExpiry(key, earlier, endsAt) end

@@ -20,12 +20,12 @@ local HELD_STATE, LAPSED, COMMITTED_STATE, RELEASED, UNKNOWN_STATE =
 local NEVER, LEASES_GRACE_MS = 2^53, 600000
 
 -- The org at hand. rememberedUntil: the last end of any remembered id; keptUntil: when the lease hash itself ends.
-local leasesKey, leaseOf, isStored, isTouched, hasAll, isHeadTouched
+local leasesKey, leaseOf, isTouched, hasAll, isHeadTouched
 local earliest, liveCount, rememberedUntil, keptUntil
 local pastOf, isPastTouched
 
 local function openLeases(key, ids)
-  leasesKey, leaseOf, isStored, isTouched, pastOf, isPastTouched = key, {}, {}, {}, {}, {}
+  leasesKey, leaseOf, isTouched, pastOf, isPastTouched = key, {}, {}, nil, nil
   hasAll, isHeadTouched = false, false
   local values = redis.pcall('HMGET', key, '', unpack(ids))
   if values.err then return false end
@@ -37,7 +37,7 @@ local function openLeases(key, ids)
   end
   for index = 1, #ids do
     local value = values[index + 1]
-    leaseOf[ids[index]], isStored[ids[index]] = value and { unpacked(value) }, value and true
+    leaseOf[ids[index]] = value and { unpacked(value) }
   end
   return true
 end
@@ -49,26 +49,26 @@ local function loadAllLeases()
   for index = 1, #list, 2 do
     local id = list[index]
     if id ~= '' and leaseOf[id] == nil then
-      leaseOf[id], isStored[id] = { unpacked(list[index + 1]) }, true
+      leaseOf[id] = { unpacked(list[index + 1]) }
     end
   end
 end
 
 local function findPast(id)
+  if now >= rememberedUntil then return false end
+  pastOf, isPastTouched = pastOf or {}, isPastTouched or {}
   local past = pastOf[id]
   if past ~= nil then return past end
-  past = false
-  if now < rememberedUntil then
-    local text = redis.pcall('GET', base .. '|i:' .. id)
-    if type(text) == 'table' then fail() end
-    past = text and { unpacked(text) }
-    if past and past[ENDS] <= now then past = false end
-  end
+  local text = redis.pcall('GET', base .. '|i:' .. id)
+  if type(text) == 'table' then fail() end
+  past = text and { unpacked(text) }
+  if past and past[ENDS] <= now then past = false end
   pastOf[id] = past
   return past
 end
 
 local function setPast(id, past)
+  pastOf, isPastTouched = pastOf or {}, isPastTouched or {}
   pastOf[id], isPastTouched[id], isHeadTouched = past, true, true
   if past then rememberedUntil = max(rememberedUntil, past[ENDS]) end
 end
@@ -146,6 +146,7 @@ local function placeOfLapsed(past, index, counter)
 end
 
 local function storePast()
+  if not pastOf then return end
   for id in pairs(isPastTouched) do
     local past, key = pastOf[id], base .. '|i:' .. id
     if not past then redis.call('DEL', key)
@@ -163,7 +164,7 @@ local function storeLeases()
       fields[count + 1], fields[count + 2] = id, pack(unpack(lease))
       count = count + 2
       needed = max(needed, lease[DEADLINE] + max(lapsedKeepMs, lease[REMEMBER]))
-    elseif isStored[id] then removed[#removed + 1] = id end
+    else removed[#removed + 1] = id end
   end
   if liveCount == 0 and rememberedUntil <= now then
     redis.call('DEL', leasesKey)
