@@ -12,6 +12,14 @@ import type {
   SettleOutcome,
 } from '../ports/counter-store.ts';
 
+import {
+  fingerprintOf,
+  type OpenCharge,
+  openCharge,
+  placeWhenCommitted,
+  placeWhenUnknown,
+} from './open-charge.ts';
+
 const MOST_UNITS = Number.MAX_SAFE_INTEGER;
 
 /** How long a begun recount of a counter without a count may take before its token no longer fits, ms. */
@@ -32,16 +40,6 @@ interface Counter extends CounterRef {
   forgetAt: number | null;
   /** When a counter that is not known is dropped again. */
   markEndsAt: number;
-}
-
-/** One charge of a reservation that has not been settled. */
-interface OpenCharge extends Charge {
-  /** Where its units are counted now. */
-  place: 'held' | 'committed' | 'uncertain' | 'nowhere';
-  /** Whether a recount of the counter was finished since it was reserved. */
-  straddled: boolean;
-  /** The counter's `added` when the lease ran out: a token that shows as much was made after it. */
-  lapsedAt: bigint;
 }
 
 interface OpenReservation {
@@ -105,7 +103,7 @@ export class CounterLedger {
       fingerprint,
       rememberMs: request.rememberMs,
       leaseEndsAt: now + request.leaseMs,
-      charges: charges.map((charge) => ({ ...charge, place: 'held', straddled: false, lapsedAt: 0n })),
+      charges: charges.map(openCharge),
     });
     for (const [index, counter] of counters.entries())
       counter.forgetAt = later(counter.forgetAt, charges[index]?.forgetAt ?? null);
@@ -371,20 +369,7 @@ export class CounterLedger {
 
 /** A name no two counters share. */
 export function nameOf({ key, window }: CounterRef): string {
-  return JSON.stringify([key, window]);
-}
-
-function fingerprintOf(charges: readonly Charge[]): string {
-  return JSON.stringify(charges.map(({ key, window, amount }) => [key, window, amount]));
-}
-
-function placeWhenUnknown({ onUnknown }: Charge): OpenCharge['place'] {
-  return onUnknown === 'uncertain' ? 'uncertain' : onUnknown === 'commit' ? 'committed' : 'nowhere';
-}
-
-/** A count that was taken while the reservation was open may show its rows already: then nobody knows. */
-function placeWhenCommitted({ onUnknown, straddled }: OpenCharge): OpenCharge['place'] {
-  return onUnknown === 'uncertain' && straddled ? 'uncertain' : 'committed';
+  return `${key.length}:${key}${window}`;
 }
 
 function later(a: number | null, b: number | null): number | null {

@@ -1,5 +1,5 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
-import type { Adjustment, CounterStore, Reservation } from './counter-store.ts';
+import type { Adjustment, Charge, CounterStore, Reservation } from './counter-store.ts';
 
 const AMOUNTS = { least: 1, most: Number.MAX_SAFE_INTEGER };
 const COUNTS = { least: 0, most: Number.MAX_SAFE_INTEGER };
@@ -47,8 +47,7 @@ export function checkCounts(counts: readonly { readonly count: number }[]): void
 function checkReservation({ id, charges, rememberMs }: Reservation): void {
   if (!RESERVATION_ID.test(id))
     throw new TollgateError('invalid_request', { message: 'The reservation id is not valid.' });
-  const counters = new Set(charges.map(({ key, window }) => JSON.stringify([key, window])));
-  if (counters.size === 0 || counters.size !== charges.length) {
+  if (charges.length === 0 || charges.some((charge, i) => isAmong(charge, charges, i))) {
     throw new TollgateError('invalid_request', {
       message: 'A reservation charges at least one counter, and none twice.',
     });
@@ -57,6 +56,14 @@ function checkReservation({ id, charges, rememberMs }: Reservation): void {
     if (!isWhole(amount, AMOUNTS)) throw new TollgateError('invalid_amount');
   }
   checkDuration(rememberMs, 0);
+}
+
+/** Whether one of the first `length` charges is of the same counter. */
+function isAmong({ key, window }: Charge, charges: readonly Charge[], length: number): boolean {
+  for (let i = 0; i < length; i++) {
+    if (charges[i]?.key === key && charges[i]?.window === window) return true;
+  }
+  return false;
 }
 
 function checkDuration(value: number, least: number): void {
