@@ -1,6 +1,5 @@
 import type {
   Adjustment,
-  Charge,
   CounterReading,
   CounterRef,
   CounterStore,
