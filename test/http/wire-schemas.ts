@@ -47,12 +47,8 @@ const compiled = new Map<string, ValidateFunction>();
 function validate(reference: string, value: unknown): void {
   const check = compiled.get(reference) ?? ajv.compile({ $ref: reference });
   compiled.set(reference, check);
-  const valid = check(value);
-  expect({ reference, errors: valid ? null : check.errors, value: valid ? null : value }).toEqual({
-    reference,
-    errors: null,
-    value: null,
-  });
+  if (!check(value))
+    expect({ reference, value, errors: check.errors }).toEqual({ reference, value, errors: null });
 }
 
 /** The operation a request is for; undefined when it is for none of ours. */
@@ -69,7 +65,7 @@ export function checkWire(request: Pick<RawRequest, 'method' | 'target'>, respon
   if (response.status !== 200) {
     validate('contract#/$defs/ApiErrorResponse', body);
     validate('openapi#/components/schemas/ApiErrorResponse', body);
-    expect(Object.keys(body as object)).toEqual(['message', 'error_code', 'correlationId']);
+    expect(Object.keys(body as object).join()).toBe('message,error_code,correlationId');
     return;
   }
   const operation = routeOf(request)?.operationId ?? '';
