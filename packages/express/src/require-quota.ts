@@ -36,7 +36,13 @@ export function requireQuota(
   const guard = createGuard<Request, string>(keys, options);
   return async function quotaGuard(req, res, next) {
     try {
-      const entered = await guard({ request: expressRequest(req), native: req, passage: passageOf(req) });
+      const entered = await guard({
+        get request() {
+          return expressRequest(req);
+        },
+        native: req,
+        passage: passageOf(req),
+      });
       if (!entered.admitted) {
         sendReply(res, entered.reply);
         return;

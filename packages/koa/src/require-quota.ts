@@ -35,7 +35,13 @@ export function requireQuota(
 ): Middleware {
   const guard = createGuard<Context, string>(keys, options);
   return async function quotaGuard(ctx, next) {
-    const entered = await guard({ request: koaRequest(ctx), native: ctx, passage: passageOf(ctx.req) });
+    const entered = await guard({
+      get request() {
+        return koaRequest(ctx);
+      },
+      native: ctx,
+      passage: passageOf(ctx.req),
+    });
     if (!entered.admitted) {
       sendReply(ctx, entered.reply);
       return;

@@ -47,6 +47,7 @@ const VALUES = ['key', 'org', 'amount', 'scope', 'idempotencyKey', 'onStoreError
 
 /** A request on its way to a guarded handler. */
 export interface GuardedRequest<R> {
+  /** Asked for only when it is needed: a getter spares an admitted request the making of it. */
   readonly request: HttpRequest;
   /** The framework's own request, which option functions are given. */
   readonly native: R;
@@ -71,13 +72,13 @@ export function createGuard<R extends object, K extends string>(
   const resolve = perRequest<R, GuardValues<K>>(pick(options, VALUES));
   const knowsOrg = options.org !== undefined;
 
-  return async ({ request, native, passage }) => {
+  return async (guarded) => {
+    const { native, passage } = guarded;
     const engine = findEngine(passage, options.billing);
-    const requestId = requestIdOf(request, engine.ids);
     try {
       const resolved = resolve(native);
       const values = resolved instanceof Promise ? await resolved : resolved;
-      const known = knowsOrg ? values.org : orgOf(request, engine);
+      const known = knowsOrg ? values.org : orgOf(guarded.request, engine);
       const org = checkKnown(known instanceof Promise ? await known : known);
       const admission = await engine.billing.reserve({
         ...pick(values, ['onStoreError', 'onFailure']),
@@ -90,11 +91,13 @@ export function createGuard<R extends object, K extends string>(
       const upgradeLink = `${basePath}/orgs/${org}/billing/upgrade-options`;
       const status = options.deniedStatus ?? engine.settings.deniedStatus;
       const headers = rateLimitHeaders(admission.quotas, admission.denied, engine.clock.now(), upgradeLink);
+      const requestId = requestIdOf(guarded.request, engine.ids);
       return {
         admitted: false,
         reply: deniedReply({ status, keys: admission.denied.map((quota) => quota.key), requestId, headers }),
       };
     } catch (error) {
+      const requestId = requestIdOf(guarded.request, engine.ids);
       if (!(error instanceof TollgateError) || error.status === 500) {
         engine.logger.error('a quota guard failed', { requestId, ...describeError(error) });
       }
