@@ -1,3 +1,5 @@
+export { billingRepositoryContract } from './billing-repository-contract.ts';
+export type { BillingRepositoryHost } from './billing-repository-host.ts';
 export {
   type BillingRepositoryHistory,
   type BillingRepositoryPair,

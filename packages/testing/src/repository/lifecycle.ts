@@ -1,0 +1,268 @@
+import type { BillingRepository, Flag, RowAction } from '@tollgate/core';
+import { describe, expect } from 'vitest';
+import type { BillingRepositoryHost } from '../billing-repository-host.ts';
+import { AT, audit, ORG, override, repositoryTests, subscription } from './repository-case.ts';
+
+/** The over-capacity lifecycle's rows, the sweep's list, and usage snapshots. */
+export function lifecycle<R extends BillingRepository>(host: BillingRepositoryHost<R>): void {
+  const test = repositoryTests(host);
+  const { leaseMs } = host.timing;
+  const flag = (id: string): Flag => ({
+    resource: 'devices',
+    id,
+    state: 'flagged',
+    flaggedAt: AT,
+    markedAt: null,
+  });
+  const pinning = (id: string, keep = true, maxPins: number | null = 2) => ({
+    org: ORG,
+    pin: { resource: 'devices', id },
+    keep,
+    maxPins,
+    audit: audit({ action: 'pin.set', subject: id }),
+  });
+
+  describe('the lifecycle', () => {
+    test('is written over the version that was read, all of it at once', async (a) => {
+      const write = {
+        org: ORG,
+        overCapacityAt: AT,
+        stage: 'warned',
+        flags: [flag('d2'), flag('d1')],
+        lookAt: null,
+      } as const;
+      expect(await a.repository.saveDegradation({ ...write, expectedVersion: 0 })).toBe('saved');
+      const stored = await a.repository.loadDegradation(ORG);
+      expect(stored).toMatchObject({
+        overCapacityAt: AT,
+        stage: 'warned',
+        flags: [flag('d2'), flag('d1')],
+        pins: [],
+        policy: null,
+      });
+      const late = { ...write, flags: [], stage: 'none', overCapacityAt: null } as const;
+      expect(await a.repository.saveDegradation({ ...late, expectedVersion: 0 })).toBe('conflict');
+      expect(await a.repository.loadDegradation(ORG)).toMatchObject({
+        flags: [flag('d2'), flag('d1')],
+        version: stored.version,
+      });
+      expect(await a.repository.saveDegradation({ ...late, expectedVersion: stored.version })).toBe('saved');
+      expect(await a.repository.loadDegradation(ORG)).toMatchObject({
+        flags: [],
+        stage: 'none',
+        overCapacityAt: null,
+      });
+    });
+
+    test('a new policy or pin moves the version, so that a sweep that did not see it writes nothing (D1)', async (a) => {
+      const { version } = await a.repository.loadDegradation(ORG);
+      await a.repository.setSelectionPolicy({
+        org: ORG,
+        policy: 'oldest_first',
+        audit: audit({ action: 'policy.set' }),
+      });
+      const stale = {
+        org: ORG,
+        expectedVersion: version,
+        overCapacityAt: AT,
+        stage: 'warned',
+        flags: [],
+        lookAt: null,
+      } as const;
+      expect(await a.repository.saveDegradation(stale)).toBe('conflict');
+      const again = await a.repository.loadDegradation(ORG);
+      await a.repository.setPin(pinning('d1'));
+      expect(await a.repository.saveDegradation({ ...stale, expectedVersion: again.version })).toBe(
+        'conflict',
+      );
+      expect(await a.repository.loadDegradation(ORG)).toMatchObject({
+        policy: 'oldest_first',
+        pins: [{ resource: 'devices', id: 'd1' }],
+      });
+      expect(await a.repository.listAudit({ org: ORG, before: null, limit: 9 })).toHaveLength(2);
+    });
+
+    test('pins stop at their limit, a repeat changes nothing, and other resources have their own', async (a) => {
+      expect(await a.repository.setPin(pinning('d1'))).toBe('saved');
+      expect(await a.repository.setPin(pinning('d2'))).toBe('saved');
+      const before = await a.repository.loadDegradation(ORG);
+      expect(await a.repository.setPin(pinning('d1'))).toBe('saved');
+      expect(await a.repository.setPin(pinning('d3'))).toBe('limit_reached');
+      expect(await a.repository.setPin(pinning('never', false))).toBe('saved');
+      expect(await a.repository.loadDegradation(ORG)).toMatchObject({
+        pins: before.pins,
+        version: before.version,
+      });
+      expect(await a.repository.setPin({ ...pinning('z1'), pin: { resource: 'zones', id: 'z1' } })).toBe(
+        'saved',
+      );
+      expect(await a.repository.setPin(pinning('d1', false))).toBe('saved');
+      expect(await a.repository.setPin(pinning('d3'))).toBe('saved');
+      expect(await a.repository.setPin(pinning('d4', true, null))).toBe('saved');
+      expect((await a.repository.loadDegradation(ORG)).pins).toHaveLength(4);
+    });
+
+    test('racing pins never pass their limit', async (a) => {
+      const peer = await a.peer();
+      const ids = Array.from({ length: 12 }, (_, index) => `d${index}`);
+      const saved = await Promise.all(
+        ids.map((id, index) => (index % 2 ? peer : a.repository).setPin(pinning(id, true, 5))),
+      );
+      expect(saved.filter((outcome) => outcome === 'saved')).toHaveLength(5);
+      expect((await a.repository.loadDegradation(ORG)).pins).toHaveLength(5);
+    });
+  });
+
+  describe("the sweep's list", () => {
+    const claim = (org: string | null = null) => ({ org, dueAt: null, limit: 10, leaseMs });
+
+    test('takes in an org whose limits may have moved, in the same step', async (a) => {
+      await a.repository.saveSubscription({
+        subscription: subscription({ org: 'by-sub' }),
+        expectedVersion: null,
+        audit: null,
+      });
+      await a.repository.upsertOverride({ override: override({ subjectId: 'by-override' }), actor: 'olga' });
+      await a.repository.watchOrgs({ orgs: ['by-watch', 'by-watch'] });
+      const { claims } = await a.repository.claimSweeps(claim());
+      expect(claims.map(({ org }) => org).toSorted()).toEqual(['by-override', 'by-sub', 'by-watch']);
+      expect(await a.repository.claimSweeps(claim())).toMatchObject({ claims: [] });
+    });
+
+    test('gives racing sweepers different orgs (D3)', async (a) => {
+      const orgs = Array.from({ length: 12 }, (_, index) => `org-${index}`);
+      await a.repository.watchOrgs({ orgs });
+      const peer = await a.peer();
+      const given = await Promise.all(
+        [a.repository, peer, a.repository, peer].map((handle) =>
+          handle.claimSweeps({ ...claim(), limit: 3, leaseMs: 60_000 }),
+        ),
+      );
+      const names = given.flatMap(({ claims }) => claims.map(({ org }) => org));
+      expect(new Set(names).size).toBe(names.length);
+      const { claims } = await a.repository.claimSweeps({ ...claim(), limit: 12 });
+      expect([...names, ...claims.map(({ org }) => org)].toSorted()).toEqual(orgs.toSorted());
+    });
+
+    test('fences a sweeper whose claim ended: its writes are refused (D3)', async (a) => {
+      await a.repository.watchOrgs({ orgs: [ORG] });
+      const [stale] = (await a.repository.claimSweeps(claim())).claims;
+      if (!stale) throw new Error('nothing claimed');
+      const action: RowAction = {
+        resource: 'devices',
+        id: 'd1',
+        action: 'suspend',
+        state: 'sighted',
+        key: 'k1',
+        sightedAt: AT,
+      };
+      const writing = { ...stale, leaseMs, save: [action], forget: [] };
+      expect(await a.repository.saveRowActions(writing)).toBe(true);
+      await a.upTo(leaseMs);
+      expect(await a.repository.claimSweeps(claim(ORG))).toMatchObject({ claims: [] });
+      await a.past();
+      expect(await a.repository.saveRowActions({ ...writing, forget: [action], save: [] })).toBe(false);
+      const [fresh] = (await a.repository.claimSweeps(claim())).claims;
+      expect(fresh?.fence).toBeGreaterThan(stale.fence);
+      expect(await a.repository.finishSweep({ ...stale, lookAt: null })).toBe(false);
+      expect(await a.repository.loadRowActions(ORG)).toEqual([action]);
+      expect(await a.repository.finishSweep({ org: ORG, fence: fresh?.fence ?? 0, lookAt: null })).toBe(true);
+      expect(await a.repository.claimSweeps(claim())).toMatchObject({ claims: [] });
+    });
+
+    test('replaces and forgets row actions in one step', async (a) => {
+      const [claimed] = (await a.repository.claimSweeps(claim(ORG))).claims;
+      if (!claimed) throw new Error('nothing claimed');
+      const action = (id: string, state: RowAction['state']): RowAction => ({
+        resource: 'devices',
+        id,
+        action: 'suspend',
+        state,
+        key: `k-${id}`,
+        sightedAt: AT,
+      });
+      await a.repository.saveRowActions({
+        ...claimed,
+        leaseMs,
+        save: [action('d2', 'sighted'), action('d1', 'sighted')],
+        forget: [],
+      });
+      await a.repository.saveRowActions({
+        ...claimed,
+        leaseMs,
+        save: [action('d1', 'done')],
+        forget: [action('d2', 'done')],
+      });
+      expect(await a.repository.loadRowActions(ORG)).toEqual([action('d1', 'done')]);
+      expect(await a.repository.loadRowActions('globex')).toEqual([]);
+    });
+
+    test('keeps what came in during a sweep, and the earlier of two instants', async (a) => {
+      await a.repository.watchOrgs({ orgs: [ORG] });
+      const { now, claims } = await a.repository.claimSweeps({ ...claim(), leaseMs: 60_000 });
+      await a.repository.watchOrgs({ orgs: [ORG] });
+      expect(await a.repository.claimSweeps(claim())).toMatchObject({ claims: [] });
+      await a.repository.finishSweep({ org: ORG, fence: claims[0]?.fence ?? 0, lookAt: now + 3_600_000 });
+      const again = await a.repository.claimSweeps(claim());
+      expect(again.claims).toHaveLength(1);
+      await a.repository.finishSweep({
+        org: ORG,
+        fence: again.claims[0]?.fence ?? 0,
+        lookAt: now + 3_600_000,
+      });
+      expect(await a.repository.claimSweeps(claim())).toMatchObject({ claims: [] });
+      expect(await a.repository.claimSweeps({ ...claim(), dueAt: now + 3_600_000 })).toMatchObject({
+        claims: [{ org: ORG }],
+      });
+    });
+
+    test('tells of racing callers that raise a level one the lower level', async (a) => {
+      const crossing = (spell: number, level: number) => ({ org: ORG, subject: 'devices', spell, level });
+      const peer = await a.peer();
+      const told = await Promise.all(
+        [1, 2, 3, 4].map((n) => (n % 2 ? peer : a.repository).moveCrossing(crossing(5, 0.5))),
+      );
+      expect(told.toSorted()).toEqual([0, 0.5, 0.5, 0.5]);
+      expect(await a.repository.moveCrossing(crossing(4, 0.9))).toBe(0.9);
+      expect(await a.repository.moveCrossing(crossing(5, 0.7))).toBe(0.5);
+      expect(await a.repository.moveCrossing(crossing(6, 0.1))).toBe(0);
+    });
+  });
+
+  describe('usage snapshots', () => {
+    const snapshot = (used: number, over: { window?: string; endsAt?: number | null } = {}) => ({
+      org: ORG,
+      key: 'opens',
+      window: over.window ?? 'day:2026-04-09',
+      used,
+      endsAt: over.endsAt === undefined ? AT : over.endsAt,
+    });
+    const load = (windows: readonly string[]) => windows.map((window) => ({ key: 'opens', window }));
+
+    test('are never lowered by a late writer', async (a) => {
+      await a.repository.saveUsage([snapshot(5)]);
+      await a.repository.saveUsage([snapshot(3), snapshot(4)]);
+      expect(
+        await a.repository.loadUsage({ org: ORG, windows: load(['day:2026-04-09', 'day:2026-04-10']) }),
+      ).toEqual([snapshot(5), null]);
+      await a.repository.saveUsage([snapshot(2 ** 53 - 1)]);
+      expect(await a.repository.loadUsage({ org: ORG, windows: load(['day:2026-04-09']) })).toEqual([
+        snapshot(2 ** 53 - 1),
+      ]);
+      await a.repository.saveUsage([]);
+    });
+
+    test('are forgotten when their window is over, and never without an end', async (a) => {
+      await a.repository.saveUsage([
+        snapshot(1),
+        snapshot(2, { window: 'session:s', endsAt: null }),
+        snapshot(3, { window: 'later', endsAt: AT + 9 }),
+      ]);
+      expect(await a.repository.purgeUsage({ before: AT })).toBe(0);
+      expect(await a.repository.purgeUsage({ before: AT + 1 })).toBe(1);
+      expect(
+        await a.repository.loadUsage({ org: ORG, windows: load(['day:2026-04-09', 'session:s', 'later']) }),
+      ).toMatchObject([null, { used: 2 }, { used: 3 }]);
+    });
+  });
+}
