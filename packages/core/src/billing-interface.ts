@@ -5,6 +5,7 @@ import type { DegradationReport } from './degradation/types.ts';
 import type { NoticeListener, NoticeName } from './notices/types.ts';
 import type { SetOverrideRequest } from './overrides/types.ts';
 import type { AuditEntry, DegradationStage, Override, SelectionPolicy } from './ports/billing-repository.ts';
+import type { BillingInterval } from './ports/payment-provider.ts';
 import type {
   Admission,
   ReservationHandle,
@@ -47,14 +48,24 @@ export interface Billing<K extends string = string> {
   plan(org: string): Promise<OrgPlan>;
   /** Published tiers above the org's own. */
   upgradeOptions(org: string): Promise<readonly Tier[]>;
-  checkout(request: { org: string; tier: string; actor: string }): Promise<CheckoutResult>;
+  /** Moves an org to a tier: changes its live subscription, or opens a page to start one. Terms left out are the provider's choice. */
+  checkout(request: {
+    org: string;
+    tier: string;
+    actor: string;
+    interval?: BillingInterval;
+    quantity?: number;
+  }): Promise<CheckoutResult>;
   portal(request: { org: string; returnUrl: string }): Promise<{ url: string }>;
   webhook(request: {
     provider: string;
     bytes: Uint8Array;
     header: (name: string) => string | undefined;
   }): Promise<WebhookResult>;
-  /** Brings stored subscriptions up to the provider's, however many webhooks were lost: for a cron, or on return from a checkout page. */
+  /**
+   * Brings stored subscriptions up to the provider's, however many webhooks were lost: for a cron, or on return from a checkout page.
+   * `{ eventsSince }` looks only at what the provider says it told since then, and does what never arrived.
+   */
   sync(request: SyncRequest): Promise<SyncResult>;
 
   // Operators

@@ -44,6 +44,9 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
       notices.tell('subscription.changed', { org: after.org, before, after });
       degradation.reportSoon(after.org);
     },
+    onInvoice({ kind, ...invoice }) {
+      notices.tell(kind === 'invoice_paid' ? 'invoice.paid' : 'invoice.failed', invoice);
+    },
   });
   const known = async (org: string) => {
     const view = await orgViews.of(checkOrgId(org, settings.orgIdPattern));

@@ -33,11 +33,11 @@ export interface SubscriptionNotice {
   readonly after: Subscription;
 }
 
-/** A payment of an org's invoice failed. */
+/** A payment of an org's invoice failed, or went through. */
 export interface InvoiceNotice {
   readonly org: string;
   readonly provider: string;
-  readonly subscriptionId: string | null;
+  readonly subscriptionId: string;
 }
 
 /** What `billing.on` tells, by name. */
@@ -49,6 +49,7 @@ export interface NoticeMap {
   'usage.threshold': UsageNotice;
   'subscription.changed': SubscriptionNotice;
   'invoice.failed': InvoiceNotice;
+  'invoice.paid': InvoiceNotice;
 }
 
 export type NoticeName = keyof NoticeMap;

@@ -8,6 +8,8 @@ export type BillingEventKind =
   | 'invoice_failed'
   | 'other';
 
+export type BillingInterval = 'month' | 'year';
+
 /** A verified notice of the provider, normalised. A hint that something changed, not the truth about it. Instants are epoch ms. */
 export interface ProviderEvent {
   readonly id: string;
@@ -32,7 +34,7 @@ export interface ProviderSubscription {
   readonly tier: string | null;
   readonly status: SubscriptionStatus;
   readonly quantity: number;
-  readonly interval: 'month' | 'year' | null;
+  readonly interval: BillingInterval | null;
   readonly createdAt: number;
   readonly currentPeriodEndsAt: number | null;
   readonly trialEndsAt: number | null;
@@ -57,6 +59,17 @@ export interface CheckoutSessionState extends CheckoutSession {
   readonly state: 'open' | 'complete' | 'expired';
   /** The subscription that came of it; null until it is complete. */
   readonly subscriptionId: string | null;
+  /** What it sells, as far as the provider says: undefined is unknown. */
+  readonly interval?: BillingInterval;
+  readonly quantity?: number;
+}
+
+/** How much of a tier is bought, and for how long at a time. */
+export interface Terms {
+  /** @default the provider's own choice for a new subscription, the present one for a change */
+  readonly interval?: BillingInterval;
+  /** Seats. @default 1 for a new subscription, the present number for a change */
+  readonly quantity?: number;
 }
 
 /**
@@ -71,6 +84,8 @@ export interface PaymentProvider {
   readonly pageOrigins: readonly string[];
   /** Its customer portal; null when it has none. */
   readonly portal: PortalProvider | null;
+  /** Its record of what it told; null when it keeps none. */
+  readonly history: EventHistory | null;
 
   /** Whether the tier can be bought here (a price is known). */
   sells(tier: string): boolean;
@@ -78,13 +93,15 @@ export interface PaymentProvider {
     readonly org: string;
     readonly idempotencyKey: string;
   }): Promise<{ readonly customerId: string }>;
-  /** Opens a hosted page on which the customer subscribes to the tier. */
-  openCheckout(request: {
-    readonly org: string;
-    readonly customerId: string;
-    readonly tier: string;
-    readonly idempotencyKey: string;
-  }): Promise<CheckoutSession>;
+  /** Opens a hosted page on which the customer subscribes to the tier. Terms it has no price for are `unknown_tier`. */
+  openCheckout(
+    request: Terms & {
+      readonly org: string;
+      readonly customerId: string;
+      readonly tier: string;
+      readonly idempotencyKey: string;
+    },
+  ): Promise<CheckoutSession>;
   /** The page as it is now; null when the provider knows none of that id. */
   fetchCheckout(request: { readonly sessionId: string }): Promise<CheckoutSessionState | null>;
   /** Ends an open page, so that nobody can pay there any more; one that is paid or gone already is left alone. */
@@ -93,11 +110,13 @@ export interface PaymentProvider {
    * Moves a live subscription to another tier, without a second subscription ever; an end or a change that was scheduled is
    * called off. Answers it as it is then.
    */
-  changeSubscription(request: {
-    readonly subscriptionId: string;
-    readonly tier: string;
-    readonly idempotencyKey: string;
-  }): Promise<ProviderSubscription>;
+  changeSubscription(
+    request: Terms & {
+      readonly subscriptionId: string;
+      readonly tier: string;
+      readonly idempotencyKey: string;
+    },
+  ): Promise<ProviderSubscription>;
   /**
    * Ends a subscription, at once or at its period's end, as the provider was configured; an `incomplete` one always at once, and
    * one that has ended stays as it is. Answers it as it is then.
@@ -132,4 +151,10 @@ export interface PortalProvider {
     readonly customerId: string;
     readonly returnUrl: string;
   }): Promise<{ readonly url: string }>;
+}
+
+/** A provider's own record of its events, for finding those that never arrived. */
+export interface EventHistory {
+  /** Events that happened at `since` (epoch ms) or later, oldest first, as far back as the provider keeps them. */
+  listEvents(request: { readonly since: number }): Promise<readonly ProviderEvent[]>;
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { TollgateError } from '../errors/tollgate-error.ts';
-import type { ProviderSubscription } from '../ports/payment-provider.ts';
+import type { ProviderSubscription, Terms } from '../ports/payment-provider.ts';
 import { liveSubscriptions } from '../subscription/live-subscriptions.ts';
 import { hasEnded } from '../subscription/next-subscription.ts';
 import type {
@@ -20,12 +20,23 @@ const MAX_EVENTS = 10_000;
 /** The sandbox's books: every change happens here, at once and whole, and writes the events that tell of it. */
 export interface SandboxLedger {
   createCustomer(org: string, key: string): string;
-  openSession(request: { org: string; customerId: string; tier: string; key: string }): SandboxSession;
+  openSession(request: {
+    org: string;
+    customerId: string;
+    tier: string;
+    terms: Terms;
+    key: string;
+  }): SandboxSession;
   session(id: string): SandboxSession | null;
   /** Pays an open page; one that is paid stays so. @throws TollgateError `provider_error` for an expired or unknown one. */
   confirm(sessionId: string): SandboxSession;
   expire(sessionId: string): void;
-  change(request: { subscriptionId: string; tier: string; key: string | null }): ProviderSubscription;
+  change(request: {
+    subscriptionId: string;
+    tier: string;
+    terms: Terms;
+    key: string | null;
+  }): ProviderSubscription;
   cancel(request: { subscriptionId: string; atPeriodEnd: boolean; key: string | null }): ProviderSubscription;
   /** Sets a status as the provider's own clock or a card would; an ended subscription keeps its own. */
   setStatus(subscriptionId: string, status: string): ProviderSubscription;
@@ -135,15 +146,17 @@ export function createSandboxLedger(
       });
       return done(id);
     },
-    openSession({ org, customerId, tier, key }) {
+    openSession({ org, customerId, tier, terms, key }) {
       // A customer made before the state was lost is taken on: the app still knows it.
       if (!state.customers.has(customerId)) state.customers.set(customerId, { id: customerId, org });
-      const id = once(key, ['checkout', org, customerId, tier], () => {
+      const id = once(key, ['checkout', org, customerId, tier, terms], () => {
         const made: SandboxSession = {
           id: newId('cs'),
           org,
           customerId,
           tier,
+          interval: terms.interval ?? 'month',
+          quantity: terms.quantity ?? 1,
           state: 'open',
           subscriptionId: null,
           expiresAt: now() + DAY_MS,
@@ -165,8 +178,8 @@ export function createSandboxLedger(
         customerId: open.customerId,
         tier: open.tier,
         status: 'active',
-        quantity: 1,
-        interval: 'month',
+        quantity: open.quantity ?? 1,
+        interval: open.interval ?? 'month',
         createdAt: now(),
         currentPeriodEndsAt: now() + PERIOD_MS,
         trialEndsAt: null,
@@ -188,12 +201,12 @@ export function createSandboxLedger(
       write('checkout.expired', open.customerId, null, sessionId);
       done(undefined);
     },
-    change({ subscriptionId, tier, key }) {
-      once(key, ['change', subscriptionId, tier], () => {
+    change({ subscriptionId, tier, terms, key }) {
+      once(key, ['change', subscriptionId, tier, terms], () => {
         const current = knownSubscription(subscriptionId);
         if (hasEnded(current)) throw refusal('The subscription has ended.');
         put(
-          { ...current, tier, cancelsAt: null, scheduledTier: null, scheduledAt: null },
+          { ...current, ...terms, tier, cancelsAt: null, scheduledTier: null, scheduledAt: null },
           'subscription.updated',
         );
         return subscriptionId;

@@ -1,7 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { PaymentProvider, PortalProvider, ProviderSubscription } from '../ports/payment-provider.ts';
+import type {
+  EventHistory,
+  PaymentProvider,
+  PortalProvider,
+  ProviderSubscription,
+  Terms,
+} from '../ports/payment-provider.ts';
 import { createSandboxDeliveries } from './sandbox-deliveries.ts';
 import { parseSandboxEvent, sandboxEventBytes } from './sandbox-event.ts';
 import { readSandboxFile, writeSandboxFile } from './sandbox-file.ts';
@@ -26,6 +32,7 @@ export interface SandboxContents {
 /** The sandbox, with the controls a test or a demo needs beside what every provider has. */
 export interface SandboxProvider extends PaymentProvider {
   readonly portal: PortalProvider;
+  readonly history: EventHistory;
   /** Listens, if it does not yet. @throws TollgateError `invalid_configuration` when the port is taken. */
   start(): Promise<void>;
   /** Where its pages are: `http://127.0.0.1:<port>`; null before it was started. */
@@ -177,20 +184,32 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
 
     createCustomer: ({ org, idempotencyKey }) =>
       outage.pass(async () => ({ customerId: ledger.createCustomer(org, idempotencyKey) })),
-    openCheckout: ({ org, customerId, tier, idempotencyKey }) =>
+    openCheckout: ({ org, customerId, tier, interval, quantity, idempotencyKey }) =>
       outage.pass(async () =>
-        pageOf(await listening(), ledger.openSession({ org, customerId, tier, key: idempotencyKey })),
+        pageOf(
+          await listening(),
+          ledger.openSession({
+            org,
+            customerId,
+            tier,
+            terms: termsOf(interval, quantity),
+            key: idempotencyKey,
+          }),
+        ),
       ),
     fetchCheckout: ({ sessionId }) =>
       outage.pass(async () => {
         const session = ledger.session(sessionId);
         if (session === null) return null;
-        const { customerId, state: now, subscriptionId } = session;
-        return { ...pageOf(await listening(), session), customerId, state: now, subscriptionId };
+        const { customerId, state: now, subscriptionId, interval = 'month', quantity = 1 } = session;
+        const page = pageOf(await listening(), session);
+        return { ...page, customerId, state: now, subscriptionId, interval, quantity };
       }),
     expireCheckout: ({ sessionId }) => outage.pass(async () => ledger.expire(sessionId)),
-    changeSubscription: ({ subscriptionId, tier, idempotencyKey }) =>
-      outage.pass(async () => ledger.change({ subscriptionId, tier, key: idempotencyKey })),
+    changeSubscription: ({ subscriptionId, tier, interval, quantity, idempotencyKey }) =>
+      outage.pass(async () =>
+        ledger.change({ subscriptionId, tier, terms: termsOf(interval, quantity), key: idempotencyKey }),
+      ),
     cancelSubscription: ({ subscriptionId, idempotencyKey }) =>
       outage.pass(async () => {
         const atPeriodEnd = options.cancel === 'at_period_end';
@@ -209,6 +228,15 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
           const { origin } = await listening();
           return { url: `${origin}/portal/${ledger.openPortal(customerId, returnUrl).id}` };
         }),
+    },
+
+    history: {
+      listEvents: ({ since }) =>
+        outage.pass(async () =>
+          [...state.events.values()]
+            .filter(({ createdAt }) => createdAt >= since)
+            .map((event) => parseSandboxEvent(sandboxEventBytes(event))),
+        ),
     },
 
     confirm: (sessionId) => ledger.confirm(sessionId),
@@ -240,6 +268,10 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
       await deliveries.close();
     },
   };
+}
+
+function termsOf(interval: Terms['interval'], quantity: Terms['quantity']): Terms {
+  return { ...(interval === undefined ? {} : { interval }), ...(quantity === undefined ? {} : { quantity }) };
 }
 
 async function within(promise: Promise<unknown>, ms: number): Promise<void> {

@@ -80,7 +80,7 @@ export function createSandboxSite(options: {
     switch (form.get('action')) {
       case 'change':
         if (tier === '' || tier.length > 64 || tiers?.includes(tier) === false) return false;
-        ledger.change({ subscriptionId, tier, key: null });
+        ledger.change({ subscriptionId, tier, terms: {}, key: null });
         return true;
       case 'cancel':
         ledger.cancel({ subscriptionId, atPeriodEnd: options.cancelsAtPeriodEnd, key: null });

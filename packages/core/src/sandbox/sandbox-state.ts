@@ -1,4 +1,4 @@
-import type { ProviderSubscription } from '../ports/payment-provider.ts';
+import type { BillingInterval, ProviderSubscription } from '../ports/payment-provider.ts';
 
 /** A confirm page of the sandbox. */
 export interface SandboxSession {
@@ -6,6 +6,9 @@ export interface SandboxSession {
   readonly org: string;
   readonly customerId: string;
   readonly tier: string;
+  /** Absent in what an older version kept: monthly, for one. */
+  readonly interval?: BillingInterval;
+  readonly quantity?: number;
   readonly state: 'open' | 'complete' | 'expired';
   readonly subscriptionId: string | null;
   readonly expiresAt: number;

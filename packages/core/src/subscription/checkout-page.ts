@@ -1,5 +1,6 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { CheckoutAttempt, Customer } from '../ports/billing-repository.ts';
+import type { Terms } from '../ports/payment-provider.ts';
 import type { Wiring } from '../wiring.ts';
 import { callProvider, configured } from './call-provider.ts';
 import type { Customers } from './customers.ts';
@@ -16,9 +17,12 @@ export interface CheckoutPage {
    * @throws TollgateError `provider_error` for a page on a foreign origin, `checkout_in_progress` when the claim was lost meanwhile;
    * the page is ended in both cases.
    */
-  open(attempt: CheckoutAttempt, customer: Customer, actor: string): Promise<CheckoutResult>;
-  /** Answers the page of an open attempt if one can still pay there and nothing was bought meanwhile; else ends both and answers null. */
-  reopen(attempt: CheckoutAttempt, actor: string): Promise<CheckoutResult | null>;
+  open(attempt: CheckoutAttempt, customer: Customer, terms: Terms, actor: string): Promise<CheckoutResult>;
+  /**
+   * Answers the page of an open attempt if one can still pay there, on these terms, and nothing was bought meanwhile; else ends both
+   * and answers null.
+   */
+  reopen(attempt: CheckoutAttempt, terms: Terms, actor: string): Promise<CheckoutResult | null>;
 }
 
 export function createCheckoutPage(
@@ -27,11 +31,16 @@ export function createCheckoutPage(
 ): CheckoutPage {
   const { repository, clock, logger } = wiring;
 
-  async function open(attempt: CheckoutAttempt, customer: Customer, actor: string): Promise<CheckoutResult> {
+  async function open(
+    attempt: CheckoutAttempt,
+    customer: Customer,
+    terms: Terms,
+    actor: string,
+  ): Promise<CheckoutResult> {
     const provider = configured(wiring.provider);
     const { org, tier } = attempt;
     const key = idempotencyKey('checkout', org, tier, attempt.id);
-    const request = { org, customerId: customer.customerId, tier, idempotencyKey: key };
+    const request = { ...terms, org, customerId: customer.customerId, tier, idempotencyKey: key };
     const session = await callProvider(() => provider.openCheckout(request));
     try {
       const url = session.url === null ? null : checkPageUrl(session.url, provider.pageOrigins);
@@ -58,14 +67,18 @@ export function createCheckoutPage(
     }
   }
 
-  async function reopen(attempt: CheckoutAttempt, actor: string): Promise<CheckoutResult | null> {
+  async function reopen(
+    attempt: CheckoutAttempt,
+    terms: Terms,
+    actor: string,
+  ): Promise<CheckoutResult | null> {
     const provider = configured(wiring.provider);
     const { org, tier, sessionId } = attempt;
     if (sessionId === null) return null;
     const session = await callProvider(() => provider.fetchCheckout({ sessionId }));
     if (session?.state === 'open') {
       const { live } = await services.reconcile(await services.customers.ensure(org), actor);
-      if (live.length === 0 && session.url !== null) {
+      if (live.length === 0 && session.url !== null && isOn(session, terms)) {
         return pending(provider.name, tier, session.id, checkPageUrl(session.url, provider.pageOrigins));
       }
       await callProvider(() => provider.expireCheckout({ sessionId }));
@@ -75,6 +88,12 @@ export function createCheckoutPage(
   }
 
   return { open, reopen };
+}
+
+/** Whether a page sells on the terms asked for; what the page does not say is taken to be so. */
+function isOn(page: Terms, asked: Terms): boolean {
+  const { interval = asked.interval, quantity = asked.quantity } = page;
+  return (asked.interval ?? interval) === interval && (asked.quantity ?? quantity) === quantity;
 }
 
 function pending(provider: string, tier: string, sessionId: string, location: string | null): CheckoutResult {

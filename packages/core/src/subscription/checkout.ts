@@ -1,9 +1,10 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 import { checkOrgId } from '../org/org-id.ts';
 import type { CheckoutAttempt } from '../ports/billing-repository.ts';
-import type { PaymentProvider, ProviderSubscription } from '../ports/payment-provider.ts';
+import type { PaymentProvider, ProviderSubscription, Terms } from '../ports/payment-provider.ts';
 import type { Wiring } from '../wiring.ts';
 import { callProvider, configured } from './call-provider.ts';
+import { checkTerms } from './check-terms.ts';
 import type { CheckoutPage } from './checkout-page.ts';
 import type { Customers } from './customers.ts';
 import { liveSubscriptions } from './live-subscriptions.ts';
@@ -20,19 +21,22 @@ const BUSY_POLL_MS = 100;
 /**
  * Puts an org on a tier: moves its live subscription, ends it (for the default tier), or opens a page to subscribe on.
  *
- * @throws TollgateError `invalid_org_id`, `unknown_tier`, `provider_not_configured`, `checkout_in_progress`, and the provider's errors.
+ * @throws TollgateError `invalid_org_id`, `invalid_request` (terms that are none), `unknown_tier`, `provider_not_configured`, `checkout_in_progress`, and the provider's errors.
  */
-export type Checkout = (request: {
-  readonly org: string;
-  readonly tier: string;
-  readonly actor: string;
-}) => Promise<CheckoutResult>;
+export type Checkout = (
+  request: Terms & {
+    readonly org: string;
+    readonly tier: string;
+    readonly actor: string;
+  },
+) => Promise<CheckoutResult>;
 
 interface Order {
   readonly org: string;
   readonly tier: string;
   /** The default tier costs nothing: it is reached by ending what is live. */
   readonly isDefault: boolean;
+  readonly terms: Terms;
   readonly actor: string;
   readonly provider: PaymentProvider;
 }
@@ -51,14 +55,14 @@ export function createCheckout(
   const { catalog, repository, ids, logger } = wiring;
   const { customers, reconcile, changes, page, wait } = services;
 
-  return async ({ org, tier, actor }) => {
+  return async ({ org, tier, actor, interval, quantity }) => {
     checkOrgId(org, wiring.settings.orgIdPattern);
     const target = catalog.tier(tier);
     if (target === undefined || !target.isPublished) throw new TollgateError('unknown_tier');
     const provider = configured(wiring.provider);
     const isDefault = target.slug === catalog.defaultTier.slug;
     if (!isDefault && !provider.sells(tier)) throw new TollgateError('unknown_tier');
-    const order: Order = { org, tier, isDefault, actor, provider };
+    const order: Order = { org, tier, isDefault, terms: checkTerms({ interval, quantity }), actor, provider };
 
     const customer = await customers.find(org);
     if (customer === null && isDefault) return onDefaultTier(order);
@@ -72,7 +76,7 @@ export function createCheckout(
 
   /** Takes the org's claim and does what is asked, or answers the page that somebody else opened for the same tier. */
   async function fulfil(order: Order): Promise<CheckoutResult> {
-    const { org, tier, provider, actor } = order;
+    const { org, tier, terms, provider, actor } = order;
     for (let polls = 0; polls < BUSY_POLLS; polls += 1) {
       const claim = await repository.claimCheckout({
         org,
@@ -83,7 +87,7 @@ export function createCheckout(
       });
       if (claim.outcome === 'claimed') return await settleOrClose(order, claim.attempt, claim.replaces);
       if (claim.outcome === 'open') {
-        const reopened = await page.reopen(claim.attempt, actor);
+        const reopened = await page.reopen(claim.attempt, terms, actor);
         if (reopened !== null) return reopened;
       } else {
         await wait(BUSY_POLL_MS);
@@ -118,7 +122,7 @@ export function createCheckout(
     attempt: CheckoutAttempt,
     replaces: CheckoutAttempt | null,
   ): Promise<CheckoutResult> {
-    const { org, isDefault, actor, provider } = order;
+    const { org, isDefault, terms, actor, provider } = order;
     // The old page goes first: after that nobody can pay there, so what is listed next is all there is.
     const oldPage = replaces?.sessionId ?? null;
     if (oldPage !== null) await callProvider(() => provider.expireCheckout({ sessionId: oldPage }));
@@ -138,8 +142,9 @@ export function createCheckout(
     }
     const current = liveSubscriptions(left)[0];
     if (isDefault) return current === undefined ? onDefaultTier(order) : onSubscription(order, current);
-    if (current !== undefined) return onSubscription(order, await changes.move(current, attempt, actor));
-    return await page.open(attempt, customer, actor);
+    if (current !== undefined)
+      return onSubscription(order, await changes.move(current, attempt, terms, actor));
+    return await page.open(attempt, customer, terms, actor);
   }
 
   function onDefaultTier({ provider }: Order): CheckoutResult {
@@ -163,5 +168,8 @@ function settledOn(live: readonly ProviderSubscription[], order: Order): Provide
   if (order.isDefault) return live.every((subscription) => subscription.cancelsAt !== null) ? current : null;
   const stays =
     current.cancelsAt === null && current.scheduledTier === null && current.status !== 'incomplete';
-  return current.tier === order.tier && stays ? current : null;
+  const { interval = current.interval, quantity = current.quantity } = order.terms;
+  const isSame =
+    current.tier === order.tier && current.interval === interval && current.quantity === quantity;
+  return isSame && stays ? current : null;
 }

@@ -2,9 +2,9 @@ import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Customer, EventClaim, EventOutcome, InboxEvent } from '../ports/billing-repository.ts';
 import type { ProviderEvent } from '../ports/payment-provider.ts';
 import type { Wiring } from '../wiring.ts';
-import { callProvider } from './call-provider.ts';
+import { callProvider, configured } from './call-provider.ts';
 import type { Refresh, SaveState } from './refresh.ts';
-import type { WebhookResult } from './types.ts';
+import type { SyncResult, WebhookResult } from './types.ts';
 import type { Wait } from './wait.ts';
 
 /** Longer than provider and repository may take to answer, so that a claim does not end under a caller that lives. */
@@ -27,12 +27,25 @@ export interface Events {
     readonly bytes: Uint8Array;
     readonly header: (name: string) => string | undefined;
   }): Promise<WebhookResult>;
+  /**
+   * Does the provider's events since an instant (epoch ms) that never arrived, oldest first. One that fails is counted and logged, and the
+   * others go on. Null when the provider keeps no record of its events.
+   */
+  catchUp(since: number): Promise<SyncResult | null>;
   /** Does the events that waited for the customer to be linked. Failures are logged: those events go on waiting. */
   replay(customer: Customer): Promise<void>;
 }
 
 /** The part of an event that is acted on. */
-type Hint = InboxEvent & Pick<ProviderEvent, 'checkoutSessionId'>;
+type Hint = InboxEvent & Pick<ProviderEvent, 'checkoutSessionId' | 'kind'>;
+
+/** Told of an invoice's fate, once, after its event is done. */
+export type OnInvoice = (invoice: {
+  readonly kind: 'invoice_paid' | 'invoice_failed';
+  readonly org: string;
+  readonly provider: string;
+  readonly subscriptionId: string;
+}) => void;
 
 /** `misplaced` is kept like `unmatched`, but linking a customer will not cure it. */
 type Applied = EventOutcome | 'misplaced';
@@ -41,6 +54,7 @@ type Applied = EventOutcome | 'misplaced';
 export function createEvents(
   wiring: Pick<Wiring, 'repository' | 'provider' | 'clock' | 'logger' | 'telemetry'>,
   refresh: Refresh,
+  onInvoice: OnInvoice,
   wait: Wait,
 ): Events {
   const { repository, logger } = wiring;
@@ -51,14 +65,40 @@ export function createEvents(
     const { bytes, header } = request;
     const events = await callProvider(() => provider.readWebhook({ bytes, header, now: wiring.clock.now() }));
     const outcomes: WebhookResult['outcome'][] = [];
-    for (const event of events) {
-      const outcome = isForUs(event)
-        ? await doOnce(hintOf(provider.name, event))
-        : await ignoreOnce(hintOf(provider.name, event));
-      wiring.telemetry.count('tollgate.webhook.events', 1, { outcome, kind: event.kind });
-      outcomes.push(outcome);
-    }
+    if (events.length === 0)
+      wiring.telemetry.count('tollgate.webhook.events', 1, { outcome: 'ignored', kind: 'other' });
+    for (const event of events) outcomes.push(await doEvent(provider.name, event));
     return { provider: provider.name, events, outcome: overall(outcomes) };
+  }
+
+  async function doEvent(provider: string, event: ProviderEvent): Promise<EventOutcome | 'duplicate'> {
+    const hint = hintOf(provider, event);
+    const outcome = isForUs(event) ? await doOnce(hint) : await ignoreOnce(hint);
+    wiring.telemetry.count('tollgate.webhook.events', 1, { outcome, kind: event.kind });
+    return outcome;
+  }
+
+  async function catchUp(since: number): Promise<SyncResult | null> {
+    const provider = configured(wiring.provider);
+    const { history } = provider;
+    if (history === null) return null;
+    const events = await callProvider(() => history.listEvents({ since }));
+    const count = { applied: 0, unmatched: 0, failed: 0, ignored: 0, duplicate: 0 };
+    for (const event of events) {
+      if (!isForUs(event)) continue;
+      try {
+        count[await doEvent(provider.name, event)] += 1;
+      } catch (error) {
+        const code = error instanceof TollgateError ? error.code : 'internal_error';
+        logger.warn('A missed event could not be done. The next sweep tries again.', {
+          event: event.id,
+          code,
+        });
+        count.failed += 1;
+      }
+    }
+    const { applied, unmatched, failed } = count;
+    return { checked: events.length, changed: applied, unknown: unmatched, failed };
   }
 
   async function replay(customer: Customer): Promise<void> {
@@ -68,7 +108,7 @@ export function createEvents(
     });
     for (const event of waiting) {
       try {
-        await doOnce({ ...event, checkoutSessionId: null });
+        await doOnce({ ...event, checkoutSessionId: null, kind: 'other' });
       } catch (error) {
         const code = error instanceof TollgateError ? error.code : 'internal_error';
         logger.warn('An event that waited for its customer could not be done yet.', {
@@ -114,7 +154,7 @@ export function createEvents(
   }
 
   async function claimed(hint: Hint): Promise<Exclude<EventClaim, { outcome: 'busy' }>> {
-    const { checkoutSessionId: _, ...event } = hint;
+    const { checkoutSessionId: _, kind: __, ...event } = hint;
     for (let polls = 0; ; polls += 1) {
       const claim = await repository.claimEvent({ event, leaseMs: LEASE_MS });
       if (claim.outcome !== 'busy') return claim;
@@ -146,6 +186,8 @@ export function createEvents(
     const refreshed = await refresh({ subscriptionId, customer, actor: `provider:${provider}`, save });
     switch (refreshed.outcome) {
       case 'saved':
+        if (hint.kind === 'invoice_paid' || hint.kind === 'invoice_failed')
+          onInvoice({ kind: hint.kind, org: refreshed.after.org, provider, subscriptionId });
         return 'applied';
       case 'unknown_subscription':
         logger.warn('An event names a subscription that the provider does not know.', {
@@ -176,7 +218,7 @@ export function createEvents(
     return result;
   }
 
-  return { webhook, replay };
+  return { webhook, catchUp, replay };
 }
 
 function inProgress(): TollgateError {
@@ -188,8 +230,8 @@ function isForUs(event: ProviderEvent): boolean {
 }
 
 function hintOf(provider: string, event: ProviderEvent): Hint {
-  const { id, type, livemode, customerId, subscriptionId, checkoutSessionId, createdAt } = event;
-  return { provider, livemode, id, type, customerId, subscriptionId, checkoutSessionId, createdAt };
+  const { id, type, kind, livemode, customerId, subscriptionId, checkoutSessionId, createdAt } = event;
+  return { provider, livemode, id, type, kind, customerId, subscriptionId, checkoutSessionId, createdAt };
 }
 
 function keyOf({ provider, livemode, id }: Hint) {

@@ -1,6 +1,6 @@
 import type { OrgViews } from '../org/org-views.ts';
 import type { CheckoutAttempt, StoredSubscription } from '../ports/billing-repository.ts';
-import type { ProviderSubscription } from '../ports/payment-provider.ts';
+import type { ProviderSubscription, Terms } from '../ports/payment-provider.ts';
 import type { Wiring } from '../wiring.ts';
 import { configured } from './call-provider.ts';
 import { idempotencyKey } from './idempotency-key.ts';
@@ -9,7 +9,12 @@ import type { Refresh } from './refresh.ts';
 /** Changes of live subscriptions at the provider, each stored as soon as it is made. All answer the provider's new state. */
 export interface SubscriptionChanges {
   /** Moves a subscription to the attempt's tier. */
-  move(current: ProviderSubscription, attempt: CheckoutAttempt, actor: string): Promise<ProviderSubscription>;
+  move(
+    current: ProviderSubscription,
+    attempt: CheckoutAttempt,
+    terms: Terms,
+    actor: string,
+  ): Promise<ProviderSubscription>;
   /** Ends a subscription, at once or at its period's end as the provider does it. */
   cancel(
     current: ProviderSubscription,
@@ -47,12 +52,12 @@ export function createSubscriptionChanges(
   }
 
   return {
-    move: (current, { org, tier, id }, actor) => {
+    move: (current, { org, tier, id }, terms, actor) => {
       const subscriptionId = current.id;
       const key = idempotencyKey('change', org, tier, id, subscriptionId);
       const provider = configured(wiring.provider);
       return atProvider(current, actor, () =>
-        provider.changeSubscription({ subscriptionId, tier, idempotencyKey: key }),
+        provider.changeSubscription({ ...terms, subscriptionId, tier, idempotencyKey: key }),
       );
     },
     cancel: (current, { org, id }, actor) => {

@@ -3,7 +3,7 @@ import type { Wiring } from '../wiring.ts';
 import { type Checkout, createCheckout } from './checkout.ts';
 import { createCheckoutPage } from './checkout-page.ts';
 import { createCustomers } from './customers.ts';
-import { createEvents, type Events } from './events.ts';
+import { createEvents, type Events, type OnInvoice } from './events.ts';
 import { createPortal, type Portal } from './portal.ts';
 import { createReconcile } from './reconcile.ts';
 import { createRefresh } from './refresh.ts';
@@ -25,16 +25,21 @@ export interface Subscriptions {
  *
  * @param options.onSubscriptionChanged - told of every stored change, after it is durable: the place for host events and for
  * evaluating an org's capacity anew. A process that dies in between tells nobody.
+ * @param options.onInvoice - told once of each paid or failed invoice of a subscription, by the process that did its event.
  * @param options.wait - replaces real waiting, for tests.
  */
 export function createSubscriptions(
   wiring: Wiring,
   orgViews: Pick<OrgViews, 'drop'>,
-  options: { readonly onSubscriptionChanged?: OnSubscriptionChanged; readonly wait?: Wait } = {},
+  options: {
+    readonly onSubscriptionChanged?: OnSubscriptionChanged;
+    readonly onInvoice?: OnInvoice;
+    readonly wait?: Wait;
+  } = {},
 ): Subscriptions {
   const wait = options.wait ?? waitForReal;
   const refresh = createRefresh(wiring, orgViews, options.onSubscriptionChanged ?? (() => undefined));
-  const events = createEvents(wiring, refresh, wait);
+  const events = createEvents(wiring, refresh, options.onInvoice ?? (() => undefined), wait);
   const customers = createCustomers(wiring, async (customer) => {
     orgViews.drop(customer.org);
     await events.replay(customer);
@@ -46,6 +51,6 @@ export function createSubscriptions(
     checkout: createCheckout(wiring, { customers, reconcile, changes, page, wait }),
     portal: createPortal(wiring, customers),
     webhook: events.webhook,
-    sync: createSync(wiring, { customers, reconcile, refresh }),
+    sync: createSync(wiring, { customers, reconcile, refresh, catchUp: events.catchUp }),
   };
 }

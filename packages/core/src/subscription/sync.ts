@@ -3,6 +3,7 @@ import type { Customer } from '../ports/billing-repository.ts';
 import type { Wiring } from '../wiring.ts';
 import { callProvider, configured } from './call-provider.ts';
 import type { Customers } from './customers.ts';
+import type { Events } from './events.ts';
 import type { Reconcile } from './reconcile.ts';
 import type { Refresh } from './refresh.ts';
 import { differs } from './subscription-changed.ts';
@@ -22,10 +23,15 @@ export type Sync = (request: SyncRequest) => Promise<SyncResult>;
 
 export function createSync(
   wiring: Pick<Wiring, 'repository' | 'provider' | 'logger'>,
-  services: { readonly customers: Customers; readonly reconcile: Reconcile; readonly refresh: Refresh },
+  services: {
+    readonly customers: Customers;
+    readonly reconcile: Reconcile;
+    readonly refresh: Refresh;
+    readonly catchUp: Events['catchUp'];
+  },
 ): Sync {
   const { repository, logger } = wiring;
-  const { customers, reconcile, refresh } = services;
+  const { customers, reconcile, refresh, catchUp } = services;
 
   async function syncCustomer(customer: Customer): Promise<SyncResult> {
     const { checked, changed, unknown } = await reconcile(customer, ACTOR);
@@ -92,6 +98,7 @@ export function createSync(
   return async (request) => {
     if (request === 'all') return await syncAll();
     if ('subscription' in request) return await syncSubscription(request.subscription);
+    if ('eventsSince' in request) return (await catchUp(request.eventsSince)) ?? (await syncAll());
     if ('checkoutSession' in request) return await syncSession(request.checkoutSession);
     const customer = await customers.find(request.org);
     return customer === null ? NOTHING : await syncCustomer(customer);

@@ -33,19 +33,23 @@ export interface WebhookResult {
   readonly outcome: EventOutcome | 'duplicate';
 }
 
-/** What to bring up to the provider's state: one org's subscriptions, one subscription, what came of a checkout page, or everything. */
+/**
+ * What to bring up to the provider's state: one org's subscriptions, one subscription, what came of a checkout page, the events since an
+ * instant (epoch ms) that were never done, or everything.
+ */
 export type SyncRequest =
   | { readonly org: string }
   | { readonly subscription: string }
   | { readonly checkoutSession: string }
+  | { readonly eventsSince: number }
   | 'all';
 
-/** What a sync found, in numbers of subscriptions (`failed`: of orgs, for `'all'`). */
+/** What a sync found, in numbers of subscriptions (`failed`: of orgs, for `'all'`), or of events for `eventsSince`. */
 export interface SyncResult {
   readonly checked: number;
-  /** Stored differently before. */
+  /** Stored differently before; an event that was done now. */
   readonly changed: number;
-  /** Not known to the provider. */
+  /** Not known to the provider; an event of a customer not known here. */
   readonly unknown: number;
   /** Could not be looked at or stored; a later sync tries again. */
   readonly failed: number;

@@ -1,0 +1,180 @@
+import { type CheckoutSession, type CheckoutSessionState, TollgateError } from '@tollgate/core';
+import type { Stripe } from 'stripe';
+import { isMissing, isRememberedFailure } from './call-stripe.ts';
+import { idOf, instantOf, itemsOf, own, present, textOf } from './own.ts';
+import type { StripeClient } from './stripe-client.ts';
+import type { Discount, StripeSettings } from './stripe-settings.ts';
+
+const MAX_NEW_KEYS = 3;
+
+export interface CheckoutOrder {
+  readonly org: string;
+  readonly customerId: string;
+  readonly tier: string;
+  readonly interval?: 'month' | 'year';
+  readonly quantity?: number;
+  readonly idempotencyKey: string;
+}
+
+/** Customers and their hosted checkout pages. */
+export interface StripeCheckout {
+  createCustomer(request: {
+    readonly org: string;
+    readonly idempotencyKey: string;
+  }): Promise<{ readonly customerId: string }>;
+  open(order: CheckoutOrder): Promise<CheckoutSession>;
+  fetch(sessionId: string): Promise<CheckoutSessionState | null>;
+  expire(sessionId: string): Promise<void>;
+}
+
+export function createCheckout(settings: StripeSettings, client: StripeClient): StripeCheckout {
+  const { checkout, prices } = settings;
+
+  async function createCustomer({
+    org,
+    idempotencyKey,
+  }: {
+    readonly org: string;
+    readonly idempotencyKey: string;
+  }) {
+    const details = (await checkout.describeCustomer?.(org)) ?? {};
+    const params = { ...details, metadata: { tollgate_org: org } };
+    // An org has one such key for ever, and Stripe answers a key's first answer for a day: other details need another key, and so
+    // does a failure of Stripe's own, or nobody of that org could buy anything until tomorrow.
+    const base =
+      checkout.describeCustomer === null
+        ? idempotencyKey
+        : `${idempotencyKey}-${JSON.stringify(details)}`.slice(0, 240);
+    for (let tries = 0; ; tries += 1) {
+      const key = tries === 0 ? base : `${base}-${tries}`;
+      try {
+        const { id } = await client.ask((stripe) => stripe.customers.create(params, { idempotencyKey: key }));
+        return { customerId: id };
+      } catch (error) {
+        if (!isRememberedFailure(error) || tries === MAX_NEW_KEYS) throw error;
+      }
+    }
+  }
+
+  async function open(order: CheckoutOrder): Promise<CheckoutSession> {
+    const price = prices.priceOf(order.tier, order.interval, null);
+    if (price === null) throw new TollgateError('unknown_tier');
+    const discount = (await checkout.discount?.({ org: order.org, tier: order.tier })) ?? null;
+    const trialDays = (await trialIsUsed(order)) ? 0 : checkout.trialDays(order.tier);
+    const params = sessionParams(settings, order, { price, discount, trialDays });
+    const session = await client.ask((stripe) =>
+      stripe.checkout.sessions.create(params, { idempotencyKey: order.idempotencyKey }),
+    );
+    return toCheckoutSession(session);
+  }
+
+  /** Whether any subscription of the org ever had a trial. Not asked where there are none to give. */
+  async function trialIsUsed({ customerId, tier }: CheckoutOrder): Promise<boolean> {
+    if (checkout.trialDays(tier) === 0) return true;
+    return await client.ask(async (stripe) => {
+      for await (const { trial_start } of stripe.subscriptions.list({
+        customer: customerId,
+        status: 'all',
+        limit: 100,
+      })) {
+        if (trial_start !== null) return true;
+      }
+      return false;
+    });
+  }
+
+  async function fetch(sessionId: string): Promise<CheckoutSessionState | null> {
+    try {
+      const session = await client.ask((stripe) =>
+        stripe.checkout.sessions.retrieve(sessionId, { expand: ['line_items'] }),
+      );
+      const state = textOf(own(session, 'status'));
+      if (state !== 'open' && state !== 'complete' && state !== 'expired')
+        throw new TollgateError('provider_error', {
+          cause: new Error('A checkout session of no known state.'),
+        });
+      const [line] = itemsOf(own(own(session, 'line_items'), 'data'));
+      const interval = own(own(own(line, 'price'), 'recurring'), 'interval');
+      const quantity = own(line, 'quantity');
+      return {
+        ...toCheckoutSession(session),
+        customerId: present(idOf(session.customer), 'customer'),
+        state,
+        subscriptionId: idOf(session.subscription),
+        ...(interval === 'month' || interval === 'year' ? { interval } : {}),
+        ...(typeof quantity === 'number' ? { quantity } : {}),
+      };
+    } catch (error) {
+      if (isMissing(error)) return null;
+      throw error;
+    }
+  }
+
+  async function expire(sessionId: string): Promise<void> {
+    try {
+      await client.ask((stripe) => stripe.checkout.sessions.expire(sessionId));
+    } catch (error) {
+      // One that is paid or gone cannot be expired, and that is well; any other failure is one.
+      if (error instanceof TollgateError && error.code !== 'provider_error') throw error;
+      const now = await fetch(sessionId);
+      if (now?.state === 'open') throw error;
+    }
+  }
+
+  return { createCustomer, open, fetch, expire };
+}
+
+function sessionParams(
+  { checkout }: StripeSettings,
+  order: CheckoutOrder,
+  chosen: { readonly price: string; readonly discount: Discount | null; readonly trialDays: number },
+): Stripe.Checkout.SessionCreateParams {
+  const { org, customerId } = order;
+  const { adjustableQuantity: range, trialNeedsCard, trialEndsWithoutCard } = checkout;
+  const metadata = { tollgate_org: org };
+  const hasTrial = chosen.trialDays > 0;
+  return {
+    mode: 'subscription',
+    customer: customerId,
+    client_reference_id: org,
+    metadata,
+    line_items: [
+      {
+        price: chosen.price,
+        quantity: order.quantity ?? range?.minimum ?? 1,
+        ...(range === null ? {} : { adjustable_quantity: { enabled: true, ...range } }),
+      },
+    ],
+    success_url: checkout.successUrl,
+    cancel_url: checkout.cancelUrl,
+    subscription_data: {
+      metadata,
+      ...(hasTrial ? { trial_period_days: chosen.trialDays } : {}),
+      ...(hasTrial && !trialNeedsCard
+        ? { trial_settings: { end_behavior: { missing_payment_method: trialEndsWithoutCard } } }
+        : {}),
+    },
+    ...(hasTrial && !trialNeedsCard ? { payment_method_collection: 'if_required' } : {}),
+    ...discountParams(chosen.discount, checkout.promotionCodes),
+    ...(checkout.automaticTax
+      ? { automatic_tax: { enabled: true }, customer_update: { address: 'auto' } }
+      : {}),
+  };
+}
+
+/** A discount and a field for codes exclude each other at Stripe. */
+function discountParams(
+  discount: Discount | null,
+  promotionCodes: boolean,
+): Partial<Stripe.Checkout.SessionCreateParams> {
+  if (discount === null) return promotionCodes ? { allow_promotion_codes: true } : {};
+  return {
+    discounts: [
+      'coupon' in discount ? { coupon: discount.coupon } : { promotion_code: discount.promotionCode },
+    ],
+  };
+}
+
+function toCheckoutSession(session: Stripe.Checkout.Session): CheckoutSession {
+  return { id: session.id, url: session.url, expiresAt: instantOf(session.expires_at) };
+}

@@ -1,0 +1,64 @@
+import { TollgateError } from '@tollgate/core';
+
+const MAX_DEPTH = 64;
+
+/**
+ * Reads signed bytes as one JSON object.
+ *
+ * @throws TollgateError `invalid_event` for anything else: broken UTF-8 or JSON, a byte order mark, a list, nesting deeper than 64,
+ * a name twice in one object.
+ */
+export function parseEventBytes(bytes: Uint8Array): object {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    if (!isPlain(text)) throw new TollgateError('invalid_event');
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw new TollgateError('invalid_event');
+    return value;
+  } catch {
+    throw new TollgateError('invalid_event');
+  }
+}
+
+/** Walks over the text once, without recursion: nesting within bounds, and no name twice in one object. Faults of JSON are not looked for. */
+function isPlain(text: string): boolean {
+  const names: (Set<string> | null)[] = [];
+  for (let at = 0; at < text.length; at += 1) {
+    switch (text[at]) {
+      case '{':
+      case '[':
+        if (names.push(text[at] === '{' ? new Set() : null) > MAX_DEPTH) return false;
+        break;
+      case '}':
+      case ']':
+        names.pop();
+        break;
+      case '"': {
+        const end = closingQuote(text, at);
+        const known = names.at(-1);
+        if (known && isName(text, end)) {
+          const name = String(JSON.parse(text.slice(at, end + 1)));
+          if (known.has(name)) return false;
+          known.add(name);
+        }
+        at = end;
+        break;
+      }
+      default:
+    }
+  }
+  return true;
+}
+
+function closingQuote(text: string, opening: number): number {
+  let at = opening + 1;
+  while (at < text.length && text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
+  return at;
+}
+
+function isName(text: string, closing: number): boolean {
+  let at = closing + 1;
+  while (' \t\r\n'.includes(text[at] ?? 'x')) at += 1;
+  return text[at] === ':';
+}

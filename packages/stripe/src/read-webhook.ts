@@ -1,0 +1,34 @@
+import type { PaymentProvider } from '@tollgate/core';
+import { own, textOf } from './own.ts';
+import { parseEventBytes } from './parse-event-bytes.ts';
+import type { StripeClient } from './stripe-client.ts';
+import type { StripeSettings } from './stripe-settings.ts';
+import { fetchThinEvent, isThin, thinNames } from './thin-event.ts';
+import { toProviderEvent } from './to-provider-event.ts';
+import { SIGNATURE_HEADER, verifySignature } from './verify-signature.ts';
+
+/** Reads webhooks: verified first, then parsed, then checked to be of this account and mode; only a thin event asks the API. */
+export function createReadWebhook(
+  settings: StripeSettings,
+  client: StripeClient,
+): PaymentProvider['readWebhook'] {
+  return async ({ bytes, header, now }) => {
+    const secrets = settings.webhookSecrets();
+    verifySignature({ secrets, bytes, header: header(SIGNATURE_HEADER), now });
+    const event = parseEventBytes(bytes);
+    const names = isThin(event) ? thinNames(event) : toProviderEvent(event, settings.prices);
+    if (!isOurs(event, names.livemode, settings)) return [];
+    return ['relatedId' in names ? await fetchThinEvent(names, client, settings.prices) : names];
+  };
+}
+
+/** Whether an event is of the configured mode and account. A connected account's is not ours unless we act for that account. */
+export function isOurs(
+  event: unknown,
+  livemode: boolean,
+  settings: Pick<StripeSettings, 'livemode' | 'client'>,
+): boolean {
+  if (livemode !== settings.livemode) return false;
+  const account = textOf(own(event, 'account')) ?? textOf(own(event, 'context'));
+  return account === settings.client.account;
+}

@@ -1,0 +1,64 @@
+import type { EventHistory, PaymentProvider, PortalProvider } from '@tollgate/core';
+import { createCheckout } from './checkout.ts';
+import { createEventHistory } from './event-history.ts';
+import { createReadWebhook } from './read-webhook.ts';
+import { resolveOptions } from './resolve-options.ts';
+import { createStripeClient } from './stripe-client.ts';
+import type { StripeOptions } from './stripe-options.ts';
+import { createSubscriptions } from './subscriptions.ts';
+
+/** Stripe behind the payment provider's port. */
+export interface StripeProvider extends PaymentProvider {
+  readonly portal: PortalProvider;
+  readonly history: EventHistory;
+}
+
+/**
+ * Sells through Stripe. Its client is loaded when it is first needed, so making a provider costs nothing and calls nobody.
+ *
+ * ```ts
+ * const provider = stripeProvider({
+ *   secretKey: process.env.STRIPE_SECRET_KEY,
+ *   webhookSecrets: process.env.STRIPE_WEBHOOK_SECRET,
+ *   prices: { pro: { month: 'price_1A', year: 'price_1B' } },
+ *   successUrl: 'https://app.example.com/billing',
+ * });
+ * ```
+ *
+ * @throws TollgateError `invalid_configuration`, whose message names every fault and its cure.
+ */
+export function stripeProvider(options: StripeOptions): StripeProvider {
+  const settings = resolveOptions(options);
+  const client = createStripeClient(settings.client);
+  const checkout = createCheckout(settings, client);
+  const subscriptions = createSubscriptions(settings, client);
+  const { portalConfiguration } = settings;
+  return {
+    name: settings.name,
+    pageOrigins: settings.pageOrigins,
+    sells: settings.prices.sells,
+    createCustomer: checkout.createCustomer,
+    openCheckout: checkout.open,
+    fetchCheckout: ({ sessionId }) => checkout.fetch(sessionId),
+    expireCheckout: ({ sessionId }) => checkout.expire(sessionId),
+    changeSubscription: subscriptions.change,
+    cancelSubscription: subscriptions.cancel,
+    fetchSubscription: ({ subscriptionId }) => subscriptions.fetch(subscriptionId),
+    listSubscriptions: ({ customerId }) => subscriptions.list(customerId),
+    readWebhook: createReadWebhook(settings, client),
+    portal: {
+      async openPortal({ customerId, returnUrl }) {
+        const { url } = await client.ask((stripe) =>
+          stripe.billingPortal.sessions.create({
+            customer: customerId,
+            return_url: returnUrl,
+            ...(portalConfiguration === null ? {} : { configuration: portalConfiguration }),
+          }),
+        );
+        return { url };
+      },
+    },
+    history: createEventHistory(settings, client),
+    close: async () => client.close(),
+  };
+}

@@ -1,0 +1,143 @@
+import { type ProviderSubscription, TollgateError } from '@tollgate/core';
+import type { Stripe } from 'stripe';
+import { isMissing } from './call-stripe.ts';
+import { idOf, own, present, textOf } from './own.ts';
+import type { StripeClient } from './stripe-client.ts';
+import type { StripeSettings } from './stripe-settings.ts';
+import { itemOf, toProviderSubscription } from './to-provider-subscription.ts';
+
+const ENDED: ReadonlySet<string> = new Set(['canceled', 'incomplete_expired']);
+const WITH_SCHEDULE = { expand: ['schedule'] };
+
+export interface SubscriptionChange {
+  readonly subscriptionId: string;
+  readonly tier: string;
+  readonly interval?: 'month' | 'year';
+  readonly quantity?: number;
+  readonly idempotencyKey: string;
+}
+
+/** Subscriptions as Stripe has them, and the two changes that are made to them. */
+export interface StripeSubscriptions {
+  fetch(id: string): Promise<ProviderSubscription | null>;
+  list(customerId: string): Promise<readonly ProviderSubscription[]>;
+  change(change: SubscriptionChange): Promise<ProviderSubscription>;
+  cancel(request: {
+    readonly subscriptionId: string;
+    readonly idempotencyKey: string;
+  }): Promise<ProviderSubscription>;
+}
+
+export function createSubscriptions(settings: StripeSettings, client: StripeClient): StripeSubscriptions {
+  const { prices, proration, downgrade } = settings;
+  const read = (subscription: Stripe.Subscription) => toProviderSubscription(subscription, prices);
+
+  async function retrieve(id: string): Promise<Stripe.Subscription> {
+    return await client.ask((stripe) => stripe.subscriptions.retrieve(id, WITH_SCHEDULE));
+  }
+
+  async function fetch(id: string): Promise<ProviderSubscription | null> {
+    try {
+      return read(await retrieve(id));
+    } catch (error) {
+      if (isMissing(error)) return null;
+      throw error;
+    }
+  }
+
+  async function list(customerId: string): Promise<readonly ProviderSubscription[]> {
+    return await client.ask(async (stripe) => {
+      const found: ProviderSubscription[] = [];
+      const params = { customer: customerId, status: 'all', limit: 100, expand: ['data.schedule'] };
+      for await (const subscription of stripe.subscriptions.list(params)) found.push(read(subscription));
+      return found;
+    });
+  }
+
+  /** Sends an update; a repeated key is answered with what was true then, so in that case it is read anew. */
+  async function update(
+    id: string,
+    params: Stripe.SubscriptionUpdateParams,
+    idempotencyKey: string,
+  ): Promise<Stripe.Subscription> {
+    const updated = await client.ask((stripe) =>
+      stripe.subscriptions.update(id, { ...params, ...WITH_SCHEDULE }, { idempotencyKey }),
+    );
+    return updated.lastResponse.headers['idempotent-replayed'] === 'true' ? await retrieve(id) : updated;
+  }
+
+  /** Lets go of a schedule, with all it would have done later: the end and the price are then the subscription's own again. */
+  async function release(subscription: Stripe.Subscription, idempotencyKey: string): Promise<void> {
+    const schedule = idOf(subscription.schedule);
+    if (schedule === null) return;
+    await client.ask((stripe) =>
+      stripe.subscriptionSchedules.release(schedule, {}, { idempotencyKey: `${idempotencyKey}-release` }),
+    );
+  }
+
+  async function change({ subscriptionId, tier, interval, quantity, idempotencyKey }: SubscriptionChange) {
+    const before = await retrieve(subscriptionId);
+    if (hasEnded(before)) throw refusal('The subscription has ended.');
+    const current = read(before);
+    const item = itemOf(before, prices);
+    const stays = current.tier === tier && (interval === undefined || interval === current.interval);
+    const price = stays ? idOf(own(item, 'price')) : prices.priceOf(tier, interval, current.interval);
+    if (price === null) throw new TollgateError('unknown_tier');
+    await release(before, idempotencyKey);
+    const updated = await update(
+      subscriptionId,
+      {
+        // The quantity is always said: a change of price alone is not sure to keep the seats.
+        items: [
+          {
+            id: present(textOf(own(item, 'id')), 'item'),
+            price,
+            ...(own(item, 'quantity') === undefined ? {} : { quantity: quantity ?? current.quantity }),
+          },
+        ],
+        cancel_at_period_end: false,
+        proration_behavior: proration,
+      },
+      idempotencyKey,
+    );
+    if (updated.cancel_at === null || hasEnded(updated)) return read(updated);
+    // An end at a date of its own is not called off by the above.
+    return read(await update(subscriptionId, { cancel_at: '' }, `${idempotencyKey}-stay`));
+  }
+
+  async function cancel({
+    subscriptionId,
+    idempotencyKey,
+  }: {
+    subscriptionId: string;
+    idempotencyKey: string;
+  }) {
+    const before = await retrieve(subscriptionId);
+    if (hasEnded(before)) return read(before);
+    if (downgrade === 'at_once' || before.status === 'incomplete') return await cancelNow(subscriptionId);
+    await release(before, idempotencyKey);
+    return read(await update(subscriptionId, { cancel_at_period_end: true }, idempotencyKey));
+  }
+
+  async function cancelNow(id: string): Promise<ProviderSubscription> {
+    try {
+      return read(await client.ask((stripe) => stripe.subscriptions.cancel(id, WITH_SCHEDULE)));
+    } catch (error) {
+      // Somebody else may have ended it in between: then it is as it should be.
+      if (error instanceof TollgateError && error.code !== 'provider_error') throw error;
+      const now = await retrieve(id);
+      if (hasEnded(now)) return read(now);
+      throw error;
+    }
+  }
+
+  return { fetch, list, change, cancel };
+}
+
+function hasEnded({ status, ended_at }: Stripe.Subscription): boolean {
+  return ENDED.has(status) || ended_at !== null;
+}
+
+function refusal(reason: string): TollgateError {
+  return new TollgateError('provider_error', { cause: new Error(reason) });
+}
