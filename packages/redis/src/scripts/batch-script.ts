@@ -1,8 +1,9 @@
-import { OPERATION } from '../protocol.ts';
+import { withConstants } from './constants.ts';
 import { counters } from './counters.ts';
 import { leases } from './leases.ts';
 import { opening } from './opening.ts';
 import { operations } from './operations.ts';
+import { rareOperations } from './rare-operations.ts';
 
 /**
  * The one script of the store: runs a batch of operations of one process, org by org, each org's as one step.
@@ -15,57 +16,53 @@ import { operations } from './operations.ts';
  *
  * Keys are checked by reading them before the org's first write; an org with a key of a foreign type changes nothing.
  */
-const body = `
-${opening}${counters}${leases}${operations}
-local LENGTHS = { 6, 3, 3, 3, 4, 3, 4, 2, 2, 2, 5, 3 }
-local HAS_ID = { true, true, true, true, true, true, false, false, false, false, true, true }
+const body = withConstants(`
+${opening}${counters}${leases}${operations}${rareOperations}
+local lengths = { 6, 3, 3, 3, 4, 3, 4, 2, 2, 2, 5, 3 }
+local hasId = { true, true, true, true, true, true, false, false, false, false, true, true }
 
 local function run(at)
   local code = input[at]
-  if code == ${OPERATION.reserve} then
+  if code == OP_RESERVE then
     return reserve(shapes[input[at + 1]], input[at + 2], input[at + 3], input[at + 4], input[at + 5])
-  elseif code == ${OPERATION.commitPart} then return settle(code, shapes[input[at + 1]], input[at + 2], input[at + 3])
-  elseif code <= ${OPERATION.unknown} or code == ${OPERATION.forget} then return settle(code, shapes[input[at + 1]], input[at + 2])
-  elseif code == ${OPERATION.renew} then return renew(input[at + 1], input[at + 2])
-  elseif code == ${OPERATION.adjust} then return adjust(input[at + 1], input[at + 2], input[at + 3])
-  elseif code == ${OPERATION.read} then return read(input[at + 1])
-  elseif code == ${OPERATION.beginRecount} then return beginRecount(input[at + 1])
-  elseif code == ${OPERATION.finishRecount} then return finishRecount(input[at + 1])
-  else return reassert(shapes[input[at + 1]], input[at + 2], input[at + 3], input[at + 4]) end
+  elseif code <= OP_UNKNOWN or code == OP_FORGET then return settle(code, shapes[input[at + 1]], input[at + 2])
+  elseif code == OP_COMMIT_PART then return settle(code, shapes[input[at + 1]], input[at + 2], input[at + 3])
+  elseif code == OP_RENEW then return renew(input[at + 1], input[at + 2])
+  else return runRarely(code, at) end
 end
 
 local position, keyAt = 11, 3
 for _ = 1, input[10] do
   local leasesOf = KEYS[keyAt]
-  base, windowKeys, countersOf, endsOf = string.sub(leasesOf, 1, -3), {}, {}, nil
-  for index = 1, input[position] do windowKeys[input[position + index]] = KEYS[keyAt + index] end
+  base, windows, endsOf = string.sub(leasesOf, 1, -3), {}, nil
+  for index = 1, input[position] do windows[input[position + index]] = { [0] = KEYS[keyAt + index] } end
   keyAt, position = keyAt + 1 + input[position], position + 1 + input[position]
 
   local ids, count, at = {}, input[position], position + 1
   for _ = 1, count do
     local code = input[at]
-    if HAS_ID[code] then ids[#ids + 1] = input[at + 2] end
-    at = at + LENGTHS[code]
+    if hasId[code] then ids[#ids + 1] = input[at + 2] end
+    at = at + lengths[code]
   end
   local isReadable, wrote = openLeases(leasesOf, ids), false
   if isReadable then
     local ok, problem = pcall(lapseAll)
-    if not ok and problem ~= UNREADABLE then error(problem, 0) end
+    if not ok and problem ~= 'unreadable' then error(problem, 0) end
     isReadable = ok
   end
   at = position + 1
   for _ = 1, count do
-    if not isReadable then say(UNREADABLE_RESULT)
+    if not isReadable then say(SAID_UNREADABLE)
     else
       local before = size
       local ok, result = pcall(run, at)
       if ok then wrote = wrote or result
-      elseif result == UNREADABLE then
+      elseif result == 'unreadable' then
         size = before
-        say(UNREADABLE_RESULT)
+        say(SAID_UNREADABLE)
       else error(result, 0) end
     end
-    at = at + LENGTHS[input[at]]
+    at = at + lengths[input[at]]
   end
   position = at
   if wrote then
@@ -80,7 +77,7 @@ local reply = pack(out)
 if isNewEpoch then redis.call('SET', KEYS[2], pack(epoch, server)) end
 redis.call('SET', KEYS[1], seq .. '|' .. reply, 'PX', recordMs)
 return reply
-`;
+`);
 
 /** Refused by Redis, before it starts, while more memory is used than `maxmemory` allows. */
 export const batchScript = `#!lua\n${body}`;

@@ -1,5 +1,3 @@
-import { PLACE, STATES } from '../protocol.ts';
-
 /**
  * Reservations of an org.
  *
@@ -13,12 +11,6 @@ import { PLACE, STATES } from '../protocol.ts';
  * reservations are looked through once and the bound moves on.
  */
 export const leases = `
-local DEADLINE, REMEMBER, CORE, STAMPS = 1, 2, 3, 3
-local ENDS, STATE, PAST_REMEMBER, PAST_CORE, LAPSES, LAPSE_FIELDS = 1, 2, 3, 4, 4, 5
-local HELD_STATE, LAPSED, COMMITTED_STATE, RELEASED, UNKNOWN_STATE =
-  ${STATES.indexOf('held')}, ${STATES.indexOf('lapsed')}, ${STATES.indexOf('committed')}, ${STATES.indexOf('released')}, ${STATES.indexOf('unknown')}
-local NEVER, LEASES_GRACE_MS = 2^53, 600000
-
 -- The org at hand. rememberedUntil: the last end of any remembered id; keptUntil: when the lease hash itself ends.
 local leasesKey, leaseOf, isTouched, hasAll, isHeadTouched
 local earliest, liveCount, rememberedUntil, keptUntil
@@ -62,7 +54,7 @@ local function findPast(id)
   local text = redis.pcall('GET', base .. '|i:' .. id)
   if type(text) == 'table' then fail() end
   past = text and { unpacked(text) }
-  if past and past[ENDS] <= now then past = false end
+  if past and past[PAST_ENDS] <= now then past = false end
   pastOf[id] = past
   return past
 end
@@ -70,7 +62,7 @@ end
 local function setPast(id, past)
   pastOf, isPastTouched = pastOf or {}, isPastTouched or {}
   pastOf[id], isPastTouched[id], isHeadTouched = past, true, true
-  if past then rememberedUntil = max(rememberedUntil, past[ENDS]) end
+  if past then rememberedUntil = max(rememberedUntil, past[PAST_ENDS]) end
 end
 
 local function setLease(id, lease)
@@ -78,50 +70,37 @@ local function setLease(id, lease)
   if lease then earliest = min(earliest, lease[DEADLINE]) end
 end
 
--- Units of live leases on a counter that is about to get a record.
-local function sumHeld(window, key)
-  loadAllLeases()
-  local sum = 0
-  for _, lease in pairs(leaseOf) do
-    if lease then
-      for _, charge in ipairs(cjson.decode(lease[CORE])) do
-        if charge[1] == window and charge[2] == key then sum = sum + charge[3] end
-      end
-    end
-  end
-  return sum
-end
-
 local function hold(counter, units)
   counter[HELD], counter[INCARNATION] = counter[HELD] + units, incarnation
-end
-
-local function lapse(id, lease)
-  local charges, ends = cjson.decode(lease[CORE]), lease[DEADLINE] + max(lapsedKeepMs, lease[REMEMBER])
-  local past = { ends, LAPSED, lease[REMEMBER], lease[CORE] }
-  local counters = {}
-  for index = 1, #charges do counters[index] = findCounter(charges[index][1], charges[index][2]) end
-  if type(redis.pcall('EXISTS', base .. '|i:' .. id)) == 'table' then fail() end
-  for index = 1, #charges do
-    local counter, at, units = counters[index], charges[index][4], charges[index][3]
-    local field = LAPSES + (index - 1) * LAPSE_FIELDS
-    past[field + 1], past[field + 2] = lease[STAMPS + index], ${PLACE.release}
-    past[field + 3], past[field + 4], past[field + 5] = 0, 0, 0
-    if counter then
-      take(counter, HELD, units)
-      place(counter, at, units)
-      past[field + 2], past[field + 3] = at, counter[STAMP]
-      past[field + 4], past[field + 5] = counter[ADDED], counter[BIRTH] or 0
-    end
-  end
-  setLease(id, false)
-  liveCount = liveCount - 1
-  if ends > now then setPast(id, past) end
 end
 
 -- Every operation begins here: leases that ran out become what their charges say. Writes nothing by itself.
 local function lapseAll()
   if now < earliest then return end
+
+  local function lapse(id, lease)
+    local charges, ends = cjson.decode(lease[CORE]), lease[DEADLINE] + max(lapsedKeepMs, lease[REMEMBER])
+    local past = { ends, STATE_LAPSED, lease[REMEMBER], lease[CORE] }
+    local counters = {}
+    for index = 1, #charges do counters[index] = findCounter(charges[index][1], charges[index][2]) end
+    if type(redis.pcall('EXISTS', base .. '|i:' .. id)) == 'table' then fail() end
+    for index = 1, #charges do
+      local counter, at, units = counters[index], charges[index][4], charges[index][3]
+      local field = PAST_CORE + (index - 1) * LAPSE_FIELDS
+      past[field + 1], past[field + 2] = lease[CORE + index], PLACE_RELEASE
+      past[field + 3], past[field + 4], past[field + 5] = 0, 0, 0
+      if counter then
+        take(counter, HELD, units)
+        place(counter, at, units)
+        past[field + 2], past[field + 3] = at, counter[STAMP]
+        past[field + 4], past[field + 5] = counter[ADDED], counter[BIRTH] or 0
+      end
+    end
+    setLease(id, false)
+    liveCount = liveCount - 1
+    if ends > now then setPast(id, past) end
+  end
+
   loadAllLeases()
   earliest, isHeadTouched = NEVER, true
   local ended = {}
@@ -135,13 +114,13 @@ end
 
 -- Where a lapsed charge's units are counted now: a recount that may have seen them, or the loss of the counter, took them away.
 local function placeOfLapsed(past, index, counter)
-  local field = LAPSES + (index - 1) * LAPSE_FIELDS
+  local field = PAST_CORE + (index - 1) * LAPSE_FIELDS
   local at, stamp, added, birth = past[field + 2], past[field + 3], past[field + 4], past[field + 5]
-  if at == ${PLACE.uncertain} and stamp ~= counter[STAMP] then
+  if at == PLACE_UNCERTAIN and stamp ~= counter[STAMP] then
     local isSeen = counter[PREVIOUS] ~= stamp or added <= counter[BEGUN]
-    if isSeen then return ${PLACE.release} end
+    if isSeen then return PLACE_RELEASE end
   end
-  if at == ${PLACE.commit} and birth ~= (counter[BIRTH] or 0) then return ${PLACE.release} end
+  if at == PLACE_COMMIT and birth ~= (counter[BIRTH] or 0) then return PLACE_RELEASE end
   return at
 end
 
@@ -150,7 +129,7 @@ local function storePast()
   for id in pairs(isPastTouched) do
     local past, key = pastOf[id], base .. '|i:' .. id
     if not past then redis.call('DEL', key)
-    else redis.call('SET', key, pack(unpack(past)), 'PX', ttl(past[ENDS] - now)) end
+    else redis.call('SET', key, pack(unpack(past)), 'PX', ttl(past[PAST_ENDS] - now)) end
   end
 end
 

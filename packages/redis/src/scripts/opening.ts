@@ -1,5 +1,3 @@
-import { RESULT } from '../protocol.ts';
-
 /**
  * Opens the script: recognises a batch that was run before, decides the store's epoch, reads the clock.
  *
@@ -9,7 +7,6 @@ import { RESULT } from '../protocol.ts';
 export const opening = `
 local unpack, floor, min, max, type = unpack, math.floor, math.min, math.max, type
 local pack, unpacked = cmsgpack.pack, cmsgpack.unpack
-local MOST, UNREADABLE = 9007199254740991, 'unreadable'
 
 local input = cjson.decode(ARGV[1])
 local seq, nonce, isKnown, recordMs, checksServer, setClock, isFull, lapsedKeepMs =
@@ -58,6 +55,5 @@ local function sayList(numbers)
   say(#numbers)
   for index = 1, #numbers do say(numbers[index]) end
 end
-local function fail() error(UNREADABLE, 0) end
-local UNREADABLE_RESULT = ${RESULT.unreadable}
+local function fail() error('unreadable', 0) end
 `;

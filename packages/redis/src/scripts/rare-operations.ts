@@ -1,0 +1,155 @@
+/**
+ * The operations off the way of a create. Their functions are made only when one of them is asked: making a function costs a run
+ * of the script as much as several calls of it.
+ */
+export const rareOperations = `
+local function runRarely(code, at)
+  -- Loads many at once: one command a window.
+  local function loadCounters(refs)
+    local missing = {}
+    for index = 1, #refs do
+      local name, key = refs[index][1], refs[index][2]
+      if windowOf(name)[key] == nil then
+        local keys = missing[name] or {}
+        keys[#keys + 1], missing[name] = key, keys
+      end
+    end
+    for name, keys in pairs(missing) do
+      local window = windows[name]
+      local texts = redis.pcall('HMGET', window[0], unpack(keys))
+      if texts.err then fail() end
+      for index = 1, #keys do window[keys[index]] = texts[index] and readCounter(texts[index]) end
+    end
+  end
+
+  local function adjustCounter(counter, window, units, change, forgetAt)
+    extend(counter, window, forgetAt)
+    if change == CHANGE_CHARGED then return add(counter, COMMITTED, units) end
+    if change == CHANGE_CREATED then return add(counter, UNCERTAIN, units) end
+    local taken = min(units, counter[COMMITTED])
+    counter[COMMITTED] = counter[COMMITTED] - taken
+    if change == CHANGE_DELETED then counter[UNCERTAIN] = counter[UNCERTAIN] + taken end
+    counter[REMOVED] = min(counter[REMOVED] + units, MOST)
+  end
+
+  -- Units of live leases on a counter that is about to get a record.
+  local function sumHeld(window, key)
+    loadAllLeases()
+    local sum = 0
+    for _, lease in pairs(leaseOf) do
+      if lease then
+        for _, charge in ipairs(cjson.decode(lease[CORE])) do
+          if charge[1] == window and charge[2] == key then sum = sum + charge[3] end
+        end
+      end
+    end
+    return sum
+  end
+
+  -- For a reservation that this store no longer knows though its holder does. Whether a count saw it is not known: stamp 0.
+  local function reassert(shape, id, leaseMs, rememberMs)
+    if leaseOf[id] or findPast(id) then say(SAID_REPEATED) return false end
+    local counters = findCounters(shape, 2)
+    local made = { now + leaseMs, rememberMs, shape[1] }
+    for index = 1, #counters do
+      made[CORE + index] = 0
+      if counters[index] then hold(counters[index], shape[index + 1][3]) end
+    end
+    setLease(id, made)
+    liveCount = liveCount + 1
+    say(SAID_DONE)
+    return true
+  end
+
+  local function adjust(adjustments, id, rememberMs)
+    local key = id ~= '' and base .. '|a:' .. id
+    if key then
+      local endsAt = redis.pcall('GET', key)
+      if type(endsAt) == 'table' then fail() end
+      if endsAt and now < tonumber(endsAt) then say(SAID_REPEATED) return false end
+    end
+    local counters = findCounters(adjustments, 1)
+    local missing = listUncounted(counters)
+    if missing then say(SAID_UNKNOWN) sayList(missing) return false end
+    for index = 1, #adjustments do
+      local change = adjustments[index]
+      adjustCounter(counters[index], change[1], change[3], change[4], change[5])
+    end
+    if key and rememberMs > 0 then
+      redis.call('SET', key, string.format('%.0f', now + rememberMs), 'PX', ttl(rememberMs))
+    end
+    say(SAID_DONE)
+    return true
+  end
+
+  local function read(refs)
+    loadCounters(refs)
+    say(SAID_DONE)
+    for index = 1, #refs do
+      local counter = findCounter(refs[index][1], refs[index][2])
+      if isCounted(counter) then say(1) sayReading(counter) else say(0) end
+    end
+    return false
+  end
+
+  local function beginRecount(refs)
+    loadCounters(refs)
+    say(SAID_DONE)
+    local wrote = false
+    for index = 1, #refs do
+      local window, key = refs[index][1], refs[index][2]
+      local counter = findCounter(window, key)
+      if not counter then
+        local held = sumHeld(window, key)
+        counter = { 0, stampNow, epoch, 0, 0, 0, held, incarnation }
+        counter[MARK_ENDS], counter[BIRTH] = now, stampNow
+        windowOf(window)[key] = counter
+      end
+      if counter[MARK_ENDS] then
+        counter[MARK_ENDS] = now + MARK_MS
+        keepUntil(window, now + MARK_MS)
+        wrote = true
+      end
+      say(isCounted(counter) and 1 or 0)
+      say(counter[STAMP])
+      say(counter[ADDED])
+      say(counter[REMOVED])
+    end
+    return wrote
+  end
+
+  local function finishRecount(counts)
+    loadCounters(counts)
+    say(SAID_DONE)
+    for index = 1, #counts do
+      local window, key, stamp, added, removed, count, forgetAt = unpack(counts[index])
+      local counter = findCounter(window, key)
+      if not counter or counter[STAMP] ~= stamp then say(0) say(0)
+      else
+        local kept = min(count, MOST - counter[HELD])
+        local gone = min(kept, max(0, counter[REMOVED] - removed))
+        local came = max(0, counter[ADDED] - added)
+        counter[PREVIOUS], counter[BEGUN] = nil, nil
+        if came > 0 then counter[PREVIOUS], counter[BEGUN] = stamp, added end
+        counter[COMMITTED], counter[UNCERTAIN] = kept - gone, 0
+        counter[UNCERTAIN] = min(came + gone, room(counter, MOST))
+        if counter[MARK_ENDS] then counter[FORGET_AT] = forgetAt or nil
+        else counter[FORGET_AT] = later(counter[FORGET_AT], forgetAt or nil) end
+        counter[MARK_ENDS], counter[ADDED], counter[REMOVED] = nil, 0, 0
+        if not counter[FORGET_AT] then counter[BIRTH] = nil end
+        counter[STAMP] = max(stampNow, stamp + 1)
+        keepUntil(window, counter[FORGET_AT] or false)
+        say(1)
+        say(counter[UNCERTAIN])
+      end
+    end
+    return true
+  end
+
+  if code == OP_ADJUST then return adjust(input[at + 1], input[at + 2], input[at + 3])
+  elseif code == OP_READ then return read(input[at + 1])
+  elseif code == OP_BEGIN_RECOUNT then return beginRecount(input[at + 1])
+  elseif code == OP_FINISH_RECOUNT then return finishRecount(input[at + 1])
+  else return reassert(shapes[input[at + 1]], input[at + 2], input[at + 3], input[at + 4]) end
+end
+`;
