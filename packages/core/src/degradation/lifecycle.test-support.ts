@@ -7,7 +7,7 @@ import { memoryBillingRepository } from '../memory/memory-billing-repository.ts'
 import { memoryCounterStore } from '../memory/memory-counter-store.ts';
 import { createNotices } from '../notices/notices.ts';
 import type { NoticeMap, NoticeName } from '../notices/types.ts';
-import type { BillingOptions } from '../options.ts';
+import type { BillingOptions, RowCallbackRequest } from '../options.ts';
 import { createOrgViews } from '../org/org-views.ts';
 import { createOverrides } from '../overrides/overrides.ts';
 import type { BillingRepository } from '../ports/billing-repository.ts';
@@ -86,6 +86,42 @@ export function testHost() {
 }
 
 export type TestHost = ReturnType<typeof testHost>;
+
+/** A host that switches rows off and on, and remembers every call; a call may be made to fail, or to do more. */
+export function testLifecycle(
+  options: {
+    readonly host?: TestHost;
+    readonly sightingMs?: number;
+    readonly callbackTimeoutMs?: number;
+  } = {},
+) {
+  const calls: string[] = [];
+  const keys: string[] = [];
+  const off = new Set<string>();
+  const hooks = {
+    before: async (_call: string, _signal: AbortSignal) => {},
+    after: async (_call: string) => {},
+  };
+  const callback = (action: 'suspend' | 'restore' | 'remove') => async (row: RowCallbackRequest) => {
+    const call = `${action} ${row.org}/${row.resource}/${row.id}`;
+    await hooks.before(call, row.signal);
+    calls.push(call);
+    keys.push(row.idempotencyKey);
+    const name = `${row.org}/${row.resource}/${row.id}`;
+    if (action === 'suspend') off.add(name);
+    else off.delete(name);
+    if (action === 'remove') options.host?.drop(row.org, row.resource, row.id);
+    await hooks.after(call);
+  };
+  const lifecycle = {
+    suspend: callback('suspend'),
+    restore: callback('restore'),
+    ...(options.host === undefined ? {} : { remove: callback('remove') }),
+    sightingMs: options.sightingMs ?? HOUR,
+    callbackTimeoutMs: options.callbackTimeoutMs ?? 1_000,
+  };
+  return { lifecycle, calls, keys, off, hooks };
+}
 
 /** One process with the lifecycle's services on real counters; pass `host` and `repository` of another one to be its peer. */
 export function lifecycleOnMemory(

@@ -38,7 +38,8 @@ export function planActions(facts: ActionFacts): ActionPlan {
   const note: RowAction[] = [];
   const forget: ChosenRow[] = [];
   const act: RowAction[] = [];
-  for (const name of new Set([...actions.keys(), ...flags.keys()])) {
+  // Flags come in the order of the policy.
+  for (const name of new Set([...flags.keys(), ...actions.keys()])) {
     const flag = flags.get(name);
     const known = actions.get(name);
     const next = wantsNothing(flag) ? backToActive(known) : onwards(flag, known, facts);

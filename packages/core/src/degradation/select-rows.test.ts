@@ -2,9 +2,9 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { FirstRows } from '../first-rows.ts';
 import type { SelectionPolicy } from '../ports/billing-repository.ts';
 import type { InventoryRow } from '../ports/resource-inventory.ts';
-import { FirstRows } from './first-rows.ts';
 import { comparePicks, rankRow } from './picking-order.ts';
 import { type Selection, selectRows } from './select-rows.ts';
 

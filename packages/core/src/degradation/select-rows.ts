@@ -1,6 +1,6 @@
+import { FirstRows } from '../first-rows.ts';
 import type { DegradationStage, SelectionPolicy } from '../ports/billing-repository.ts';
 import type { InventoryRow } from '../ports/resource-inventory.ts';
-import { FirstRows } from './first-rows.ts';
 import { comparePicks, type RankedRow, rankRow } from './picking-order.ts';
 
 /** What decides which rows of one key are wound down. */

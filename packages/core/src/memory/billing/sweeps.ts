@@ -1,6 +1,9 @@
-import type { SweepList } from '../../ports/sweep-list.ts';
+import { FirstRows } from '../../first-rows.ts';
+import type { RowAction, SweepList } from '../../ports/sweep-list.ts';
 import type { Synchronous } from './synchronous.ts';
 import { byTexts, keyOf, type SweepRow, type TableStore, type Tables } from './tables.ts';
+
+const byOrg = byTexts((due: { readonly org: string }) => [due.org]);
 
 /** Puts an org on the sweep's list from the instant on; an earlier instant stays. */
 export function watchFrom({ sweeps }: Tables, org: string, dueAt: number): void {
@@ -32,13 +35,17 @@ export function sweepMethods({ tables, clock }: TableStore): Synchronous<SweepLi
     return since === Number.POSITIVE_INFINITY ? null : since;
   }
 
+  /** The longest due first. Held are only as many as are asked for: the list may be long. */
   function dueOrgs(until: number, limit: number): string[] {
-    return [...sweeps]
-      .map(([org, row]) => ({ org, since: dueSince(row) }))
-      .filter((due): due is { org: string; since: number } => due.since !== null && due.since <= until)
-      .sort((a, b) => a.since - b.since || byTexts((due: { org: string }) => [due.org])(a, b))
-      .slice(0, limit)
-      .map(({ org }) => org);
+    const first = new FirstRows<{ readonly org: string; readonly since: number }>(
+      limit,
+      (a, b) => a.since - b.since || byOrg(a, b),
+    );
+    for (const [org, row] of sweeps) {
+      const since = dueSince(row);
+      if (since !== null && since <= until) first.add({ org, since });
+    }
+    return first.sorted().map(({ org }) => org);
   }
 
   return {
@@ -59,16 +66,16 @@ export function sweepMethods({ tables, clock }: TableStore): Synchronous<SweepLi
       return { now, claims };
     },
     loadRowActions: (org) =>
-      [...rowActions.values()]
-        .filter((row) => row.org === org)
-        .map(({ org: _, ...action }) => action)
-        .sort(byTexts(({ resource, id }) => [resource, id])),
+      [...(rowActions.get(org)?.values() ?? [])].sort(byTexts(({ resource, id }) => [resource, id])),
     saveRowActions({ org, fence, leaseMs, save, forget }) {
       const row = claimed(org, fence);
       if (!row) return false;
       row.claimedUntil = clock.now() + leaseMs;
-      for (const { resource, id } of forget) rowActions.delete(keyOf(org, resource, id));
-      for (const action of save) rowActions.set(keyOf(org, action.resource, action.id), { org, ...action });
+      const actions = rowActions.get(org) ?? new Map<string, RowAction>();
+      for (const { resource, id } of forget) actions.delete(keyOf(resource, id));
+      for (const action of save) actions.set(keyOf(action.resource, action.id), action);
+      if (actions.size > 0) rowActions.set(org, actions);
+      else rowActions.delete(org);
       return true;
     },
     finishSweep({ org, fence, lookAt }) {

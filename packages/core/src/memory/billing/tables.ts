@@ -47,7 +47,8 @@ export interface Tables {
   readonly overrides: Map<string, Override>;
   readonly degradations: Map<string, DegradationRow>;
   readonly sweeps: Map<string, SweepRow>;
-  readonly rowActions: Map<string, RowAction & { readonly org: string }>;
+  /** By org, then by resource and id. */
+  readonly rowActions: Map<string, Map<string, RowAction>>;
   readonly crossings: Map<string, { readonly spell: number; readonly level: number }>;
   readonly usage: Map<string, UsageSnapshot>;
   /** Its position is its index and one. */

@@ -1,0 +1,510 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { BillingRepository } from '../ports/billing-repository.ts';
+import { DAY, HOUR, lifecycleOnMemory, START, testHost, testLifecycle } from './lifecycle.test-support.ts';
+
+/** Orgs with `rows` devices at a limit of 3, and a host that suspends, restores and, given `removes`, removes. */
+function overCapacity({
+  orgs = ['acme'],
+  rows = 5,
+  removes = false,
+  callbackTimeoutMs = 1_000,
+}: {
+  readonly orgs?: readonly string[];
+  readonly rows?: number;
+  readonly removes?: boolean;
+  readonly callbackTimeoutMs?: number;
+} = {}) {
+  const host = testHost();
+  for (const org of orgs) {
+    for (let n = 1; n <= rows; n += 1) host.add(org, 'devices', `d${n}`, START - 10 * DAY + n);
+  }
+  const called = testLifecycle({ ...(removes ? { host } : {}), callbackTimeoutMs });
+  const one = lifecycleOnMemory({ lifecycle: called.lifecycle }, { host });
+  onTestFinished(() => one.degradation.close());
+  const sweepAt = (at: number) => {
+    one.clock.at = at;
+    return one.degradation.sweep();
+  };
+  /** Twice an interval apart: what is due at `at` is done. */
+  const sweepTwice = async (at: number) => {
+    await sweepAt(at);
+    return await sweepAt(at + HOUR);
+  };
+  const begin = async () => {
+    for (const org of orgs) await one.degradation.report(org);
+  };
+  const peer = (repository: BillingRepository = one.repository) => {
+    const other = lifecycleOnMemory({ lifecycle: called.lifecycle }, { ...one, repository });
+    onTestFinished(() => other.degradation.close());
+    return other;
+  };
+  return { ...one, ...called, sweepAt, sweepTwice, begin, peer };
+}
+
+const code = (expected: string) => expect.objectContaining({ code: expected });
+
+describe('a sweep', () => {
+  it('does nothing to rows while the org is warned', async () => {
+    const { begin, sweepTwice, calls } = overCapacity();
+    await begin();
+    expect(await sweepTwice(START + 13 * DAY)).toMatchObject({ orgs: 1, suspended: 0, failed: 0 });
+    expect(calls).toEqual([]);
+  });
+
+  it('D4: suspends the flagged rows once degraded, at the second sighting, and does so once', async () => {
+    const { begin, sweepAt, calls, keys, off } = overCapacity();
+    await begin();
+    expect(await sweepAt(START + 14 * DAY)).toMatchObject({ suspended: 0 });
+    expect(await sweepAt(START + 14 * DAY + HOUR - 1)).toMatchObject({ suspended: 0 });
+    expect(await sweepAt(START + 14 * DAY + HOUR)).toMatchObject({ suspended: 2 });
+    expect(calls).toEqual(['suspend acme/devices/d5', 'suspend acme/devices/d4']);
+    expect(new Set(keys).size).toBe(2);
+    for (const day of [15, 20, 28, 60]) await sweepAt(START + day * DAY);
+    expect(calls).toHaveLength(2);
+    expect([...off]).toEqual(['acme/devices/d5', 'acme/devices/d4']);
+  });
+
+  it('D4: suspends nothing because a clock went ahead for a while', async () => {
+    const { begin, clock, degradation, calls } = overCapacity();
+    await begin();
+    // Given the org, so that it is looked at though the list says it is due only when the clock was ahead.
+    const look = async (at: number) => {
+      clock.at = at;
+      expect(await degradation.sweep({ orgs: ['acme'] })).toMatchObject({ orgs: 1 });
+    };
+    await look(START + 14 * DAY + HOUR);
+    await look(START + 13 * DAY + 2 * HOUR);
+    await look(START + 13 * DAY + 23 * HOUR);
+    // The sighting was taken back: the next one is a first one again.
+    await look(START + 14 * DAY + 2 * HOUR);
+    expect(calls).toEqual([]);
+    await look(START + 14 * DAY + 3 * HOUR);
+    expect(calls).toHaveLength(2);
+  });
+
+  it('D4: suspends nothing because one process is a day ahead of the repository, however often it sweeps', async () => {
+    const { begin, clock, calls, repository, host, lifecycle } = overCapacity();
+    await begin();
+    const ahead = lifecycleOnMemory({ lifecycle }, { host, repository });
+    for (let hour = 0; hour < 24; hour += 1) {
+      clock.at = START + 13 * DAY + hour * HOUR;
+      ahead.clock.at = clock.at + DAY;
+      await ahead.degradation.sweep();
+    }
+    expect(calls).toEqual([]);
+  });
+
+  it('D5: restores everything at once when the org is upgraded, with no sweep needed', async () => {
+    const { begin, sweepTwice, setLimit, degradation, calls, off } = overCapacity();
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    await setLimit('acme', 'devices', 9);
+    expect(await degradation.report('acme')).toMatchObject({ stage: 'none', flagged: [] });
+    await expect.poll(() => [...off]).toEqual([]);
+    expect(calls.slice(2).sort()).toEqual(['restore acme/devices/d4', 'restore acme/devices/d5']);
+  });
+
+  it('D5: restores everything when the upgrade is found by a sweep, and then leaves the org alone', async () => {
+    const { begin, sweepTwice, sweepAt, setLimit, off, clock } = overCapacity();
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    await setLimit('acme', 'devices', 9);
+    expect(await sweepAt(clock.at + 1)).toMatchObject({ orgs: 1, restored: 2 });
+    expect(off.size).toBe(0);
+    expect(await sweepAt(clock.at + DAY)).toMatchObject({ orgs: 0 });
+  });
+
+  it('D5: stops at the next step when the org is upgraded in the middle', async () => {
+    const { begin, sweepAt, setLimit, hooks, calls, off } = overCapacity();
+    await begin();
+    await sweepAt(START + 14 * DAY);
+    hooks.after = async (call) => {
+      if (call.startsWith('suspend')) await setLimit('acme', 'devices', 9);
+    };
+    await sweepAt(START + 14 * DAY + HOUR);
+    expect(calls).toEqual(['suspend acme/devices/d5', 'restore acme/devices/d5']);
+    expect(off.size).toBe(0);
+  });
+
+  it('D1: never leaves fewer rows on than the limit when rows go away in the middle', async () => {
+    const { begin, sweepAt, host, hooks, calls, off } = overCapacity({ rows: 6 });
+    await begin();
+    await sweepAt(START + 14 * DAY);
+    hooks.after = async (call) => {
+      if (call !== 'suspend acme/devices/d6') return;
+      host.drop('acme', 'devices', 'd1');
+      host.drop('acme', 'devices', 'd2');
+    };
+    await sweepAt(START + 14 * DAY + HOUR);
+    expect(calls).toEqual(['suspend acme/devices/d6']);
+    expect(host.rowsOf('acme', 'devices').filter(({ id }) => !off.has(`acme/devices/${id}`))).toHaveLength(3);
+  });
+
+  it('D2: follows a change of policy: restores what is no longer picked, suspends the rest at a second sighting', async () => {
+    const { begin, sweepTwice, degradation, off } = overCapacity();
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    await degradation.setSelectionPolicy({ org: 'acme', policy: 'oldest_first', actor: 'ada' });
+    await expect.poll(() => [...off]).toEqual([]);
+    await sweepTwice(START + 15 * DAY);
+    expect([...off]).toEqual(['acme/devices/d1', 'acme/devices/d2']);
+  });
+
+  it('D2: keeps a pinned row on', async () => {
+    const { begin, sweepTwice, degradation, off } = overCapacity();
+    await begin();
+    await degradation.setKeep({ org: 'acme', resource: 'devices', id: 'd5', keep: true, actor: 'ada' });
+    await sweepTwice(START + 14 * DAY);
+    expect([...off]).toEqual(['acme/devices/d4', 'acme/devices/d3']);
+  });
+
+  it('D7: removes nothing for a host that gave no remove callback', async () => {
+    const { begin, sweepTwice, calls, host } = overCapacity();
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    await sweepTwice(START + 29 * DAY);
+    await sweepTwice(START + 300 * DAY);
+    expect(calls.filter((call) => !call.startsWith('suspend'))).toEqual([]);
+    expect(host.rowsOf('acme', 'devices')).toHaveLength(5);
+  });
+
+  it('D1: removes exactly the marked excess where the host does that, and then the org is within its limits', async () => {
+    const { begin, sweepTwice, calls, host, degradation, repository } = overCapacity({ removes: true });
+    await begin();
+    await sweepTwice(START + 27 * DAY);
+    await sweepTwice(START + 28 * DAY - 2 * HOUR);
+    expect(calls.filter((call) => call.startsWith('remove'))).toEqual([]);
+    await sweepTwice(START + 28 * DAY);
+    expect(calls.slice(2)).toEqual(['remove acme/devices/d5', 'remove acme/devices/d4']);
+    expect(host.rowsOf('acme', 'devices').map(({ id }) => id)).toEqual(['d1', 'd2', 'd3']);
+    expect(await degradation.report('acme')).toMatchObject({ stage: 'none', flagged: [] });
+    await sweepTwice(START + 29 * DAY);
+    expect(await repository.loadRowActions('acme')).toEqual([]);
+  });
+
+  it('removes no row the org’s admins picked late before it was suspended for the whole degraded stage', async () => {
+    const { begin, sweepTwice, degradation, calls } = overCapacity({ removes: true });
+    await begin();
+    await sweepTwice(START + 27 * DAY);
+    await degradation.setSelectionPolicy({ org: 'acme', policy: 'oldest_first', actor: 'ada' });
+    await sweepTwice(START + 28 * DAY);
+    await sweepTwice(START + 40 * DAY);
+    expect(calls.filter((call) => call.startsWith('remove'))).toEqual([]);
+    await sweepTwice(START + 27 * DAY + HOUR + 14 * DAY);
+    expect(calls.slice(-2)).toEqual(['remove acme/devices/d1', 'remove acme/devices/d2']);
+  });
+
+  it('finds an override that ran out with nobody asking, and gives the whole grace from then', async () => {
+    const { overrides, sweepAt, degradation } = overCapacity();
+    const override = { subjectType: 'org', subjectId: 'acme', key: 'devices', limit: 9, actor: 'operator' };
+    await overrides.set({ ...override, expiresAt: START + 40 * DAY });
+    expect(await sweepAt(START + 1)).toMatchObject({ orgs: 1 });
+    expect(await sweepAt(START + 40 * DAY - 1)).toMatchObject({ orgs: 0 });
+    expect(await sweepAt(START + 40 * DAY)).toMatchObject({ orgs: 1 });
+    expect((await degradation.report('acme')).overCapacityAt).toBe(START + 40 * DAY);
+  });
+
+  it('looks at orgs it is given, in pages, and leaves out what is no org id', async () => {
+    const { degradation, repository, log } = overCapacity({ orgs: ['acme', 'globex'] });
+    async function* orgs() {
+      yield* ['acme', 'a/b', 'globex'];
+    }
+    expect(await degradation.sweep({ orgs: orgs() })).toMatchObject({ orgs: 2 });
+    expect((await repository.loadDegradation('globex')).overCapacityAt).toBe(START);
+    expect(log).toHaveLength(1);
+  });
+
+  it('restores what was suspended when the lifecycle was turned off since', async () => {
+    const { begin, sweepTwice, off, host, repository, lifecycle, clock } = overCapacity();
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    const turnedOff = lifecycleOnMemory({ overCapacity: false, lifecycle }, { host, repository, clock });
+    clock.at += 1;
+    await turnedOff.degradation.sweep();
+    expect(off.size).toBe(0);
+    expect((await repository.loadDegradation('acme')).flags).toEqual([]);
+  });
+
+  it('forgets a suspended row that its owner deleted, without asking the host to restore it', async () => {
+    const { begin, sweepTwice, sweepAt, host, calls, repository, clock } = overCapacity();
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    host.drop('acme', 'devices', 'd5');
+    await sweepAt(clock.at + 1);
+    expect(calls).toHaveLength(2);
+    expect((await repository.loadRowActions('acme')).map(({ id }) => id)).toEqual(['d4']);
+  });
+});
+
+describe('F32: hosts that fail', () => {
+  it('D6: an org whose callbacks throw stops nobody, and is done when they work again', async () => {
+    const { begin, sweepTwice, sweepAt, hooks, off, log, clock } = overCapacity({
+      orgs: ['acme', 'globex', 'zeta'],
+    });
+    await begin();
+    hooks.before = async (call) => {
+      if (call.includes('globex')) throw new Error('no');
+    };
+    expect(await sweepTwice(START + 14 * DAY)).toMatchObject({ orgs: 3, suspended: 4, failed: 2 });
+    expect(log).toContain('A lifecycle callback failed. The next sweep repeats it.');
+    hooks.before = async () => {};
+    expect(await sweepAt(clock.at + 1)).toMatchObject({ suspended: 2, failed: 0 });
+    expect(off.size).toBe(6);
+  });
+
+  it('D3: repeats a failed action under the same key, and another action never has it', async () => {
+    const { begin, sweepTwice, sweepAt, hooks, keys, clock, setLimit } = overCapacity({ rows: 4 });
+    await begin();
+    hooks.after = async () => {
+      throw new Error('the answer was lost');
+    };
+    await sweepTwice(START + 14 * DAY);
+    await sweepAt(clock.at + 1);
+    hooks.after = async () => {};
+    await sweepAt(clock.at + 1);
+    expect(keys).toHaveLength(3);
+    expect(new Set(keys).size).toBe(1);
+    await setLimit('acme', 'devices', 9);
+    await sweepAt(clock.at + 1);
+    await setLimit('acme', 'devices', 3);
+    await sweepAt(clock.at + 1);
+    await sweepTwice(clock.at + 15 * DAY);
+    expect(keys).toHaveLength(5);
+    expect(new Set(keys).size).toBe(3);
+  });
+
+  it('a row that always fails holds up no other row', async () => {
+    const { begin, sweepTwice, sweepAt, hooks, off, clock } = overCapacity({ rows: 12 });
+    await begin();
+    const bad = ['d12', 'd11', 'd10', 'd9'].map((id) => `suspend acme/devices/${id}`);
+    hooks.before = async (call) => {
+      if (bad.includes(call)) throw new Error('no');
+    };
+    await sweepTwice(START + 14 * DAY);
+    await sweepAt(clock.at + 1);
+    await sweepAt(clock.at + 1);
+    expect([...off].sort()).toEqual([
+      'acme/devices/d4',
+      'acme/devices/d5',
+      'acme/devices/d6',
+      'acme/devices/d7',
+      'acme/devices/d8',
+    ]);
+  });
+
+  it('a callback that hangs is given up after its time and told so by its signal, and the next org goes on', async () => {
+    const host = overCapacity({ orgs: ['acme', 'globex'], callbackTimeoutMs: 20 });
+    const { begin, sweepTwice, hooks, off } = host;
+    await begin();
+    const aborted: string[] = [];
+    hooks.before = (call, signal) =>
+      call.includes('globex')
+        ? Promise.resolve()
+        : new Promise(() => signal.addEventListener('abort', () => void aborted.push(call)));
+    expect(await sweepTwice(START + 14 * DAY)).toMatchObject({ suspended: 2, failed: 2 });
+    expect([...off]).toEqual(['globex/devices/d5', 'globex/devices/d4']);
+    expect(aborted).toEqual(['suspend acme/devices/d5', 'suspend acme/devices/d4']);
+  });
+
+  it('D6: an org that cannot be counted stops nobody and is due again', async () => {
+    const { begin, sweepAt, host, log, clock, off } = overCapacity({ orgs: ['acme', 'globex'] });
+    await begin();
+    const { count } = host.inventory;
+    host.inventory.count = async (request) => {
+      if (request.org === 'acme') throw new Error('the database is down');
+      return await count(request);
+    };
+    expect(await sweepAt(START + 14 * DAY)).toMatchObject({ orgs: 2, orgsFailed: 1 });
+    expect(await sweepAt(START + 14 * DAY + HOUR)).toMatchObject({ orgsFailed: 1, suspended: 2 });
+    expect(log).toContain('An org could not be swept. It is due again.');
+    host.inventory.count = count;
+    await sweepAt(clock.at + HOUR);
+    expect(await sweepAt(clock.at + HOUR)).toMatchObject({ orgsFailed: 0, suspended: 2 });
+    expect(off.size).toBe(4);
+  });
+
+  it('a list that cannot be read fails the sweep, and nothing else', async () => {
+    const { degradation, repository } = overCapacity();
+    await repository.close();
+    await expect(degradation.sweep()).rejects.toEqual(code('repository_unavailable'));
+  });
+});
+
+describe('D3: several sweepers', () => {
+  it('do every action once between them', async () => {
+    const orgs = Array.from({ length: 60 }, (_, n) => `org-${n}`);
+    const { begin, sweepAt, clock, peer, degradation, calls, off } = overCapacity({ orgs });
+    const other = peer();
+    await begin();
+    await sweepAt(START + 14 * DAY);
+    clock.at += HOUR;
+    const results = await Promise.all([degradation.sweep(), other.degradation.sweep(), degradation.sweep()]);
+    expect(results.reduce((sum, { suspended }) => sum + suspended, 0)).toBe(120);
+    expect(results.reduce((sum, { orgs: looked }) => sum + looked, 0)).toBe(60);
+    expect(calls).toHaveLength(120);
+    expect(off.size).toBe(120);
+  });
+
+  it('a sweeper whose claim ran out while its host was slow does nothing more, and leaves the record to the next one', async () => {
+    const { begin, sweepAt, clock, peer, hooks, calls, repository } = overCapacity();
+    const other = peer();
+    await begin();
+    await sweepAt(START + 14 * DAY);
+    clock.at += HOUR;
+    let isFirst = true;
+    hooks.after = async () => {
+      if (!isFirst) return;
+      isFirst = false;
+      clock.at += 60_000;
+      await other.degradation.sweep();
+    };
+    await sweepAt(clock.at);
+    expect(calls).toEqual([
+      'suspend acme/devices/d5',
+      // The other sweeper cannot know that it was done. It repeats it under the same key.
+      'suspend acme/devices/d4',
+      'suspend acme/devices/d5',
+    ]);
+    expect(await repository.loadRowActions('acme')).toMatchObject([
+      { id: 'd4', action: 'suspend', state: 'done' },
+      { id: 'd5', action: 'suspend', state: 'done' },
+    ]);
+  });
+
+  const methods = [
+    'saveDegradation',
+    'saveRowActions',
+    'loadRowActions',
+    'finishSweep',
+    'claimSweeps',
+  ] as const;
+  it.each(methods)(
+    'a crash before or after any call of %s ends, once its claim ran out, as one clean sweep',
+    async (method) => {
+      for (const moment of ['before', 'after'] as const) {
+        for (let nth = 1; nth <= 6; nth += 1) {
+          const { begin, repository, peer, clock, off, calls, keys } = overCapacity({ removes: false });
+          await begin();
+          clock.at = START + 14 * DAY;
+          let count = 0;
+          let isDead = false;
+          const dying = new Proxy(repository, {
+            get(target, name: keyof BillingRepository) {
+              const real = target[name] as (...given: unknown[]) => Promise<unknown>;
+              return async (...given: unknown[]) => {
+                if (isDead) throw new Error('the process is gone');
+                if (name === method) count += 1;
+                if (name === method && count === nth) {
+                  isDead = true;
+                  if (moment === 'after') await real(...given);
+                  throw new Error('the process is gone');
+                }
+                return await real(...given);
+              };
+            },
+          });
+          const crashing = peer(dying);
+          for (let sweeps = 0; sweeps < 3; sweeps += 1) {
+            await crashing.degradation.sweep().catch(() => undefined);
+            clock.at += HOUR;
+          }
+          const survivor = peer();
+          for (let sweeps = 0; sweeps < 3; sweeps += 1) {
+            await survivor.degradation.sweep();
+            clock.at += HOUR;
+          }
+          expect([...off].sort(), `${moment} call ${nth} of ${method}`).toEqual([
+            'acme/devices/d4',
+            'acme/devices/d5',
+          ]);
+          expect(new Set(keys).size).toBe(2);
+          expect(calls.every((call) => call.startsWith('suspend'))).toBe(true);
+          expect(await repository.loadRowActions('acme')).toMatchObject([
+            { state: 'done' },
+            { state: 'done' },
+          ]);
+        }
+      }
+    },
+  );
+});
+
+describe('D6: a backlog', () => {
+  it('of 40,000 orgs drains in bounded batches, the longest due first', async () => {
+    const { repository, clock, peer, host } = overCapacity({ orgs: [] });
+    const orgs = Array.from({ length: 40_000 }, (_, n) => `org-${n}`);
+    for (const org of orgs) for (const id of ['d1', 'd2', 'd3', 'd4']) host.add(org, 'devices', id, START);
+    const late = orgs.slice(0, 10);
+    await repository.watchOrgs({ orgs: orgs.slice(10) });
+    clock.at += 1_000;
+    await repository.watchOrgs({ orgs: late });
+    let most = 0;
+    const claimed: string[] = [];
+    const counting = new Proxy(repository, {
+      get(target, name: keyof BillingRepository) {
+        if (name !== 'claimSweeps') return target[name];
+        return async (request: Parameters<BillingRepository['claimSweeps']>[0]) => {
+          const answer = await target.claimSweeps(request);
+          most = Math.max(most, answer.claims.length);
+          claimed.push(...answer.claims.map(({ org }) => org));
+          return answer;
+        };
+      },
+    });
+    const result = await peer(counting).degradation.sweep();
+    expect(result).toMatchObject({ orgs: 40_000, orgsFailed: 0 });
+    expect(most).toBeLessThanOrEqual(32);
+    expect(claimed.slice(-10).sort()).toEqual(late.sort());
+    expect((await repository.loadDegradation('org-39999')).flags).toMatchObject([
+      { id: 'd1', state: 'flagged' },
+    ]);
+  }, 120_000);
+});
+
+describe('a sweeper', () => {
+  it('sweeps again and again until it is stopped, and survives failed sweeps', async () => {
+    const { degradation, repository, log } = overCapacity();
+    const { claimSweeps } = repository;
+    let sweeps = 0;
+    repository.claimSweeps = async (request) => {
+      sweeps += 1;
+      if (sweeps === 2) throw new Error('not now');
+      return await claimSweeps(request);
+    };
+    const sweeper = degradation.startSweeper({ everyMs: 1 });
+    await expect.poll(() => sweeps).toBeGreaterThan(3);
+    await sweeper.stop();
+    const stoppedAt = sweeps;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(sweeps).toBe(stoppedAt);
+    expect(log).toContain('A sweep failed.');
+  });
+
+  it('ends before the next action when the engine closes, and what is left is due again', async () => {
+    const { begin, sweepAt, degradation, hooks, calls, clock, peer } = overCapacity({ rows: 9 });
+    await begin();
+    await sweepAt(START + 14 * DAY);
+    clock.at += HOUR;
+    hooks.after = async () => {
+      void degradation.close();
+    };
+    await degradation.sweep();
+    expect(calls).toHaveLength(1);
+    hooks.after = async () => {};
+    clock.at += 1;
+    expect(await peer().degradation.sweep()).toMatchObject({ orgs: 1, suspended: 5 });
+  });
+
+  it('ends before the next action when its signal is aborted', async () => {
+    const { begin, sweepAt, degradation, hooks, calls, clock } = overCapacity({ orgs: ['acme', 'globex'] });
+    await begin();
+    await sweepAt(START + 14 * DAY);
+    clock.at += HOUR;
+    const controller = new AbortController();
+    hooks.before = async () => controller.abort();
+    await degradation.sweep({ signal: controller.signal });
+    expect(calls).toHaveLength(2);
+    clock.at += 1;
+    expect(await degradation.sweep()).toMatchObject({ suspended: 2 });
+  });
+});
