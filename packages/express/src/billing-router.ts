@@ -51,19 +51,24 @@ export function billingRouter<K extends string>(
 
   for (const route of billingRoutes) {
     const method = route.method.toLowerCase() as Lowercase<typeof route.method>;
-    router[method](prefix + toExpressPath(route.path), async function billingOperation(req, res) {
-      sendReply(res, await dispatch(engine, route, expressRequest(req)));
+    router[method](prefix + toExpressPath(route.path), function billingOperation(req, res, next) {
+      // Express 4 does not look at what a handler returns.
+      dispatch(engine, route, expressRequest(req))
+        .then((reply) => sendReply(res, reply))
+        .catch(next);
     });
   }
 
   /** The other methods of our paths, and the segments that Express itself could not decode. */
-  async function answerRest(error: unknown, req: Request, res: Response, next: NextFunction): Promise<void> {
+  function answerRest(error: unknown, req: Request, res: Response, next: NextFunction): void {
     const ours = billingPaths.find((path) => matchPath(path, rawPath(req.url))?.basePath === prefix);
     if (ours === undefined || !(error === undefined || error instanceof URIError)) {
       next(error);
       return;
     }
-    sendReply(res, await dispatchPath(engine, ours, expressRequest(req)));
+    dispatchPath(engine, ours, expressRequest(req))
+      .then((reply) => sendReply(res, reply))
+      .catch(next);
   }
   router.use((req, res, next) => answerRest(undefined, req, res, next));
   router.use(answerRest);

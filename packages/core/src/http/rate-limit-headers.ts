@@ -5,7 +5,7 @@ const LARGEST_INTEGER = 999_999_999_999_999;
 
 /**
  * The headers that tell a guarded request about its quotas: `RateLimit-Policy` and `RateLimit` as in
- * draft-ietf-httpapi-ratelimit-headers-10 (one quoted policy a window: `"devices"`, `"door_opens:day"`), and on a denial
+ * draft-ietf-httpapi-ratelimit-headers-11 (one quoted policy a window: `"devices"`, `"door_opens:day"`), and on a denial
  * `Link rel="upgrade"` and `Retry-After`, the latter only when every denied window refills: seconds to the last one's
  * end. Unlimited quotas are left out.
  *
