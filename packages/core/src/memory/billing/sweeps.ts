@@ -3,8 +3,6 @@ import type { RowAction, SweepList } from '../../ports/sweep-list.ts';
 import type { Synchronous } from './synchronous.ts';
 import { byTexts, keyOf, type SweepRow, type TableStore, type Tables } from './tables.ts';
 
-const byOrg = byTexts((due: { readonly org: string }) => [due.org]);
-
 /** Puts an org on the sweep's list from the instant on; an earlier instant stays. */
 export function watchFrom({ sweeps }: Tables, org: string, dueAt: number): void {
   const row = rowOf(sweeps, org);
@@ -39,7 +37,7 @@ export function sweepMethods({ tables, clock }: TableStore): Synchronous<SweepLi
   function dueOrgs(until: number, limit: number): string[] {
     const first = new FirstRows<{ readonly org: string; readonly since: number }>(
       limit,
-      (a, b) => a.since - b.since || byOrg(a, b),
+      (a, b) => a.since - b.since || (a.org < b.org ? -1 : 1),
     );
     for (const [org, row] of sweeps) {
       const since = dueSince(row);
