@@ -16,6 +16,7 @@ import { createGate } from '../quota/gate.ts';
 import { resolveSettings } from '../resolve-settings.ts';
 import type { Wiring } from '../wiring.ts';
 import { createDegradation } from './degradation.ts';
+import type { ExactUsage } from './evaluations.ts';
 
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
@@ -126,7 +127,7 @@ export function testLifecycle(
 /** One process with the lifecycle's services on real counters; pass `host` and `repository` of another one to be its peer. */
 export function lifecycleOnMemory(
   options: Partial<BillingOptions> = {},
-  shared: { host?: TestHost; repository?: BillingRepository; clock?: TestClock } = {},
+  shared: { host?: TestHost; repository?: BillingRepository; clock?: TestClock; usage?: ExactUsage } = {},
 ) {
   const clock = shared.clock ?? testClock();
   const host = shared.host ?? testHost();
@@ -160,7 +161,7 @@ export function lifecycleOnMemory(
   ] as const) {
     notices.on(name, (notice) => void told.push({ name, notice }));
   }
-  const usage = (org: string) => gate.usage.report(org, { maxCountAgeMs: -1 });
+  const usage = shared.usage ?? ((org: string) => gate.usage.report(org, { maxCountAgeMs: -1 }));
   const overrides = createOverrides(wiring, orgViews);
   const degradation = createDegradation(wiring, { usage, orgViews, notices });
   const setLimit = (org: string, key: string, limit: number) =>

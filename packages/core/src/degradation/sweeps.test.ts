@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { BillingRepository } from '../ports/billing-repository.ts';
+import type { ExactUsage } from './evaluations.ts';
 import { DAY, HOUR, lifecycleOnMemory, START, testHost, testLifecycle } from './lifecycle.test-support.ts';
 
 /** Orgs with `rows` devices at a limit of 3, and a host that suspends, restores and, given `removes`, removes. */
@@ -33,8 +34,8 @@ function overCapacity({
   const begin = async () => {
     for (const org of orgs) await one.degradation.report(org);
   };
-  const peer = (repository: BillingRepository = one.repository) => {
-    const other = lifecycleOnMemory({ lifecycle: called.lifecycle }, { ...one, repository });
+  const peer = (repository: BillingRepository = one.repository, usage: ExactUsage = one.usage) => {
+    const other = lifecycleOnMemory({ lifecycle: called.lifecycle }, { ...one, repository, usage });
     onTestFinished(() => other.degradation.close());
     return other;
   };
@@ -451,7 +452,18 @@ describe('D6: a backlog', () => {
         };
       },
     });
-    const result = await peer(counting).degradation.sweep();
+    // Only the devices, and past the counters: this is about the list.
+    const limit = { value: 3, source: { kind: 'default' } } as const;
+    const window = { label: 'lifetime', startsAt: null, endsAt: null };
+    const usage: ExactUsage = async (org) => {
+      const current = host.rowsOf(org, 'devices').length;
+      return {
+        org,
+        tier: 'free',
+        items: [{ key: 'devices', period: 'lifetime', unit: 'count', window, current, limit }],
+      };
+    };
+    const result = await peer(counting, usage).degradation.sweep();
     expect(result).toMatchObject({ orgs: 40_000, orgsFailed: 0 });
     expect(most).toBeLessThanOrEqual(32);
     expect(claimed.slice(-10).sort()).toEqual(late.sort());
