@@ -34,7 +34,7 @@ describe.each(['express', 'koa'] as const)('the example on %s, on embedded defau
     expect(example.output()).toContain(example.origin);
     for (const line of [
       'counters memory',
-      'billing  memory',
+      'billing  memory, of this process',
       'rows     memory',
       'payments sandbox at http://127.0.0.1:',
     ]) {

@@ -1,6 +1,6 @@
 import { TollgateError } from '@tollgate/core';
 import { basePath, type Host, hostError, pageFiles, resources, subOrgs } from '@tollgate/example-shared';
-import { billingRouter, releaseQuota, requireQuota } from '@tollgate/express';
+import { billingRouter, friction, releaseQuota, requireQuota } from '@tollgate/express';
 import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express';
 
 /** The example as an Express app. */
@@ -37,7 +37,8 @@ export function createApp({ billing, answers }: Host): Express {
     });
   }
 
-  api.post('/doors/:id/open', enter, requireQuota('door_opens'), async (req, res) => {
+  // Slow before it is charged: what waits here holds no units.
+  api.post('/doors/:id/open', enter, friction('door_opens'), requireQuota('door_opens'), async (req, res) => {
     res.json(await answers.openDoor(orgOf(req), param(req, 'id')));
   });
 

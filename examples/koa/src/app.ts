@@ -2,7 +2,7 @@ import { bodyParser } from '@koa/bodyparser';
 import { Router } from '@koa/router';
 import { TollgateError } from '@tollgate/core';
 import { basePath, type Host, hostError, pageFiles, resources, subOrgs } from '@tollgate/example-shared';
-import { billingRouter, releaseQuota, requireQuota } from '@tollgate/koa';
+import { billingRouter, friction, releaseQuota, requireQuota } from '@tollgate/koa';
 import Koa, { type Context, type Middleware } from 'koa';
 
 /** The example as a Koa app. */
@@ -44,7 +44,8 @@ export function createApp({ billing, answers }: Host): Koa {
     });
   }
 
-  api.post('/doors/:id/open', enter, requireQuota('door_opens'), async (ctx) => {
+  // Slow before it is charged: what waits here holds no units.
+  api.post('/doors/:id/open', enter, friction('door_opens'), requireQuota('door_opens'), async (ctx) => {
     ctx.body = await answers.openDoor(orgOf(ctx), param(ctx, 'id'));
   });
 

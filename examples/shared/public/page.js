@@ -290,7 +290,7 @@ $('open-door').onclick = () =>
     const answer = await call('POST', '/doors/front/open');
     const took = Math.round(performance.now() - begun);
     const delay = answer.headers.get('X-Degradation-Delay');
-    const slowed = delay === null ? '' : `, held back by ${delay}`;
+    const slowed = delay === null ? '' : `, held back by ${delay} ms`;
     $('door').textContent =
       answer.status === 200 ? `Open after ${took} ms${slowed}.` : `Stayed shut (${answer.status}).`;
     return answer;

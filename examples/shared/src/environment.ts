@@ -10,8 +10,9 @@ export interface Environment {
   /** The over-capacity lifecycle's times, ms; null for the library's defaults. */
   readonly warnedMs: number | null;
   readonly degradedMs: number | null;
-  readonly sweepMs: number | null;
   readonly maxDelayMs: number | null;
+  /** How often the lifecycle is applied, ms; null for once a minute. */
+  readonly sweepMs: number | null;
 }
 
 /** @throws Error whose message names every variable at fault */
@@ -21,12 +22,12 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
     const value = variables[name]?.trim();
     return value === undefined || value === '' ? null : value;
   };
-  const number = (name: string, most: number) => {
+  const number = (name: string, most: number, least = 0) => {
     const value = text(name);
     if (value === null) return null;
     const parsed = Number(value);
-    if (!/^\d+$/.test(value) || parsed > most)
-      faults.push(`${name} must be a whole number from 0 to ${most}, not "${value}".`);
+    if (!/^\d+$/.test(value) || parsed > most || parsed < least)
+      faults.push(`${name} must be a whole number from ${least} to ${most}, not "${value}".`);
     return parsed;
   };
   const tenYears = 315_360_000_000;
@@ -38,7 +39,7 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
     dataDir: text('DATA_DIR'),
     warnedMs: number('TOLLGATE_WARNED_MS', tenYears),
     degradedMs: number('TOLLGATE_DEGRADED_MS', tenYears),
-    sweepMs: number('TOLLGATE_SWEEP_MS', 2_147_483_647),
+    sweepMs: number('TOLLGATE_SWEEP_MS', 2_147_483_647, 10),
     maxDelayMs: number('TOLLGATE_MAX_DELAY_MS', 60_000),
   };
   if (environment.databaseUrl !== null && environment.dataDir !== null) {

@@ -23,7 +23,7 @@ export interface Host {
 
 /** Opens stores and provider as the environment says, and makes the engine of them. */
 export async function openHost(environment: Environment): Promise<Host> {
-  const { warnedMs, degradedMs } = environment;
+  const { sweepMs } = environment;
   const origin = originOf(environment);
   const stores = await openStores(environment);
   const { provider, description } = await openProvider(environment, origin, basePath);
@@ -42,10 +42,18 @@ export async function openHost(environment: Environment): Promise<Host> {
     limitsTtlMs: 1_000,
     returnOrigins: [origin],
     overCapacity: {
-      ...(warnedMs === null ? {} : { warnedMs }),
-      ...(degradedMs === null ? {} : { degradedMs }),
+      ...given('warnedMs', environment.warnedMs),
+      ...given('degradedMs', environment.degradedMs),
+      ...given('maxDelayMs', environment.maxDelayMs),
+    },
+    lifecycle: {
+      suspend: ({ org, resource, id }) => rows.setSuspended({ org, key: resource, id, at: Date.now() }),
+      restore: ({ org, resource, id }) => rows.setSuspended({ org, key: resource, id, at: null }),
+      // No `remove`: what is marked for delete stays, and an upgrade brings it back.
+      ...given('sightingMs', sweepMs),
     },
   });
+  billing.startSweeper({ everyMs: sweepMs ?? 60_000 });
   return {
     billing,
     answers: createHostAnswers(rows),
@@ -56,6 +64,11 @@ export async function openHost(environment: Environment): Promise<Host> {
       await stores.close();
     },
   };
+}
+
+/** An option, if it is given. */
+function given<N extends string>(name: N, value: number | null): { readonly [P in N]?: number } {
+  return value === null ? {} : ({ [name]: value } as { readonly [P in N]: number });
 }
 
 function originOf({ host, port }: Environment): string {

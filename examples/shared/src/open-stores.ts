@@ -4,6 +4,7 @@ import type { BillingRepository, CounterStore } from '@tollgate/core';
 import type { Environment } from './environment.ts';
 import type { HostRows } from './rows/host-rows.ts';
 import { memoryRows } from './rows/memory-rows.ts';
+import { redisRows } from './rows/redis-rows.ts';
 import { sqlRows } from './rows/sql-rows.ts';
 
 /** Where everything is kept. A store left out is the library's own, in memory. */
@@ -18,59 +19,67 @@ export interface Stores {
 }
 
 /**
- * Opens what the environment names. Counters are in Redis, else in Postgres, else in memory; billing state is in Postgres, in a
- * folder, else in memory; the example's own rows lie with the billing state, else in Redis, else in memory.
+ * Opens what the environment names. Counters are in Redis, else in Postgres, else in memory; billing state is in Postgres, else in
+ * a folder, else in memory; the example's own rows lie with the billing state, else in Redis, else in memory.
  */
 export async function openStores(environment: Environment): Promise<Stores> {
   const { redisUrl, databaseUrl, dataDir } = environment;
-  const closers: (() => Promise<unknown>)[] = [];
-  let counters: CounterStore | undefined;
-  let repository: BillingRepository | undefined;
-  let rows: HostRows | undefined;
-  let counted = 'memory (set REDIS_URL)';
-  let billed = 'memory (set DATABASE_URL or DATA_DIR)';
+  const durable =
+    databaseUrl !== null
+      ? await openPostgres(databaseUrl, redisUrl === null)
+      : dataDir !== null
+        ? await openFolder(dataDir)
+        : null;
+  const fast = redisUrl === null ? null : await openRedis(redisUrl, durable === null);
 
-  if (redisUrl !== null) throw new Error('REDIS_URL is set, but this example cannot count in Redis yet.');
-  if (databaseUrl !== null) {
-    const { Pool } = await import('pg');
-    const { postgresCounterStore, postgresRepository } = await import('@tollgate/postgres');
-    const pool = new Pool({ connectionString: databaseUrl });
-    // An idle connection that breaks is replaced; without a listener it would end the process.
-    pool.on('error', () => undefined);
-    closers.push(() => pool.end());
-    const durable = postgresRepository({ pool });
-    await durable.migrate();
-    repository = durable;
-    rows = await sqlRows(pool, 'Postgres');
-    billed = 'Postgres';
-    if (redisUrl === null) {
-      counters = postgresCounterStore({ pool });
-      counted = 'Postgres';
-    }
-  } else if (dataDir !== null) {
-    const { PGlite } = await import('@electric-sql/pglite');
-    const { postgresRepository } = await import('@tollgate/postgres');
-    await mkdir(dataDir, { recursive: true });
-    const pglite = await PGlite.create(join(dataDir, 'pglite'));
-    closers.push(() => pglite.close());
-    const durable = postgresRepository({ pglite });
-    await durable.migrate();
-    repository = durable;
-    rows = await sqlRows(pglite, `PGlite in ${dataDir}`);
-    billed = `PGlite in ${dataDir}`;
-  }
-
+  const counters = fast?.counters ?? durable?.counters ?? null;
+  const rows = durable?.rows ?? fast?.rows ?? memoryRows();
+  const counted = fast !== null ? 'Redis' : counters !== null ? 'Postgres' : 'memory (set REDIS_URL)';
+  const billed = durable?.rows.description ?? 'memory, of this process (set DATABASE_URL or DATA_DIR)';
   return {
-    ...(counters === undefined ? {} : { counters }),
-    ...(repository === undefined ? {} : { repository }),
-    rows: rows ?? memoryRows(),
-    description: [
-      `counters ${counted}`,
-      `billing  ${billed}`,
-      `rows     ${(rows ?? memoryRows()).description}`,
-    ],
+    ...(counters === null ? {} : { counters }),
+    ...(durable === null ? {} : { repository: durable.repository }),
+    rows,
+    description: [`counters ${counted}`, `billing  ${billed}`, `rows     ${rows.description}`],
     async close() {
-      for (const close of closers.reverse()) await close();
+      await rows.close();
+      await fast?.close();
+      await durable?.close();
     },
   };
+}
+
+async function openPostgres(connectionString: string, countsToo: boolean) {
+  const { Pool } = await import('pg');
+  const { postgresCounterStore, postgresRepository } = await import('@tollgate/postgres');
+  const pool = new Pool({ connectionString });
+  // An idle connection that breaks is replaced; without a listener it would end the process.
+  pool.on('error', () => undefined);
+  const repository = postgresRepository({ pool });
+  await repository.migrate();
+  const rows = await sqlRows(pool, 'Postgres');
+  const counters = countsToo ? postgresCounterStore({ pool }) : null;
+  return { repository, rows, counters, close: () => pool.end() };
+}
+
+async function openFolder(dataDir: string) {
+  const { PGlite } = await import('@electric-sql/pglite');
+  const { postgresRepository } = await import('@tollgate/postgres');
+  await mkdir(dataDir, { recursive: true });
+  const pglite = await PGlite.create(join(dataDir, 'pglite'));
+  const repository = postgresRepository({ pglite });
+  await repository.migrate();
+  const rows = await sqlRows(pglite, `PGlite in ${dataDir}`);
+  return { repository, rows, counters: null, close: () => pglite.close() };
+}
+
+async function openRedis(url: string, keepsRows: boolean) {
+  const { redisCounterStore } = await import('@tollgate/redis');
+  const counters = redisCounterStore({ url });
+  if (!keepsRows) return { counters, close: async () => undefined };
+  const { Redis } = await import('ioredis');
+  const client = new Redis(url, { commandTimeout: 2_000, maxRetriesPerRequest: 0 });
+  // It connects again by itself; without a listener each attempt would be printed.
+  client.on('error', () => undefined);
+  return { counters, rows: redisRows(client), close: async () => client.disconnect() };
 }

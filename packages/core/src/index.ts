@@ -44,7 +44,7 @@ export { matchPath, rawPath } from './http/raw-path.ts';
 export { deniedReply, errorReply } from './http/reply.ts';
 export type { Route, RouteAnswer, RouteContext } from './http/route.ts';
 export type { CounterContents } from './memory/counter-contents.ts';
-export { CounterLedger } from './memory/counter-ledger.ts';
+export { CounterLedger, nameOf as counterName } from './memory/counter-ledger.ts';
 export { type MemoryBillingRepository, memoryBillingRepository } from './memory/memory-billing-repository.ts';
 export {
   type MemoryCounterStore,

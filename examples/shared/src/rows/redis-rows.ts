@@ -1,25 +1,54 @@
+import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import type { HostRow, HostRows, RowsOf } from './host-rows.ts';
+import type { HostRow, HostRows, OneRow, RowsOf } from './host-rows.ts';
 
-/** Rows in Redis: one hash an org and key, and two more for what changes. */
+const MARKER = 'example:marker';
+const LOOK_EVERY_MS = 200;
+
+/**
+ * Rows in Redis, shared by the example's processes: one hash an org and key, and two more for what changes.
+ *
+ * The rows of a real host do not vanish with its counters. So each process remembers the rows it made and puts them back when Redis
+ * was emptied, which a marker tells.
+ */
 export function redisRows(redis: Redis): HostRows {
+  const own = new Map<string, OneRow & { readonly text: string }>();
+  let seen: string | null = null;
+  let looking: Promise<void> | null = null;
+
   const names = ({ org, key }: RowsOf) => {
     const base = `example:{${org}}:${key}`;
     return { rows: base, used: `${base}:used`, suspended: `${base}:suspended` };
   };
+  const nameOf = ({ org, key, id }: OneRow) => `${org}/${key}/${id}`;
 
-  function toRow(id: string, text: string, used: string | null, suspended: string | null): HostRow {
-    const { name, createdAt } = JSON.parse(text) as { name: string; createdAt: number };
-    const instant = (value: string | null) => (value === null ? null : Number(value));
-    return { id, name, createdAt, lastUsedAt: instant(used), suspendedAt: instant(suspended) };
+  async function look(): Promise<void> {
+    const marker = await redis.get(MARKER);
+    if (marker !== null && marker === seen) return;
+    for (const row of own.values()) await redis.hsetnx(names(row).rows, row.id, row.text);
+    await redis.set(MARKER, randomUUID(), 'NX');
+    seen = await redis.get(MARKER);
   }
+
+  /** Resolves once nothing of this process is missing. */
+  function whole(): Promise<void> {
+    looking ??= look().finally(() => {
+      looking = null;
+    });
+    return looking;
+  }
+  // Another process may ask for our rows while nobody asks us.
+  const timer = setInterval(() => void whole().catch(() => undefined), LOOK_EVERY_MS).unref();
 
   return {
     description: 'Redis',
-    async add({ id, name, createdAt, ...of }) {
-      await redis.hset(names(of).rows, id, JSON.stringify({ name, createdAt }));
+    async add({ org, key, id, name, createdAt }) {
+      const row = { org, key, id, text: JSON.stringify({ name, createdAt }) };
+      own.set(nameOf(row), row);
+      await redis.hset(names(row).rows, id, row.text);
     },
     async list({ after = '', limit, ...of }) {
+      await whole();
       const { rows, used, suspended } = names(of);
       const ids = (await redis.hkeys(rows))
         .filter((id) => id > after)
@@ -37,6 +66,7 @@ export function redisRows(redis: Redis): HostRows {
       });
     },
     async find({ id, ...of }) {
+      await whole();
       const { rows, used, suspended } = names(of);
       const [text, use, suspension] = await Promise.all([
         redis.hget(rows, id),
@@ -45,11 +75,16 @@ export function redisRows(redis: Redis): HostRows {
       ]);
       return text === null ? null : toRow(id, text, use, suspension);
     },
-    count: async (of) => await redis.hlen(names(of).rows),
-    async remove({ id, ...of }) {
-      const { rows, used, suspended } = names(of);
-      const removed = await redis.hdel(rows, id);
-      await Promise.all([redis.hdel(used, id), redis.hdel(suspended, id)]);
+    async count(of) {
+      await whole();
+      return await redis.hlen(names(of).rows);
+    },
+    async remove(row) {
+      await whole();
+      own.delete(nameOf(row));
+      const { rows, used, suspended } = names(row);
+      const removed = await redis.hdel(rows, row.id);
+      await Promise.all([redis.hdel(used, row.id), redis.hdel(suspended, row.id)]);
       return removed === 1;
     },
     async touch({ id, at, ...of }) {
@@ -61,6 +96,15 @@ export function redisRows(redis: Redis): HostRows {
       if (at === null) await redis.hdel(suspended, id);
       else await redis.hsetnx(suspended, id, at);
     },
-    close: async () => undefined,
+    async close() {
+      clearInterval(timer);
+      await looking?.catch(() => undefined);
+    },
   };
+}
+
+function toRow(id: string, text: string, used: string | null, suspended: string | null): HostRow {
+  const { name, createdAt } = JSON.parse(text) as { name: string; createdAt: number };
+  const instant = (value: string | null) => (value === null ? null : Number(value));
+  return { id, name, createdAt, lastUsedAt: instant(used), suspendedAt: instant(suspended) };
 }

@@ -1,4 +1,4 @@
-import type { CounterLedger } from '@tollgate/core';
+import { type CounterLedger, counterName } from '@tollgate/core';
 
 type Counter = CounterLedger['counters'] extends Map<string, infer Value> ? Value : never;
 type Open = CounterLedger['live'] extends Map<string, infer Value> ? Value : never;
@@ -68,7 +68,7 @@ export function fillLedger(ledger: CounterLedger, rows: LedgerRows): void {
       forgetAt: row.forget_at,
       markEndsAt: row.mark_ends_at,
     };
-    ledger.counters.set(JSON.stringify([counter.key, counter.window]), counter);
+    ledger.counters.set(counterName(counter), counter);
   }
   for (const row of rows.reservations) {
     const open: Open = {
