@@ -47,13 +47,19 @@ interface Remembered {
   readonly response: ApiResponse;
 }
 
+export interface Api {
+  answer(request: ApiRequest): ApiResponse;
+  /** Keeps an answer for the request's idempotency key, if it has one. */
+  remember(request: ApiRequest, response: ApiResponse): void;
+}
+
 /** Answers API requests as Stripe does: keys, versions, idempotency, pages of lists, errors in its shape. */
 export function createApi(options: {
   readonly books: Books;
   readonly dunning: Dunning;
   readonly secretKey: string;
   readonly apiVersion: string;
-}): (request: ApiRequest) => ApiResponse {
+}): Api {
   const { books, dunning } = options;
   const remembered = new Map<string, Remembered>();
 
@@ -75,7 +81,7 @@ export function createApi(options: {
       const key = request.method === 'POST' ? request.header('idempotency-key') : undefined;
       if (key === undefined) return respond(200, run(request, version, requestId, null));
       if (key.length > 255) throw idempotencyError('Idempotency keys can have up to 255 characters.');
-      const fingerprint = createHash('sha256').update(`${request.path}\n${request.body}`).digest('hex');
+      const fingerprint = fingerprintOf(request);
       const before = remembered.get(key);
       if (before !== undefined && books.now() - before.at < DAY_S) {
         if (before.fingerprint !== fingerprint)
@@ -86,12 +92,18 @@ export function createApi(options: {
         return { ...before.response, headers };
       }
       const response = respond(200, run(request, version, requestId, key));
-      remembered.set(key, { fingerprint, at: books.now(), response });
+      remember(request, response);
       return response;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       return respond(error.status, error.body);
     }
+  }
+
+  function remember(request: ApiRequest, response: ApiResponse): void {
+    const key = request.header('idempotency-key');
+    if (key !== undefined)
+      remembered.set(key, { fingerprint: fingerprintOf(request), at: books.now(), response });
   }
 
   function authenticate(request: ApiRequest): void {
@@ -141,7 +153,11 @@ export function createApi(options: {
     return listOf(items, url, rest.length > limit);
   }
 
-  return answer;
+  return { answer, remember };
+}
+
+function fingerprintOf({ path, body }: ApiRequest): string {
+  return createHash('sha256').update(`${path}\n${body}`).digest('hex');
 }
 
 function match(request: ApiRequest): { readonly endpoint: Endpoint; readonly id: string } {

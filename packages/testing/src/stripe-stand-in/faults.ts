@@ -2,8 +2,11 @@ import type { ApiRequest, ApiResponse } from './api.ts';
 
 /** How a call fails. */
 export type StandInFault =
-  /** Answered with the status, nothing done. 429 carries `Retry-After`. */
-  | { readonly status: number; readonly retryAfterSeconds?: number }
+  /**
+   * Answered with the status, nothing done. With `isRemembered` the answer is kept for the request's idempotency key and given again,
+   * as Stripe does with a failure of its own.
+   */
+  | { readonly status: number; readonly retryAfterSeconds?: number; readonly isRemembered?: boolean }
   /** Never answered, nothing done. */
   | { readonly timeout: true }
   /** Done, but never answered. */

@@ -179,7 +179,10 @@ export async function stripeStandIn(options: StripeStandInOptions = {}): Promise
         stripeAccount: header('stripe-account') ?? null,
       });
       const fault = faults.take(request);
-      return fault === null ? api(request) : faultAnswer(fault, () => api(request));
+      if (fault === null) return api.answer(request);
+      const answer = faultAnswer(fault, () => api.answer(request));
+      if (answer !== null && 'status' in fault && fault.isRemembered === true) api.remember(request, answer);
+      return answer;
     },
   });
   origin = `http://127.0.0.1:${server.port}`;
