@@ -21,6 +21,10 @@ export function expressHosts(version: string): readonly ServerHost<ListeningServ
       ),
       parsesFirst: true,
     },
+    // On Express 4 such a parser leaves an empty object where it read nothing.
+    host(`${version}, behind a parser of forms`, '', (billing) =>
+      quiet().use(express.urlencoded({ extended: false }), billingRouter(billing)),
+    ),
     {
       ...host(`${version}, before a JSON parser`, '/billing-api', (billing) =>
         quiet().use('/billing-api', billingRouter(billing), express.json()),
