@@ -5,11 +5,11 @@ import { counterStoreOn, type PostgresCounterStore } from './postgres-counter-st
 import { postgresForTesting, type TestingDatabase } from './testing-database.test-support.ts';
 
 const LAPSED_KEEP_MS = 600_000;
+vi.setConfig({ testTimeout: 60_000 });
 let proxy: TcpProxy;
 let database: TestingDatabase;
 
 beforeAll(async () => {
-  vi.setConfig({ testTimeout: 60_000 });
   const url = inject('databaseUrl');
   proxy = await tcpProxy(Number(new URL(url).port));
   database = await postgresForTesting(url, proxy.port);

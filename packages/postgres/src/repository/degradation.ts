@@ -9,16 +9,21 @@ type DegradationMethods = 'loadDegradation' | 'setSelectionPolicy' | 'setPin' | 
 
 type Row = Omit<Degradation, 'flags' | 'pins'>;
 
-/** Makes the org's row if there is none, and holds it: writers of one org's lifecycle go one after the other. */
-async function lockRow(sql: Sql, s: string, org: string): Promise<number> {
-  await sql(`insert into ${s}.degradations (org, version) values ($1, 0) on conflict (org) do nothing`, [
-    org,
-  ]);
+/** Holds the org's row: writers of one org's lifecycle go one after the other. Its version; null where there is no row. */
+async function lockRow(sql: Sql, s: string, org: string): Promise<number | null> {
   const [row] = await sql<{ version: number }>(
     `select version from ${s}.degradations where org = $1 for update`,
     [org],
   );
-  return row?.version ?? 0;
+  return row?.version ?? null;
+}
+
+/**
+ * Makes the row that {@link lockRow} did not find. Of two first writers one meets a unique violation: its transaction is tried
+ * again, and finds the other's row.
+ */
+async function makeRow(sql: Sql, s: string, org: string, version: number | null): Promise<void> {
+  if (version === null) await sql(`insert into ${s}.degradations (org, version) values ($1, 0)`, [org]);
 }
 
 async function replaceFlags(sql: Sql, s: string, org: string, flags: readonly Flag[]): Promise<void> {
@@ -79,7 +84,7 @@ export function degradationMethods(store: Store): Pick<BillingRepository, Degrad
 
     setSelectionPolicy: async ({ org, policy, audit }) => {
       await database.transaction(async (sql) => {
-        await lockRow(sql, s, org);
+        await makeRow(sql, s, org, await lockRow(sql, s, org));
         await sql(`update ${s}.degradations set policy = $2, version = version + 1 where org = $1`, [
           org,
           policy,
@@ -90,7 +95,7 @@ export function degradationMethods(store: Store): Pick<BillingRepository, Degrad
 
     setPin: ({ org, pin, keep, maxPins, audit }) =>
       database.transaction(async (sql) => {
-        await lockRow(sql, s, org);
+        const version = await lockRow(sql, s, org);
         const [pinned] = await sql<{ isPinned: boolean; count: number }>(
           `select count(*) filter (where id = $3) > 0 as "isPinned", count(*)
            from ${s}.pins where org = $1 and resource = $2`,
@@ -98,6 +103,7 @@ export function degradationMethods(store: Store): Pick<BillingRepository, Degrad
         );
         if (pinned?.isPinned === keep) return 'saved';
         if (keep && maxPins !== null && (pinned?.count ?? 0) >= maxPins) return 'limit_reached';
+        await makeRow(sql, s, org, version);
         await sql(
           keep
             ? `insert into ${s}.pins (org, resource, id) values ($1, $2, $3)`
@@ -111,8 +117,9 @@ export function degradationMethods(store: Store): Pick<BillingRepository, Degrad
 
     saveDegradation: ({ org, expectedVersion, overCapacityAt, stage, flags, lookAt }) =>
       database.transaction(async (sql) => {
-        // A row made by a conflicting call says the same as none: version 0.
-        if ((await lockRow(sql, s, org)) !== expectedVersion) return 'conflict';
+        const version = await lockRow(sql, s, org);
+        if ((version ?? 0) !== expectedVersion) return 'conflict';
+        await makeRow(sql, s, org, version);
         await sql(
           `update ${s}.degradations set over_capacity_at = $2, stage = $3, version = version + 1 where org = $1`,
           [org, toSqlInstant(overCapacityAt), stage],

@@ -1,0 +1,72 @@
+import type { PGlite } from '@electric-sql/pglite';
+import { billingRepositoryContract } from '@tollgate/testing';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { type TcpProxy, tcpProxy } from '../../../test/support/services.ts';
+import { postgresRepository } from './postgres-repository.ts';
+import { repositoryHostOn } from './repository-host.test-support.ts';
+import { postgresForTesting } from './testing-database.test-support.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+let proxy: TcpProxy;
+const make = () => postgresForTesting(inject('databaseUrl'), proxy.port);
+const host = repositoryHostOn('Postgres', make, {
+  break: () => proxy.cut(),
+  mend: () => proxy.restore(),
+  answersWithinMs: 3_000,
+});
+
+beforeAll(async () => {
+  proxy = await tcpProxy(Number(new URL(inject('databaseUrl')).port));
+});
+afterAll(async () => {
+  await host.drop();
+  await proxy.close();
+});
+
+billingRepositoryContract(host);
+
+describe('postgresRepository', () => {
+  const pool = new pg.Pool();
+
+  it.each(['public', 'pg_catalog', 'Tollgate', 'a"b', 'a; drop table x', '', 'x'.repeat(64)])(
+    'does not take %j for a schema of its own',
+    (schema) => {
+      expect(() => postgresRepository({ pool, schema })).toThrow(
+        expect.objectContaining({ code: 'invalid_configuration' }),
+      );
+    },
+  );
+
+  it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])(
+    'does not take %d for a time-out',
+    (timeoutMs) => {
+      expect(() => postgresRepository({ pool, timeoutMs })).toThrow(
+        expect.objectContaining({ code: 'invalid_configuration' }),
+      );
+    },
+  );
+
+  it('says what to give when it is given neither a pool nor a PGlite', () => {
+    expect(() => postgresRepository({} as never)).toThrow(/`pool` or a `pglite`/);
+  });
+
+  it('takes the pool of pg and a PGlite by their own types', () => {
+    const taken: Parameters<typeof postgresRepository>[0][] = [
+      { pool },
+      { pglite: null as unknown as PGlite },
+    ];
+    expect(taken).toHaveLength(2);
+  });
+
+  it('leaves the pool of the host open and free of its listeners when it is closed', async () => {
+    const own = new pg.Pool({ connectionString: inject('databaseUrl') });
+    const before = own.listenerCount('error');
+    const repositories = [postgresRepository({ pool: own }), postgresRepository({ pool: own })];
+    expect(own.listenerCount('error')).toBe(before + 1);
+    for (const repository of repositories) await repository.close();
+    expect(own.listenerCount('error')).toBe(before);
+    await expect(own.query('select 1')).resolves.toMatchObject({ rowCount: 1 });
+    await own.end();
+  });
+});
