@@ -25,6 +25,7 @@ const CONSTANTS: Readonly<Record<string, number>> = {
   BEGUN: 10,
   FORGET_AT: 11,
   MARK_ENDS: 12,
+  // Its first stamp, if there were remembered reservations at its birth; else nil.
   BIRTH: 13,
 
   // A live reservation: these, then the stamp of each charge's counter.

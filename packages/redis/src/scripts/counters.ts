@@ -58,7 +58,6 @@ local function extend(counter, window, forgetAt)
   local at = later(counter[FORGET_AT], forgetAt or nil)
   if at ~= counter[FORGET_AT] then
     counter[FORGET_AT] = at
-    if not at then counter[BIRTH] = nil end
     if not counter[MARK_ENDS] then keepUntil(window, at or false) end
   end
 end
@@ -90,7 +89,9 @@ local function sayReading(counter)
 end
 
 local function writeCounter(counter)
-  if counter[PREVIOUS] or counter[FORGET_AT] or counter[MARK_ENDS] then return pack(unpack(counter, 1, BIRTH)) end
+  if counter[PREVIOUS] or counter[FORGET_AT] or counter[MARK_ENDS] or counter[BIRTH] then
+    return pack(unpack(counter, 1, BIRTH))
+  end
   if counter[REMOVED] == 0 and counter[UNCERTAIN] == 0 and counter[HELD] == 0 then
     return pack(counter[COMMITTED], counter[STAMP], counter[EPOCH], counter[ADDED])
   end

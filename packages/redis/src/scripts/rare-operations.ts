@@ -102,7 +102,9 @@ local function runRarely(code, at)
       if not counter then
         local held = sumHeld(window, key)
         counter = { 0, stampNow, epoch, 0, 0, 0, held, incarnation }
-        counter[MARK_ENDS], counter[BIRTH] = now, stampNow
+        counter[MARK_ENDS] = now
+        -- Reservations that lapsed on an earlier counter of this name must not be taken for this one's.
+        if now < rememberedUntil then counter[BIRTH] = stampNow end
         windowOf(window)[key] = counter
       end
       if counter[MARK_ENDS] then
@@ -136,7 +138,6 @@ local function runRarely(code, at)
         if counter[MARK_ENDS] then counter[FORGET_AT] = forgetAt or nil
         else counter[FORGET_AT] = later(counter[FORGET_AT], forgetAt or nil) end
         counter[MARK_ENDS], counter[ADDED], counter[REMOVED] = nil, 0, 0
-        if not counter[FORGET_AT] then counter[BIRTH] = nil end
         counter[STAMP] = max(stampNow, stamp + 1)
         keepUntil(window, counter[FORGET_AT] or false)
         say(1)
