@@ -1,5 +1,8 @@
 import { ERROR_CODES, type ErrorCode } from './codes.ts';
 
+// Registered, so that an error made by one installed copy of this package is known to another.
+const BRAND = Symbol.for('@tollgate/error');
+
 /** Every error this library throws. `code` is stable and documented in docs/errors.md; `message` is for people. */
 export class TollgateError extends Error {
   override readonly name = 'TollgateError';
@@ -8,6 +11,12 @@ export class TollgateError extends Error {
   readonly status: number;
   /** When a repeat may succeed, in whole seconds; undefined when a repeat alone does not help. */
   readonly retryAfterSeconds: number | undefined;
+
+  readonly [BRAND] = true;
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && BRAND in value;
+  }
 
   /**
    * @param options.message - replaces the code's own sentence; goes to the client, so it must not hold a secret or foreign text.
