@@ -6,6 +6,7 @@ export {
   billingRepositoryHistories,
   playBillingRepositoryHistory,
 } from './billing-repository-model.ts';
+export { runSimulatedHosts, type SimulatedHostStore } from './counter-host-histories.ts';
 export { counterStoreContract } from './counter-store-contract.ts';
 export type { CounterStoreHost, CounterStoreTiming, StoredCounter } from './counter-store-host.ts';
 export {
