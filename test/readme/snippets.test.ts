@@ -1,0 +1,186 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { startExample } from '../examples/start-example.ts';
+import { freePort, waitUntil } from '../support/services.ts';
+import { fencedBlocks, readPage, root } from './fenced-blocks.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+
+const pages = ['README.md', 'docs/guarding.md', 'docs/failures.md', 'docs/telemetry.md'];
+const blocks = pages.flatMap((page) => fencedBlocks(page, 'ts'));
+const FRAGMENT_HEAD = `import { TollgateError } from '@tollgate/core';
+import { releaseQuota, requireQuota, reservationOf } from '@tollgate/express';
+`;
+
+/** Inside the checkout, so that packages are found; out of sight of every other tool. */
+let folder: string;
+
+beforeAll(() => {
+  mkdirSync(`${root}test-results`, { recursive: true });
+  folder = mkdtempSync(`${root}test-results/snippets-`);
+  copyFileSync(`${root}test/fixtures/readme/fragments.d.ts`, join(folder, 'fragments.d.ts'));
+  blocks.forEach(({ file, code }, i) => {
+    writeFileSync(
+      join(folder, file ?? `fragment-${i}.ts`),
+      file === null ? `${FRAGMENT_HEAD}\n${code}\nexport {};\n` : code,
+    );
+  });
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function typeCheck(name: string, files: readonly string[]): string {
+  const config = {
+    extends: '../../tsconfig.base.json',
+    compilerOptions: {
+      noEmit: true,
+      declaration: false,
+      declarationMap: false,
+      sourceMap: false,
+      allowImportingTsExtensions: true,
+    },
+    files,
+  };
+  writeFileSync(join(folder, name), JSON.stringify(config));
+  const { stdout } = spawnSync(
+    `${root}node_modules/.bin/tsc`,
+    ['-p', join(folder, name), '--pretty', 'false'],
+    {
+      encoding: 'utf8',
+    },
+  );
+  return stdout;
+}
+
+/** Serves a file of the README, on another port and in another process. */
+async function serve(file: string): Promise<string> {
+  const port = await freePort();
+  const moved = mkdtempSync(`${root}test-results/snippet-app-`);
+  for (const { file: name, code } of blocks) {
+    if (name !== null) writeFileSync(join(moved, name), code.replaceAll(/\b3000\b/g, String(port)));
+  }
+  const child: ChildProcess = spawn(
+    process.execPath,
+    ['--conditions=@tollgate/source', '--import', 'tsx', join(moved, file)],
+    { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] },
+  );
+  onTestFinished(async () => {
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    if (child.kill()) await ended;
+    rmSync(moved, { recursive: true, force: true });
+  });
+  const api = `http://127.0.0.1:${port}/api/v1`;
+  await waitUntil(`${file} answers`, async () => (await fetch(`${api}/plans`)).ok, { timeoutMs: 30_000 });
+  return api;
+}
+
+describe('the TypeScript of README and docs', () => {
+  it('compiles: whole files as they stand, fragments with what they take for granted', () => {
+    const whole = blocks.flatMap(({ file }) => file ?? []).filter((file) => file !== 'register.ts');
+    expect(whole.sort()).toEqual(['billing.ts', 'express.ts', 'koa.ts', 'telemetry.ts']);
+    expect(typeCheck('whole.json', whole)).toBe('');
+    const fragments = blocks.flatMap(({ file }, i) => (file === null ? [`fragment-${i}.ts`] : []));
+    expect(fragments.length).toBeGreaterThan(8);
+    expect(typeCheck('fragments.json', ['fragments.d.ts', ...fragments])).toBe('');
+  });
+
+  it('keeps its promise: with registered keys a misspelt one does not compile', () => {
+    writeFileSync(
+      join(folder, 'misspelt.ts'),
+      "import { requireQuota } from '@tollgate/express';\nimport './register.ts';\nrequireQuota('devices');\nrequireQuota('devcies');\n",
+    );
+    const complaints = typeCheck('misspelt.json', ['misspelt.ts']);
+    expect(complaints.match(/error TS\d+/g)).toHaveLength(1);
+    expect(complaints).toMatch(/misspelt\.ts\(4,/);
+  });
+
+  it.each(['express.ts', 'koa.ts'])('runs: the app of %s guards its limit of three', async (file) => {
+    const api = await serve(file);
+    const headers = { 'X-API-Key': 'secret', 'X-Org': 'acme' };
+    const create = () => fetch(`${api}/devices`, { method: 'POST', headers });
+    const made = [await create(), await create(), await create()];
+    expect(made.map((answer) => answer.status)).toEqual([201, 201, 201]);
+    const refused = await create();
+    expect(refused.status).toBe(429);
+    expect(refused.headers.get('link')).toBe('</api/v1/orgs/acme/billing/upgrade-options>; rel="upgrade"');
+    const [first] = await Promise.all(made.map((answer) => answer.json()));
+    const { id } = first as { id: string };
+    expect((await fetch(`${api}/devices/${id}`, { method: 'DELETE', headers })).status).toBe(204);
+    expect((await create()).status).toBe(201);
+    const usage = await fetch(`${api}/orgs/acme/billing/usage`, { headers });
+    expect(await usage.json()).toMatchObject({
+      tier_slug: 'free',
+      items: [{ key: 'devices', current: 3 }, {}],
+    });
+    const checkout = await fetch(`${api}/orgs/acme/billing/checkout`, {
+      method: 'POST',
+      headers: { ...headers, 'Content-Type': 'application/json' },
+      body: '{"tier_slug":"pro"}',
+    });
+    await fetch(checkout.headers.get('location') ?? '', {
+      method: 'POST',
+      body: new URLSearchParams({ action: 'confirm' }),
+    });
+    await waitUntil('pro applies', async () => (await create()).status === 201);
+  });
+});
+
+describe('the calls of the README', () => {
+  it('tell the story they promise, run by a shell against the example', async () => {
+    const example = await startExample('express');
+    onTestFinished(async () => {
+      await example.stop();
+    });
+    const [create, checkout, confirm] = fencedBlocks('README.md', 'sh')
+      .filter(({ code }) => code.startsWith('curl '))
+      .map(({ code }) => code.replaceAll('http://127.0.0.1:3000', example.origin));
+    const run = (command: string | undefined, env: Record<string, string> = {}) => {
+      const { stdout } = spawnSync('sh', ['-c', command ?? 'false'], {
+        encoding: 'utf8',
+        env: { ...process.env, ...env },
+      });
+      return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(stdout)?.[1]), stdout };
+    };
+    for (const status of [201, 201, 201, 429]) expect(run(create).status).toBe(status);
+    expect(run(create).stdout).toMatch(/ratelimit: "devices";r=0[\s\S]*quota_exceeded/i);
+    const bought = run(checkout);
+    expect(bought.status).toBe(200);
+    const LOCATION = /^location: (\S+)/im.exec(bought.stdout)?.[1] ?? '';
+    expect(run(confirm, { LOCATION }).status).toBe(303);
+    await waitUntil('the limit is fifty', () => run(create).status === 201);
+  });
+});
+
+describe('the pages', () => {
+  it('list in the README every option there is, and no other', () => {
+    const source = readPage('packages/core/src/options.ts');
+    const body = /export interface BillingOptions[^{]*\{(.*?)^\}/ms.exec(source)?.[1] ?? '';
+    const options = [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map((match) => match[1]);
+    const table = readPage('README.md').split('## Options')[1]?.split('\n## ')[0] ?? '';
+    const listed = [...table.matchAll(/^\| ([^|]+) \|/gm)].flatMap(([, cell = '']) =>
+      [...cell.matchAll(/`(\w+)`/g)].map((match) => match[1]),
+    );
+    expect(options.length).toBeGreaterThan(20);
+    expect(listed.sort()).toEqual(options.sort());
+  });
+
+  it('list in docs/guarding.md every option of a guard', () => {
+    const source = readPage('packages/core/src/guard/guard-options.ts');
+    const body = /export interface GuardOptions[^{]*\{(.*?)^\}/ms.exec(source)?.[1] ?? '';
+    const options = [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map((match) => match[1]);
+    const table = readPage('docs/guarding.md').split('## What it takes')[1]?.split('\nEach is')[0] ?? '';
+    const listed = [...table.matchAll(/^\| `(\w+)` \|/gm)].map((match) => match[1]);
+    expect(options.length).toBeGreaterThan(5);
+    expect(listed.sort()).toEqual(options.sort());
+  });
+
+  it.each([...pages, 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'docs/errors.md'])(
+    '%s links to what there is',
+    (page) => {
+      const links = [...readPage(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map((match) => match[1] ?? '');
+      const from = join(root, page, '..');
+      expect(links.filter((link) => !existsSync(join(from, link)))).toEqual([]);
+    },
+  );
+});
