@@ -1,3 +1,5 @@
+import { plans } from './plans.ts';
+
 /** What the example runs on, as its environment says. */
 export interface Environment {
   /** @default 3000 */
@@ -7,12 +9,24 @@ export interface Environment {
   readonly redisUrl: string | null;
   readonly databaseUrl: string | null;
   readonly dataDir: string | null;
+  /** Null: payments are the sandbox's. */
+  readonly stripe: StripeEnvironment | null;
   /** The over-capacity lifecycle's times, ms; null for the library's defaults. */
   readonly warnedMs: number | null;
   readonly degradedMs: number | null;
   readonly maxDelayMs: number | null;
   /** How often the lifecycle is applied, ms; null for once a minute. */
   readonly sweepMs: number | null;
+}
+
+/** What the example needs to know of Stripe. */
+export interface StripeEnvironment {
+  readonly secretKey: string;
+  readonly webhookSecret: string;
+  /** Null: Stripe's own. */
+  readonly apiBase: string | null;
+  /** Tier slug -> monthly price id, from `STRIPE_PRICE_<TIER>`. */
+  readonly prices: Readonly<Record<string, string>>;
 }
 
 /** @throws Error whose message names every variable at fault */
@@ -37,6 +51,7 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
     redisUrl: text('REDIS_URL'),
     databaseUrl: text('DATABASE_URL'),
     dataDir: text('DATA_DIR'),
+    stripe: stripeOf(text, faults),
     warnedMs: number('TOLLGATE_WARNED_MS', tenYears),
     degradedMs: number('TOLLGATE_DEGRADED_MS', tenYears),
     sweepMs: number('TOLLGATE_SWEEP_MS', 2_147_483_647, 10),
@@ -47,4 +62,19 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
   }
   if (faults.length > 0) throw new Error(`The environment has faults:\n  - ${faults.join('\n  - ')}`);
   return environment;
+}
+
+function stripeOf(text: (name: string) => string | null, faults: string[]): StripeEnvironment | null {
+  const secretKey = text('STRIPE_SECRET_KEY');
+  if (secretKey === null) return null;
+  const webhookSecret = text('STRIPE_WEBHOOK_SECRET');
+  if (webhookSecret === null) faults.push('STRIPE_WEBHOOK_SECRET is missing beside STRIPE_SECRET_KEY.');
+  const prices: Record<string, string> = {};
+  for (const { slug, isPublished, isDefaultForPersonal } of plans) {
+    const price = text(`STRIPE_PRICE_${slug.toUpperCase()}`);
+    if (price !== null && isDefaultForPersonal !== true && isPublished !== false) prices[slug] = price;
+  }
+  if (Object.keys(prices).length === 0)
+    faults.push('No STRIPE_PRICE_<TIER> is set, such as STRIPE_PRICE_PRO: nothing could be sold.');
+  return { secretKey, webhookSecret: webhookSecret ?? '', apiBase: text('STRIPE_API_BASE'), prices };
 }

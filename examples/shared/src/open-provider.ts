@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type PaymentProvider, sandboxProvider } from '@tollgate/core';
+import { stripeProvider } from '@tollgate/stripe';
 import type { Environment } from './environment.ts';
 import { plans } from './plans.ts';
 
@@ -11,7 +12,7 @@ export interface OpenedProvider {
 }
 
 /**
- * Opens the payment provider: the sandbox, which needs no account.
+ * Opens the payment provider: Stripe where a key is set, else the sandbox, which needs no account.
  *
  * @param origin - where the example is reached, for webhooks and for the way back from a checkout page
  */
@@ -20,7 +21,19 @@ export async function openProvider(
   origin: string,
   basePath: string,
 ): Promise<OpenedProvider> {
-  const { dataDir, host } = environment;
+  const { dataDir, host, stripe } = environment;
+  if (stripe !== null) {
+    const { secretKey, webhookSecret, apiBase, prices } = stripe;
+    const provider = stripeProvider({
+      secretKey,
+      webhookSecrets: webhookSecret,
+      prices,
+      successUrl: `${origin}/`,
+      ...(apiBase === null ? {} : { apiBase }),
+    });
+    const where = apiBase === null ? '' : ` at ${apiBase}`;
+    return { provider, description: `Stripe${where}, webhooks to ${basePath}/billing/webhooks/stripe` };
+  }
   const isEverywhere = host === '0.0.0.0' || host === '::';
   const sandbox = sandboxProvider({
     webhookUrl: `${origin}${basePath}/billing/webhooks/sandbox`,
