@@ -20,7 +20,10 @@ export function releaseQuota<K extends string>(
   key: NoInfer<K>,
   options: ReleaseOptions<Request, K> & { readonly billing: Billing<K> },
 ): RequestHandler;
-export function releaseQuota(key: RegisteredKey, options?: ReleaseOptions<Request>): RequestHandler;
+export function releaseQuota(
+  key: RegisteredKey,
+  options?: ReleaseOptions<Request> & { readonly billing?: never },
+): RequestHandler;
 export function releaseQuota(key: string, options: ReleaseOptions<Request, string> = {}): RequestHandler {
   const release = createRelease<Request, string>(key, options);
   return function quotaRelease(req, res, next) {

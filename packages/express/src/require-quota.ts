@@ -27,7 +27,8 @@ export function requireQuota<K extends string>(
 ): RequestHandler;
 export function requireQuota(
   keys: GuardKeys<RegisteredKey> | KeyedGuardOptions<Request>,
-  options?: GuardOptions<Request>,
+  // An engine that is given brings its own keys: the overload above.
+  options?: GuardOptions<Request> & { readonly billing?: never },
 ): RequestHandler;
 export function requireQuota(
   keys: GuardKeys<string> | KeyedGuardOptions<Request, string>,

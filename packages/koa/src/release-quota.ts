@@ -19,7 +19,10 @@ export function releaseQuota<K extends string>(
   key: NoInfer<K>,
   options: ReleaseOptions<Context, K> & { readonly billing: Billing<K> },
 ): Middleware;
-export function releaseQuota(key: RegisteredKey, options?: ReleaseOptions<Context>): Middleware;
+export function releaseQuota(
+  key: RegisteredKey,
+  options?: ReleaseOptions<Context> & { readonly billing?: never },
+): Middleware;
 export function releaseQuota(key: string, options: ReleaseOptions<Context, string> = {}): Middleware {
   const release = createRelease<Context, string>(key, options);
   return async function quotaRelease(ctx, next) {

@@ -27,7 +27,8 @@ export function requireQuota<K extends string>(
 ): Middleware;
 export function requireQuota(
   keys: GuardKeys<RegisteredKey> | KeyedGuardOptions<Context>,
-  options?: GuardOptions<Context>,
+  // An engine that is given brings its own keys: the overload above.
+  options?: GuardOptions<Context> & { readonly billing?: never },
 ): Middleware;
 export function requireQuota(
   keys: GuardKeys<string> | KeyedGuardOptions<Context, string>,
