@@ -42,7 +42,7 @@ export function createDecisions(
           throw new TollgateError('too_many_pending', { retryAfterSeconds: 1 });
         case 'unknown':
           if (round === MAX_ROUNDS) throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
-          await recounts.run(asked.org, pick(asked.charges, outcome.missing));
+          await recounts.fill(asked.org, pick(asked.charges, outcome.missing));
           break;
         case 'denied': {
           const doubtful = outcome.misfits.filter((i) =>

@@ -66,7 +66,12 @@ export function gateOnMemory(
       purgeUsage: async () => 0,
     },
   };
-  const whole = wiring as unknown as Omit<Wiring, 'access' | 'provider'>;
-  const gate = createGate(whole, createOrgViews(whole));
+  const gate = gateOn(wiring);
   return { gate, clock, rows, snapshots, counted, counters, host, wiring };
+}
+
+/** Another engine's gate on the same store and host, as another process would have it. */
+export function gateOn(wiring: unknown) {
+  const whole = wiring as Omit<Wiring, 'access' | 'provider'>;
+  return createGate(whole, createOrgViews(whole));
 }

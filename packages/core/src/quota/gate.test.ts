@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { CounterStore } from '../ports/counter-store.ts';
-import { gateOnMemory } from './gate.test-support.ts';
+import { gateOn, gateOnMemory } from './gate.test-support.ts';
 import type { Admission, ReservationHandle } from './types.ts';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
@@ -448,5 +448,48 @@ describe('the usage report', () => {
     await gate.release({ org: 'acme', key: 'devices' });
     const { items } = await gate.usage.report('acme');
     expect(items.find((item) => item.key === 'devices')).toMatchObject({ current: 1 });
+  });
+});
+
+describe('several engines on one store', () => {
+  it('do not take rows in the making for other rows, when their first counts overlap', async () => {
+    const { gate, rows, wiring } = gateOnMemory();
+    const slow = gateOn(wiring);
+    const count = wiring.inventory.count;
+    let answerSlow = () => {};
+    const firstIsMade = new Promise<void>((resolve) => {
+      answerSlow = resolve;
+    });
+    wiring.inventory.count = async (request) => {
+      const before = await count(request);
+      wiring.inventory.count = count;
+      await firstIsMade;
+      return before;
+    };
+    // The slow engine's count begins first and ends last; meanwhile the other's create has written its row and is still running.
+    const late = slow.reserve(one('devices'));
+    await new Promise((resolve) => setImmediate(resolve));
+    const first = await gate.reserve(one('devices'));
+    rows.set('acme/devices', 1);
+    answerSlow();
+    const second = await late;
+    const third = await gate.reserve(one('devices'));
+    expect([first, second, third].map((admission) => admission.admitted)).toEqual([true, true, true]);
+    expect((await gate.reserve(one('devices'))).admitted).toBe(false);
+  });
+});
+
+describe('a reservation that the store lost', () => {
+  it('is counted when it commits, also by a count that was begun before its row was there', async () => {
+    const { gate, rows, counters, wiring } = gateOnMemory();
+    const reservation = held(await gate.reserve(one('devices')));
+    wiring.counters.settle = async () => ({ outcome: 'gone' });
+    rows.set('acme/devices', 1);
+    await reservation.commit();
+    const [reading] = await counters.read({
+      org: 'acme',
+      counters: [{ key: 'devices', window: 'lifetime' }],
+    });
+    expect(reading).toMatchObject({ uncertain: 1 });
   });
 });

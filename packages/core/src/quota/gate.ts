@@ -24,7 +24,7 @@ export interface Gate extends Reservations {
 export function createGate(wiring: Omit<Wiring, 'access' | 'provider'>, orgViews: OrgViews): Gate {
   const recounts = createRecounts(wiring);
   const snapshots = createSnapshots(wiring);
-  const settling = createSettling(wiring, snapshots);
+  const settling = createSettling(wiring, snapshots, recounts);
   const outage = createOutage(wiring, recounts);
   return {
     ...createReservations(wiring, orgViews, createDecisions(wiring, recounts), settling, outage),

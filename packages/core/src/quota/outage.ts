@@ -63,7 +63,7 @@ export function createOutage(
         const { org, adjustment } = debt;
         const paid = await counters.adjust({ org, adjustments: [adjustment] });
         if (paid.missing.length > 0 && adjustment.change === 'charged') {
-          await recounts.run(org, [adjustment]);
+          await recounts.fill(org, [adjustment]);
           await counters.adjust({ org, adjustments: [adjustment] });
         }
       } catch (error) {

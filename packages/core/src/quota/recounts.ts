@@ -17,7 +17,9 @@ export interface Recounts {
    * @throws TollgateError `quota_unavailable` when the truth or the store cannot be asked
    */
   run(org: string, targets: readonly RecountTarget[]): Promise<void>;
-  /** The same, not waited for; a failure is logged. */
+  /** Counts only what the store has no count of when it is asked; another process may have been faster. @throws as `run` */
+  fill(org: string, targets: readonly RecountTarget[]): Promise<void>;
+  /** `run`, not waited for; a failure is logged. */
   runInBackground(org: string, targets: readonly RecountTarget[]): void;
   /** The host's own count of a capacity key. @throws TollgateError `quota_unavailable` */
   countRows(org: string, key: string): Promise<number>;
@@ -35,20 +37,21 @@ export function createRecounts(
   const { catalog, counters, repository, logger, telemetry } = wiring;
   const running = new Map<string, Promise<void>>();
 
-  async function runOne(org: string, target: RecountTarget): Promise<void> {
+  async function runOne(org: string, target: RecountTarget, onlyMissing: boolean): Promise<void> {
     const isCapacity = isCapacityKey(catalog, target.key);
     for (let round = 1; round <= MAX_ROUNDS; round++) {
       const [token] = await counters.beginRecount({ org, counters: [target] });
       if (token === undefined) throw new TollgateError('internal_error');
       // A metered count is only ever seeded: while the store has one, the store's is the truth.
-      if (token.known && !isCapacity) return;
+      if (token.known && (onlyMissing || !isCapacity)) return;
       const count = isCapacity ? await countRows(org, target.key) : await lastSnapshot(org, target);
       const [result] = await counters.finishRecount({
         org,
         counts: [{ ...token, count, forgetAt: target.forgetAt }],
       });
       telemetry.count('tollgate.recounts', 1, { key: target.key });
-      if (result?.applied === true && result.uncertain === 0) return;
+      // Not applied: another count was finished meanwhile. Counting once more would only count rows in the making twice.
+      if (result?.applied !== true || result.uncertain === 0) return;
     }
     // What is left uncertain still counts towards the limit, so nothing is admitted on it by mistake.
   }
@@ -76,20 +79,23 @@ export function createRecounts(
     }
   }
 
-  function join(org: string, target: RecountTarget): Promise<void> {
-    const name = `${org}\n${target.key}\n${target.window}`;
+  function join(org: string, target: RecountTarget, onlyMissing: boolean): Promise<void> {
+    const name = `${org}\n${target.key}\n${target.window}\n${onlyMissing}`;
     const under = running.get(name);
     if (under !== undefined) return under;
-    const promise = runOne(org, target).finally(() => running.delete(name));
+    const promise = runOne(org, target, onlyMissing).finally(() => running.delete(name));
     running.set(name, promise);
     return promise;
   }
 
   const run = async (org: string, targets: readonly RecountTarget[]) => {
-    await Promise.all(targets.map((target) => join(org, target)));
+    await Promise.all(targets.map((target) => join(org, target, false)));
   };
   return {
     run,
+    async fill(org, targets) {
+      await Promise.all(targets.map((target) => join(org, target, true)));
+    },
     countRows,
     runInBackground(org, targets) {
       run(org, targets).catch((error: unknown) => {

@@ -53,7 +53,7 @@ export function createReleases(
       if (quota.kind === 'metered') noteAll(org, adjustments);
       return;
     }
-    await recounts.run(org, adjustments);
+    await recounts.fill(org, adjustments);
     await counters.adjust({ org, adjustments, ...once });
     noteAll(org, adjustments);
   };

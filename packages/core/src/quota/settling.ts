@@ -1,6 +1,7 @@
 import type { Charge, Reservation, SettleOutcome } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import { createKeepAlive } from './keep-alive.ts';
+import type { Recounts } from './recounts.ts';
 import type { Settler } from './reservation-handle.ts';
 import type { Snapshots } from './snapshots.ts';
 
@@ -14,6 +15,7 @@ export interface Settling extends Settler {
 export function createSettling(
   wiring: Pick<Wiring, 'counters' | 'settings' | 'logger' | 'telemetry' | 'catalog'>,
   snapshots: Snapshots,
+  recounts: Pick<Recounts, 'fill'>,
 ): Settling {
   const { counters, catalog, logger, telemetry } = wiring;
   const leases = createKeepAlive(wiring);
@@ -53,8 +55,13 @@ export function createSettling(
         : [{ ...counterOf(charge), amount, change: isCapacity(charge) ? 'created' : 'charged' } as const];
     });
     telemetry.count('tollgate.lost_reservations', 1);
-    // What the store has no count of will be counted from the truth before it decides anything.
-    if (adjustments.length > 0) await counters.adjust({ org: reservation.org, adjustments });
+    if (adjustments.length === 0) return;
+    const { org } = reservation;
+    const { missing } = await counters.adjust({ org, adjustments });
+    if (missing.length === 0) return;
+    // A count that is being taken may be older than these units: they are added to it once it stands.
+    await recounts.fill(org, adjustments);
+    await counters.adjust({ org, adjustments });
   }
 
   function noteMetered(reservation: Reservation): void {
