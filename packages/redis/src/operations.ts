@@ -13,7 +13,7 @@ import type {
 import type { NumberReader } from './number-reader.ts';
 import type { Operation } from './operation.ts';
 import { CHANGE, OPERATION, RESULT, STATES } from './protocol.ts';
-import { shapeOf, windowsOf } from './shape-table.ts';
+import { shapeOf, termsOf, windowsOf } from './shape-table.ts';
 import { unavailable } from './unavailable.ts';
 
 type ReserveRequest = Parameters<CounterStore['reserve']>[0];
@@ -24,14 +24,15 @@ export function reserveOperation(
   request: ReserveRequest,
   onReserved: (request: ReserveRequest) => void,
 ): Operation<ReserveOutcome> {
-  const { org, id, charges, leaseMs, maxHeld, rememberMs } = request;
+  const { org, id, charges } = request;
   const shape = shapeOf(charges);
+  const terms = termsOf(request.leaseMs, request.maxHeld, request.rememberMs);
   return {
     org,
     windows: shape.windows,
     isPatient: false,
     outlivesCaller: false,
-    write: (shapes) => [OPERATION.reserve, shapes.indexOf(shape), id, leaseMs, maxHeld, rememberMs],
+    write: (shapes) => [OPERATION.reserve, shapes.indexOf(shape), id, shapes.indexOf(terms)],
     read(numbers) {
       const result = readResult(numbers);
       switch (result) {

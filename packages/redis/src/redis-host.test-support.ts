@@ -17,7 +17,7 @@ let made = 0;
 export function testedStore(client: Redis | Cluster, lapsedKeepMs = 600_000): TestedStore {
   made += 1;
   const clock = fakeClock();
-  const options = { client, prefix: `t${process.pid}.${made}.`, gatherMs: 0, lapsedKeepMs };
+  const options = { client, prefix: `t${process.pid}.${made}.`, gatherMs: 0, timeoutMs: 5_000, lapsedKeepMs };
   return { ...openRedisCounterStore(options, clock.now), clock, options, peers: [] };
 }
 

@@ -43,6 +43,19 @@ function makeShape(charges: readonly Charge[]): Shape {
   return { text: JSON.stringify([core, ...rows]), windows: windowsOf(charges) };
 }
 
+const terms = new Map<string, Shape>();
+
+/** How reservations are made, in the form of a shape. */
+export function termsOf(leaseMs: number, maxHeld: number, rememberMs: number): Shape {
+  const text = `[${leaseMs},${maxHeld},${rememberMs}]`;
+  const known = terms.get(text);
+  if (known) return known;
+  const made = { text, windows: [] };
+  if (terms.size >= MOST_SHAPES) terms.clear();
+  terms.set(text, made);
+  return made;
+}
+
 export function windowsOf(refs: readonly { readonly window: string }[]): readonly string[] {
   if (refs.every(({ window }) => window === 'lifetime')) return LIFETIME;
   return [...new Set(refs.map(({ window }) => window))];

@@ -18,13 +18,13 @@ import { rareOperations } from './rare-operations.ts';
  */
 const body = withConstants(`
 ${opening}${counters}${leases}${operations}${rareOperations}
-local lengths = { 6, 3, 3, 3, 4, 3, 4, 2, 2, 2, 5, 3 }
+local lengths = { 4, 3, 3, 3, 4, 3, 4, 2, 2, 2, 5, 3 }
 local hasId = { true, true, true, true, true, true, false, false, false, false, true, true }
 
 local function run(at)
   local code = input[at]
   if code == OP_RESERVE then
-    return reserve(shapes[input[at + 1]], input[at + 2], input[at + 3], input[at + 4], input[at + 5])
+    return reserve(shapes[input[at + 1]], input[at + 2], shapes[input[at + 3]])
   elseif code <= OP_UNKNOWN or code == OP_FORGET then return settle(code, shapes[input[at + 1]], input[at + 2])
   elseif code == OP_COMMIT_PART then return settle(code, shapes[input[at + 1]], input[at + 2], input[at + 3])
   elseif code == OP_RENEW then return renew(input[at + 1], input[at + 2])
@@ -35,7 +35,7 @@ local position, keyAt = 11, 3
 for _ = 1, input[10] do
   local leasesOf = KEYS[keyAt]
   base, windows, endsOf = string.sub(leasesOf, 1, -3), {}, nil
-  for index = 1, input[position] do windows[input[position + index]] = { [0] = KEYS[keyAt + index] } end
+  for index = 1, input[position] do windows[input[position + index]] = newWindow(KEYS[keyAt + index]) end
   keyAt, position = keyAt + 1 + input[position], position + 1 + input[position]
 
   local ids, count, at = {}, input[position], position + 1
@@ -45,7 +45,7 @@ for _ = 1, input[10] do
     at = at + lengths[code]
   end
   local isReadable, wrote = openLeases(leasesOf, ids), false
-  if isReadable then
+  if isReadable and now >= earliest then
     local ok, problem = pcall(lapseAll)
     if not ok and problem ~= 'unreadable' then error(problem, 0) end
     isReadable = ok

@@ -15,10 +15,13 @@ local function ttl(ms) return max(1, min(ms + TTL_GRACE_MS, MOST_TTL_MS)) end
 local base, windows, endsOf
 local incarnation, hasLeases
 
+-- Made with room for a counter.
+local function newWindow(hash) return { [0] = hash, [-1] = false } end
+
 local function windowOf(name)
   local window = windows[name]
   if not window then
-    window = { [0] = name == 'lifetime' and base or base .. ':' .. name }
+    window = newWindow(name == 'lifetime' and base or base .. ':' .. name)
     windows[name] = window
   end
   return window
@@ -82,10 +85,9 @@ local function place(counter, at, units)
 end
 
 local function sayReading(counter)
-  say(counter[COMMITTED])
-  say(counter[HELD])
-  say(counter[UNCERTAIN])
-  say(max(0, now - floor(counter[STAMP] / 1000)))
+  out[size + 1], out[size + 2], out[size + 3] = counter[COMMITTED], counter[HELD], counter[UNCERTAIN]
+  out[size + 4] = max(0, now - floor(counter[STAMP] / 1000))
+  size = size + 4
 end
 
 local function writeCounter(counter)
@@ -113,16 +115,18 @@ local function storeCounters()
     end
   end
   for name, window in pairs(windows) do
-    local hash, fields, count = window[0], {}, 0
+    local hash, fields, only = window[0], nil, nil
     for key, counter in pairs(window) do
       if counter and key ~= 0 then
-        fields[count + 1], fields[count + 2] = key, writeCounter(counter)
-        count = count + 2
+        if fields then fields[#fields + 1], fields[#fields + 2] = key, writeCounter(counter)
+        elseif only then fields = { only, writeCounter(window[only]), key, writeCounter(counter) }
+        else only = key end
       end
     end
     local endsAt = endsOf and endsOf[name]
     local earlier = endsAt ~= nil and redis.call('PEXPIRETIME', hash)
-    if count > 0 then redis.call('HSET', hash, unpack(fields)) end
+    if fields then redis.call('HSET', hash, unpack(fields))
+    elseif only then redis.call('HSET', hash, only, writeCounter(window[only])) end
     if earlier then setExpiry(hash, earlier, endsAt) end
   end
 end

@@ -12,18 +12,18 @@
  */
 export const leases = `
 -- The org at hand. rememberedUntil: the last end of any remembered id; keptUntil: when the lease hash itself ends.
-local leasesKey, leaseOf, isTouched, hasAll, isHeadTouched
+local leasesKey, leaseOf, touched, hasAll, head
 local earliest, liveCount, rememberedUntil, keptUntil
 local pastOf, isPastTouched
 
 local function openLeases(key, ids)
-  leasesKey, leaseOf, isTouched, pastOf, isPastTouched = key, {}, {}, nil, nil
-  hasAll, isHeadTouched = false, false
+  leasesKey, leaseOf, touched, pastOf, isPastTouched, hasAll = key, {}, nil, nil, nil, false
   local values = redis.pcall('HMGET', key, '', unpack(ids))
   if values.err then return false end
-  hasLeases = values[1] ~= false
-  if hasLeases then
-    incarnation, earliest, liveCount, rememberedUntil, keptUntil = unpacked(values[1])
+  head = values[1]
+  hasLeases = head ~= false
+  if head then
+    incarnation, earliest, liveCount, rememberedUntil, keptUntil = unpacked(head)
   else
     incarnation, earliest, liveCount, rememberedUntil, keptUntil = nonce, NEVER, 0, 0, 0
   end
@@ -61,12 +61,13 @@ end
 
 local function setPast(id, past)
   pastOf, isPastTouched = pastOf or {}, isPastTouched or {}
-  pastOf[id], isPastTouched[id], isHeadTouched = past, true, true
+  pastOf[id], isPastTouched[id] = past, true
   if past then rememberedUntil = max(rememberedUntil, past[PAST_ENDS]) end
 end
 
 local function setLease(id, lease)
-  leaseOf[id], isTouched[id], isHeadTouched, hasLeases = lease, true, true, true
+  leaseOf[id], hasLeases = lease, true
+  if touched then touched[#touched + 1] = id else touched = { id } end
   if lease then earliest = min(earliest, lease[DEADLINE]) end
 end
 
@@ -102,7 +103,7 @@ local function lapseAll()
   end
 
   loadAllLeases()
-  earliest, isHeadTouched = NEVER, true
+  earliest = NEVER
   local ended = {}
   for id, lease in pairs(leaseOf) do
     if lease then
@@ -134,26 +135,26 @@ local function storePast()
 end
 
 local function storeLeases()
-  if not isHeadTouched then return end
-  local fields, count, removed = {}, 0, {}
-  local needed = rememberedUntil
-  for id in pairs(isTouched) do
-    local lease = leaseOf[id]
-    if lease then
-      fields[count + 1], fields[count + 2] = id, pack(unpack(lease))
-      count = count + 2
-      needed = max(needed, lease[DEADLINE] + max(lapsedKeepMs, lease[REMEMBER]))
-    else removed[#removed + 1] = id end
-  end
   if liveCount == 0 and rememberedUntil <= now then
-    redis.call('DEL', leasesKey)
+    if head then redis.call('DEL', leasesKey) end
     return
   end
-  if needed > keptUntil then keptUntil = needed + LEASES_GRACE_MS else needed = false end
-  fields[count + 1] = ''
-  fields[count + 2] = pack(incarnation, earliest, liveCount, rememberedUntil, keptUntil)
-  if #removed > 0 then redis.call('HDEL', leasesKey, unpack(removed)) end
-  redis.call('HSET', leasesKey, unpack(fields))
-  if needed then redis.call('PEXPIRE', leasesKey, ttl(keptUntil - now)) end
+  local needed, fields, removed = rememberedUntil, {}, nil
+  for index = 1, touched and #touched or 0 do
+    local id = touched[index]
+    local lease = leaseOf[id]
+    if lease then
+      fields[#fields + 1], fields[#fields + 2] = id, pack(unpack(lease))
+      needed = max(needed, lease[DEADLINE] + max(lapsedKeepMs, lease[REMEMBER]))
+    elseif removed then removed[#removed + 1] = id
+    else removed = { id } end
+  end
+  local isExtended = needed > keptUntil
+  if isExtended then keptUntil = needed + LEASES_GRACE_MS end
+  local newHead = pack(incarnation, earliest, liveCount, rememberedUntil, keptUntil)
+  if newHead ~= head then fields[#fields + 1], fields[#fields + 2] = '', newHead end
+  if removed then redis.call('HDEL', leasesKey, unpack(removed)) end
+  if #fields > 0 then redis.call('HSET', leasesKey, unpack(fields)) end
+  if isExtended then redis.call('PEXPIRE', leasesKey, ttl(keptUntil - now)) end
 end
 `;

@@ -2,7 +2,8 @@
  * The operations. Each loads all that it reads first, so that a key it cannot read ends it before anything has changed; then it
  * changes the loaded data, says its result, and answers whether anything is to be written.
  *
- * A shape is `core, [window, key, amount, onUnknown, limit, forgetAt], ...`, shared by all operations of a batch.
+ * A shape is `core, [window, key, amount, onUnknown, limit, forgetAt], ...`, terms are `leaseMs, maxHeld, rememberMs`; both are shared by
+ * all operations of a batch.
  */
 export const operations = `
 local function isSameCore(core, other)
@@ -17,6 +18,7 @@ local function isSameCore(core, other)
 end
 
 local function findCounters(charges, first)
+  if #charges == first then return { findCounter(charges[first][1], charges[first][2]) } end
   local found = {}
   for index = first, #charges do
     found[index - first + 1] = findCounter(charges[index][1], charges[index][2])
@@ -35,7 +37,8 @@ local function listUncounted(counters)
   return missing
 end
 
-local function reserve(shape, id, leaseMs, maxHeld, rememberMs)
+local function reserve(shape, id, terms)
+  local leaseMs, maxHeld, rememberMs = terms[1], terms[2], terms[3]
   if isFull then say(SAID_REFUSED) return false end
   local lease = leaseOf[id]
   local past = not lease and findPast(id)
@@ -65,7 +68,7 @@ local function reserve(shape, id, leaseMs, maxHeld, rememberMs)
     return false
   end
 
-  local made = { now + leaseMs, rememberMs, shape[1] }
+  local made = { now + leaseMs, rememberMs, shape[1], 0 }
   say(SAID_DONE)
   for index = 1, #counters do
     local counter, charge = counters[index], shape[index + 1]
