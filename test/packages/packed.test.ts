@@ -1,0 +1,98 @@
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { packAll, root, run, versionHere } from './packed-app.ts';
+
+const PACKED = ['core', 'express', 'koa', 'postgres', 'redis', 'stripe'].map((name) => `@tollgate/${name}`);
+const SECONDS = 1_000;
+
+let folder: string;
+let tarballs: ReadonlyMap<string, string>;
+
+beforeAll(async () => {
+  // Outside the checkout: nothing but what is in the tarballs can be found from here.
+  folder = mkdtempSync(join(tmpdir(), 'tollgate-packed-'));
+  tarballs = await packAll(folder);
+}, 120 * SECONDS);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** An app that installs the tarballs beside frameworks of its own choice. */
+async function installApp(name: string, dependencies: Readonly<Record<string, string>>): Promise<string> {
+  const app = join(folder, name);
+  mkdirSync(app);
+  cpSync(`${root}test/fixtures/packages`, app, { recursive: true });
+  const packed = Object.fromEntries(PACKED.map((one) => [one, `file:${tarballs.get(one)}`]));
+  const here = Object.fromEntries(
+    ['@koa/router', 'ioredis', 'pg', 'stripe', 'zod'].map((one) => [one, versionHere(one)]),
+  );
+  writeFileSync(
+    join(app, 'package.json'),
+    JSON.stringify({ name, private: true, dependencies: { ...packed, ...here, ...dependencies } }),
+  );
+  const args = [
+    'install',
+    '--prefer-offline',
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--no-package-lock',
+  ];
+  await run('npm', args, app);
+  return app;
+}
+
+it('packs every public package', () => {
+  expect([...tarballs.keys()]).toEqual(expect.arrayContaining([...PACKED, '@tollgate/testing']));
+});
+
+describe.each([
+  ['express 5 and koa 3', () => ({ express: versionHere('express'), koa: versionHere('koa') })],
+  ['express 4 and koa 2', () => ({ express: versionHere('express4'), koa: versionHere('koa2') })],
+])('installed from the tarballs beside %s', (name, frameworks) => {
+  let app: string;
+  beforeAll(async () => {
+    const types = name.includes('4') ? ['@types/express4', '@types/koa2'] : ['@types/express', '@types/koa'];
+    app = await installApp(name.replaceAll(' ', '-'), {
+      ...frameworks(),
+      typescript: versionHere('typescript'),
+      '@types/node': versionHere('@types/node'),
+      '@types/pg': versionHere('@types/pg'),
+      '@types/express': versionHere(types[0] ?? ''),
+      '@types/koa': versionHere(types[1] ?? ''),
+    });
+  }, 120 * SECONDS);
+
+  it.each([
+    ['ESM', 'app.mjs', 'esm'],
+    ['CommonJS', 'app.cjs', 'cjs'],
+  ])(
+    'an app in %s guards its creates',
+    async (_system, file, prefix) => {
+      expect(await run(process.execPath, [file], app)).toBe(
+        `${prefix} express 201 201 429 200\n${prefix} koa 201 201 429 200\nfunction function true\n`,
+      );
+    },
+    30 * SECONDS,
+  );
+
+  it(
+    'an app in TypeScript compiles, and one with a misspelt key does not',
+    async () => {
+      const options = {
+        compilerOptions: {
+          module: 'nodenext',
+          target: 'es2023',
+          strict: true,
+          noEmit: true,
+          skipLibCheck: true,
+          types: ['node'],
+        },
+        files: ['app.mts', 'app.cts'],
+      };
+      writeFileSync(join(app, 'tsconfig.json'), JSON.stringify(options));
+      expect(await run(join(app, 'node_modules/.bin/tsc'), ['--pretty', 'false'], app)).toBe('');
+    },
+    60 * SECONDS,
+  );
+});
