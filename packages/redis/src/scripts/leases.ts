@@ -12,12 +12,14 @@
  */
 export const leases = `
 -- The org at hand. rememberedUntil: the last end of any remembered id; keptUntil: when the lease hash itself ends.
-local leasesKey, leaseOf, touched, hasAll, head
+-- leaseOf: by id, as they are stored; false when there is none.
+local leasesKey, leaseOf, touched, hasAll, head, earliestBefore, liveBefore, rememberedBefore, isExtended
 local earliest, liveCount, rememberedUntil, keptUntil
 local pastOf, isPastTouched
 
 local function openLeases(key, ids)
   leasesKey, leaseOf, touched, pastOf, isPastTouched, hasAll = key, {}, nil, nil, nil, false
+  isExtended = false
   local values = redis.pcall('HMGET', key, '', unpack(ids))
   if values.err then return false end
   head = values[1]
@@ -27,9 +29,10 @@ local function openLeases(key, ids)
   else
     incarnation, earliest, liveCount, rememberedUntil, keptUntil = nonce, NEVER, 0, 0, 0
   end
+  earliestBefore, liveBefore, rememberedBefore = earliest, liveCount, rememberedUntil
   for index = 1, #ids do
     local value = values[index + 1]
-    leaseOf[ids[index]] = value and { unpacked(value) }
+    leaseOf[ids[index]] = value
   end
   return true
 end
@@ -41,7 +44,7 @@ local function loadAllLeases()
   for index = 1, #list, 2 do
     local id = list[index]
     if id ~= '' and leaseOf[id] == nil then
-      leaseOf[id] = { unpacked(list[index + 1]) }
+      leaseOf[id] = list[index + 1]
     end
   end
 end
@@ -68,7 +71,12 @@ end
 local function setLease(id, lease)
   leaseOf[id], hasLeases = lease, true
   if touched then touched[#touched + 1] = id else touched = { id } end
-  if lease then earliest = min(earliest, lease[DEADLINE]) end
+end
+
+local function expect(deadline, rememberMs)
+  if deadline < earliest then earliest = deadline end
+  local needed = deadline + max(lapsedKeepMs, rememberMs)
+  if needed > keptUntil then keptUntil, isExtended = needed + LEASES_GRACE_MS, true end
 end
 
 local function hold(counter, units)
@@ -79,7 +87,8 @@ end
 local function lapseAll()
   if now < earliest then return end
 
-  local function lapse(id, lease)
+  local function lapse(id)
+    local lease = { unpacked(leaseOf[id]) }
     local charges, ends = cjson.decode(lease[CORE]), lease[DEADLINE] + max(lapsedKeepMs, lease[REMEMBER])
     local past = { ends, STATE_LAPSED, lease[REMEMBER], lease[CORE] }
     local counters = {}
@@ -107,10 +116,11 @@ local function lapseAll()
   local ended = {}
   for id, lease in pairs(leaseOf) do
     if lease then
-      if lease[DEADLINE] <= now then ended[#ended + 1] = id else earliest = min(earliest, lease[DEADLINE]) end
+      local deadline = unpacked(lease)
+      if deadline <= now then ended[#ended + 1] = id else earliest = min(earliest, deadline) end
     end
   end
-  for index = 1, #ended do lapse(ended[index], leaseOf[ended[index]]) end
+  for index = 1, #ended do lapse(ended[index]) end
 end
 
 -- Where a lapsed charge's units are counted now: a recount that may have seen them, or the loss of the counter, took them away.
@@ -139,22 +149,24 @@ local function storeLeases()
     if head then redis.call('DEL', leasesKey) end
     return
   end
-  local needed, fields, removed = rememberedUntil, {}, nil
+  if rememberedUntil > keptUntil then keptUntil, isExtended = rememberedUntil + LEASES_GRACE_MS, true end
+  local fields, removed
   for index = 1, touched and #touched or 0 do
     local id = touched[index]
     local lease = leaseOf[id]
-    if lease then
-      fields[#fields + 1], fields[#fields + 2] = id, pack(unpack(lease))
-      needed = max(needed, lease[DEADLINE] + max(lapsedKeepMs, lease[REMEMBER]))
-    elseif removed then removed[#removed + 1] = id
-    else removed = { id } end
+    if not lease then
+      if removed then removed[#removed + 1] = id else removed = { id } end
+    elseif fields then fields[#fields + 1], fields[#fields + 2] = id, lease
+    else fields = { id, lease } end
   end
-  local isExtended = needed > keptUntil
-  if isExtended then keptUntil = needed + LEASES_GRACE_MS end
-  local newHead = pack(incarnation, earliest, liveCount, rememberedUntil, keptUntil)
-  if newHead ~= head then fields[#fields + 1], fields[#fields + 2] = '', newHead end
   if removed then redis.call('HDEL', leasesKey, unpack(removed)) end
-  if #fields > 0 then redis.call('HSET', leasesKey, unpack(fields)) end
+  local isHeadSame = head and liveCount == liveBefore and earliest == earliestBefore
+    and rememberedUntil == rememberedBefore and not isExtended
+  if not isHeadSame then
+    fields = fields or {}
+    fields[#fields + 1], fields[#fields + 2] = '', pack(incarnation, earliest, liveCount, rememberedUntil, keptUntil)
+  end
+  if fields then redis.call('HSET', leasesKey, unpack(fields)) end
   if isExtended then redis.call('PEXPIRE', leasesKey, ttl(keptUntil - now)) end
 end
 `;

@@ -43,7 +43,9 @@ local function reserve(shape, id, terms)
   local lease = leaseOf[id]
   local past = not lease and findPast(id)
   if lease or past then
-    if not isSameCore((lease and lease[CORE]) or past[PAST_CORE], shape[1]) then say(SAID_CONFLICT) return false end
+    local _, _, core
+    if lease then _, _, core = unpacked(lease) else core = past[PAST_CORE] end
+    if not isSameCore(core, shape[1]) then say(SAID_CONFLICT) return false end
     say(SAID_REPEATED)
     say(lease and STATE_HELD or past[PAST_STATE])
     return false
@@ -68,16 +70,17 @@ local function reserve(shape, id, terms)
     return false
   end
 
-  local made = { now + leaseMs, rememberMs, shape[1], 0 }
+  local made = #counters > 1 and { now + leaseMs, rememberMs, shape[1] }
   say(SAID_DONE)
   for index = 1, #counters do
     local counter, charge = counters[index], shape[index + 1]
-    made[CORE + index] = counter[STAMP]
+    if made then made[CORE + index] = counter[STAMP] end
     hold(counter, charge[3])
     if counter[FORGET_AT] then extend(counter, charge[1], charge[6]) end
     sayReading(counter)
   end
-  setLease(id, made)
+  setLease(id, made and pack(unpack(made)) or pack(now + leaseMs, rememberMs, shape[1], counters[1][STAMP]))
+  expect(now + leaseMs, rememberMs)
   liveCount = liveCount + 1
   return true
 end
@@ -85,7 +88,9 @@ end
 local function settle(code, shape, id, amounts)
   local lease = leaseOf[id]
   local past = not lease and findPast(id)
-  local core = (lease and lease[CORE]) or (past and past[PAST_CORE])
+  local _, rememberMs, core, onlyStamp
+  if lease then _, rememberMs, core, onlyStamp = unpacked(lease)
+  elseif past then rememberMs, core = past[PAST_REMEMBER], past[PAST_CORE] end
   if not core or not isSameCore(core, shape[1]) then say(SAID_GONE) return false end
   if past and past[PAST_STATE] ~= STATE_LAPSED then say(SAID_REPEATED) say(past[PAST_STATE]) return false end
 
@@ -94,10 +99,11 @@ local function settle(code, shape, id, amounts)
   local counters = findCounters(charges, first)
   local isCommit = code == OP_COMMIT or code == OP_COMMIT_PART
   local isLate, isOver = past and isCommit, false
+  local stamps = lease and #counters > 1 and { unpacked(lease) }
   for index = 1, #counters do
     local counter, charge = counters[index], charges[first + index - 1]
     if counter then
-      local stamp = lease and lease[CORE + index] or past[PAST_CORE + (index - 1) * LAPSE_FIELDS + 1]
+      local stamp = stamps and stamps[CORE + index] or onlyStamp or past[PAST_CORE + (index - 1) * LAPSE_FIELDS + 1]
       if lease then take(counter, HELD, charge[3])
       else
         local at = placeOfLapsed(past, index, counter)
@@ -116,7 +122,6 @@ local function settle(code, shape, id, amounts)
     end
   end
 
-  local rememberMs = lease and lease[REMEMBER] or past[PAST_REMEMBER]
   if lease then setLease(id, false) liveCount = liveCount - 1 end
   if rememberMs > 0 and code ~= OP_FORGET then
     local state = isCommit and STATE_COMMITTED or code == OP_UNKNOWN and STATE_UNKNOWN or STATE_RELEASED
@@ -131,8 +136,10 @@ end
 local function renew(leaseMs, id)
   local lease = leaseOf[id]
   if not lease then say(SAID_GONE) return true end
-  lease[DEADLINE] = now + leaseMs
-  setLease(id, lease)
+  local fields = { unpacked(lease) }
+  fields[DEADLINE] = now + leaseMs
+  setLease(id, pack(unpack(fields)))
+  expect(fields[DEADLINE], fields[REMEMBER])
   say(SAID_DONE)
   return true
 end

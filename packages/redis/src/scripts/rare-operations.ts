@@ -38,7 +38,8 @@ local function runRarely(code, at)
     local sum = 0
     for _, lease in pairs(leaseOf) do
       if lease then
-        for _, charge in ipairs(cjson.decode(lease[CORE])) do
+        local _, _, core = unpacked(lease)
+        for _, charge in ipairs(cjson.decode(core)) do
           if charge[1] == window and charge[2] == key then sum = sum + charge[3] end
         end
       end
@@ -55,7 +56,8 @@ local function runRarely(code, at)
       made[CORE + index] = 0
       if counters[index] then hold(counters[index], shape[index + 1][3]) end
     end
-    setLease(id, made)
+    setLease(id, pack(unpack(made)))
+    expect(now + leaseMs, rememberMs)
     liveCount = liveCount + 1
     say(SAID_DONE)
     return true
