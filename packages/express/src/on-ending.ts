@@ -2,11 +2,12 @@ import type { Ending } from '@tollgate/core';
 import type { Response } from 'express';
 
 /** What a time-out middleware or a gateway answers in a handler's stead, while it may still be running. */
-const ANSWERED_FOR_IT: ReadonlySet<number> = new Set([503, 504]);
+const ANSWERED_FOR_IT: ReadonlySet<number> = new Set([408, 503, 504]);
 
 /**
  * Tells how a handler ended: when it ends its answer, its status; when the connection closes before that, `unseen`, and the status
- * all the same if it ends its answer later. Express shows a middleware no other end of a handler.
+ * all the same if it ends its answer later. Express shows a middleware no other end of a handler. A connection that is closed
+ * already is `unseen` at once.
  */
 export function onEnding(response: Response, ended: (ending: Ending) => void): void {
   const end = response.end;
@@ -15,5 +16,6 @@ export function onEnding(response: Response, ended: (ending: Ending) => void): v
     ended(ANSWERED_FOR_IT.has(status) ? 'unseen' : { status });
     return end.apply(this, args);
   } as typeof end;
-  response.once('close', () => ended('unseen'));
+  if (response.destroyed) ended('unseen');
+  else response.once('close', () => ended('unseen'));
 }

@@ -48,9 +48,14 @@ export function requireQuota(
         sendReply(res, entered.reply);
         return;
       }
-      res.set(entered.headers);
-      keepReservation(req, entered.reservation);
+      if (res.headersSent) {
+        // Somebody answered while it was being decided: the handler does not run, so nothing is created.
+        await entered.reservation.release();
+        return;
+      }
       onEnding(res, entered.leave);
+      keepReservation(req, entered.reservation);
+      res.set(entered.headers);
     } catch (error) {
       next(error);
       return;

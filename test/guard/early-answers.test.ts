@@ -1,0 +1,120 @@
+import { type CounterStore, memoryCounterStore } from '@tollgate/core';
+import { requireQuota } from '@tollgate/express';
+import { fakeClock } from '@tollgate/testing';
+import express5 from 'express';
+import express4 from 'express4';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { listen, unlisten } from '../http/listen.ts';
+import { gate, guardScene } from './guard-scene.ts';
+
+const FREE = { committed: 0, held: 0, uncertain: 0 };
+const HELD = { committed: 0, held: 1, uncertain: 0 };
+const UNCERTAIN = { committed: 0, held: 0, uncertain: 1 };
+const leaseMs = 100;
+
+/** A scene whose store answers a reserve when it is let, on a route that tells how it went. */
+async function slowScene(express: typeof express5, handler: express5.RequestHandler) {
+  // Leases are renewed by an interval.
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const clock = fakeClock();
+  const counters = memoryCounterStore({ clock });
+  const asked = gate();
+  const answer = gate();
+  const renewed: string[] = [];
+  const slow: CounterStore = {
+    ...counters,
+    renew(request) {
+      renewed.push(...request.leases.map((lease) => lease.id));
+      return counters.renew(request);
+    },
+    async reserve(request) {
+      asked.open();
+      await answer.opened;
+      return counters.reserve(request);
+    },
+  };
+  const scene = guardScene({ devices: 5 }, { clock, counters: slow, leaseMs });
+  const app = express();
+  let response: express5.Response | undefined;
+  app.post(
+    '/things',
+    (_req, res, next) => {
+      response = res;
+      next();
+    },
+    requireQuota('devices', { billing: scene.billing }),
+    handler,
+  );
+  const server = await listen(app, '');
+  onTestFinished(async () => {
+    await unlisten(server);
+    await scene.billing.close();
+  });
+  return {
+    scene,
+    clock,
+    renewed,
+    asked: asked.opened,
+    answer: answer.open,
+    response: () => response as express5.Response,
+    post: (signal?: AbortSignal) =>
+      fetch(`http://127.0.0.1:${server.port}/things`, {
+        method: 'POST',
+        ...(signal === undefined ? {} : { signal }),
+      }),
+  };
+}
+
+describe.each([
+  ['express 4', express4 as unknown as typeof express5],
+  ['express 5', express5],
+])('requireQuota on %s, while its decision is awaited:', (_name, express) => {
+  it('an answer given in its stead keeps the handler from running, and no unit is kept', async () => {
+    let ran = 0;
+    const { scene, asked, answer, response, post } = await slowScene(express, (_req, res) => {
+      ran++;
+      res.sendStatus(201);
+    });
+    const posted = post();
+    await asked;
+    response().status(503).end('too slow');
+    expect((await posted).status).toBe(503);
+    answer();
+    await scene.settles('devices', FREE);
+    expect(ran).toBe(0);
+  });
+
+  it('a client that goes away leaves a lease that ends, though its handler never does (Q5)', async () => {
+    const began = gate();
+    const { scene, clock, renewed, asked, answer, response, post } = await slowScene(express, () =>
+      began.open(),
+    );
+    const client = new AbortController();
+    const posted = post(client.signal).catch(() => undefined);
+    await asked;
+    const closed = new Promise((resolve) => response().once('close', resolve));
+    client.abort();
+    await posted;
+    await closed;
+    answer();
+    await began.opened;
+    expect(await scene.reading('devices')).toEqual(HELD);
+    vi.advanceTimersByTime(10 * leaseMs);
+    expect(renewed).toEqual([]);
+    clock.advance(leaseMs + 1);
+    expect(await scene.reading('devices')).toEqual(UNCERTAIN);
+  });
+
+  it('a time-out that answers 408 gives nothing back while the handler runs (T24)', async () => {
+    const began = gate();
+    const { scene, asked, answer, response, post } = await slowScene(express, () => began.open());
+    const posted = post();
+    await asked;
+    answer();
+    await began.opened;
+    response().status(408).end('too slow');
+    expect((await posted).status).toBe(408);
+    expect(await scene.reading('devices')).toEqual(HELD);
+  });
+});
