@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type PaymentProvider, sandboxProvider } from '@tollgate/core';
 import { stripeProvider } from '@tollgate/stripe';
@@ -21,7 +23,7 @@ export async function openProvider(
   origin: string,
   basePath: string,
 ): Promise<OpenedProvider> {
-  const { dataDir, host, stripe } = environment;
+  const { host, stripe } = environment;
   if (stripe !== null) {
     const { secretKey, webhookSecret, apiBase, prices } = stripe;
     const provider = stripeProvider({
@@ -35,13 +37,22 @@ export async function openProvider(
     return { provider, description: `Stripe${where}, webhooks to ${basePath}/billing/webhooks/stripe` };
   }
   const isEverywhere = host === '0.0.0.0' || host === '::';
+  const file = sandboxFile(environment);
   const sandbox = sandboxProvider({
     webhookUrl: `${origin}${basePath}/billing/webhooks/sandbox`,
     returnUrl: `${origin}/`,
     tiers: plans.filter((plan) => plan.isPublished !== false).map((plan) => plan.slug),
     ...(isEverywhere ? { host } : {}),
-    ...(dataDir === null ? {} : { file: join(dataDir, 'sandbox.json') }),
+    ...(file === null ? {} : { file }),
   });
   await sandbox.start();
   return { provider: sandbox, description: `sandbox at ${sandbox.origin}` };
+}
+
+/** Where the sandbox keeps its books: they live as long as the billing state does, and are shared by those who share that. */
+function sandboxFile({ dataDir, databaseUrl }: Environment): string | null {
+  if (dataDir !== null) return join(dataDir, 'sandbox.json');
+  if (databaseUrl === null) return null;
+  const name = createHash('sha256').update(databaseUrl).digest('hex').slice(0, 16);
+  return join(homedir(), '.cache', 'tollgate-example', `sandbox-${name}.json`);
 }

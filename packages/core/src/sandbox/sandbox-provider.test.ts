@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -390,6 +390,37 @@ describe('the sandbox’s webhooks', () => {
 });
 
 describe('the sandbox’s file', () => {
+  it('is shared by processes: what one sells the other knows, changes and signs alike', async () => {
+    const file = temporaryFile();
+    const first = makeSandbox({ file });
+    const second = makeSandbox({ file });
+    const { id } = await openPage(first);
+    const seen = await second.fetchCheckout({ sessionId: id });
+    expect(seen).toMatchObject({ state: 'open', url: expect.stringContaining(second.origin ?? 'none') });
+    const { subscriptionId, customerId } = second.confirm(id);
+    expect(first.confirm(id).subscriptionId, 'paid once').toBe(subscriptionId);
+    expect(await first.listSubscriptions({ customerId })).toMatchObject([{ tier: 'pro', status: 'active' }]);
+    const change = { subscriptionId: subscriptionId ?? '', tier: 'business', idempotencyKey: 'k' };
+    const [changed, again] = await Promise.all([
+      first.changeSubscription(change),
+      second.changeSubscription(change),
+    ]);
+    expect(again).toEqual(changed);
+    expect(second.events().map((event) => event.id)).toEqual(first.events().map((event) => event.id));
+    const last = second.events().at(-1)?.id ?? '';
+    const { bytes, headers } = first.signed(last);
+    const read = { bytes, header: (name: string) => headers[name], now: Date.now() };
+    expect(await second.readWebhook(read)).toMatchObject([{ id: last, tier: 'business' }]);
+  });
+
+  it('is taken over from a process that died while it wrote', async () => {
+    const file = temporaryFile();
+    const sandbox = makeSandbox({ file });
+    writeFileSync(`${file}.lock`, '');
+    utimesSync(`${file}.lock`, 0, 0);
+    expect((await openPage(sandbox)).id).toMatch(/^cs_/);
+  });
+
   it('lets a restarted sandbox go on, at its old address', async () => {
     const file = temporaryFile();
     const first = makeSandbox({ file });

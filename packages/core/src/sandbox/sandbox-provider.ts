@@ -10,14 +10,14 @@ import type {
 } from '../ports/payment-provider.ts';
 import { createSandboxDeliveries } from './sandbox-deliveries.ts';
 import { parseSandboxEvent, sandboxEventBytes } from './sandbox-event.ts';
-import { readSandboxFile, writeSandboxFile } from './sandbox-file.ts';
-import { createSandboxLedger } from './sandbox-ledger.ts';
+import { createSandboxLedger, type SandboxLedger } from './sandbox-ledger.ts';
 import { checkSandboxOptions, type SandboxOptions } from './sandbox-options.ts';
 import { createSandboxOutage, type SandboxOutage } from './sandbox-outage.ts';
 import { type SandboxServer, startSandboxServer } from './sandbox-server.ts';
 import { SANDBOX_SIGNATURE_HEADER, signSandboxPayload, verifySandboxSignature } from './sandbox-signature.ts';
 import { createSandboxSite } from './sandbox-site.ts';
 import { emptySandboxState, type SandboxEvent, type SandboxSession } from './sandbox-state.ts';
+import { openSharedState, type SharedState } from './shared-state.ts';
 
 /** How long a page waits for the app to have been told before it sends the customer back. */
 const TOLD_WITHIN_MS = 3_000;
@@ -71,20 +71,18 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
   checkSandboxOptions(options);
   const file = options.file ?? null;
   const clock: Clock = options.clock ?? { now: Date.now };
-  const kept = file === null ? null : readSandboxFile(file);
-  const state = kept ?? emptySandboxState(options.secret ?? randomBytes(32).toString('base64url'));
-  if (options.secret !== undefined) state.secret = options.secret;
+  const { state, alone, save } = openSharedState(file, () =>
+    emptySandboxState(options.secret ?? randomBytes(32).toString('base64url')),
+  );
+  const secret = () => options.secret ?? state.secret;
   const outage = createSandboxOutage();
   let server: SandboxServer | null = null;
   let starting: Promise<SandboxServer> | null = null;
   let closed = false;
 
-  const save = () => {
-    if (file !== null) writeSandboxFile(file, state);
-  };
   const sign = (bytes: Uint8Array, at = clock.now()) => ({
     'content-type': 'application/json',
-    [SANDBOX_SIGNATURE_HEADER]: signSandboxPayload(state.secret, bytes, at),
+    [SANDBOX_SIGNATURE_HEADER]: signSandboxPayload(secret(), bytes, at),
   });
   const deliveries = createSandboxDeliveries(
     async (event, signal) => {
@@ -102,19 +100,24 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
       return answer.ok;
     },
     (event) => {
-      if (state.undelivered.delete(event.id)) save();
+      alone(() => {
+        if (state.undelivered.delete(event.id)) save();
+      });
     },
     options.retryDelaysMs ?? [250, 1_000, 5_000, 30_000, 120_000, 600_000],
   );
   /** The first attempts of what was just written, so that a page can wait for them. */
   let firstAttempts: Promise<unknown> = Promise.resolve();
-  const ledger = createSandboxLedger(
-    state,
-    () => clock.now(),
-    (events) => {
-      save();
-      if (events.length > 0) firstAttempts = Promise.all([firstAttempts, sendInOrder(events)]);
-    },
+  const ledger = eachAlone(
+    createSandboxLedger(
+      state,
+      () => clock.now(),
+      (events) => {
+        save();
+        if (events.length > 0) firstAttempts = Promise.all([firstAttempts, sendInOrder(events)]);
+      },
+    ),
+    alone,
   );
 
   async function sendInOrder(events: readonly SandboxEvent[]): Promise<void> {
@@ -126,7 +129,7 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
   }
 
   function eventOf(id: string): SandboxEvent {
-    const event = state.events.get(id);
+    const event = alone(() => state.events.get(id));
     if (event === undefined) throw new TollgateError('not_found');
     return event;
   }
@@ -158,8 +161,10 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
         ? await begin(state.port).catch(() => begin(0))
         : await begin(port ?? 0);
     server = started;
-    state.port = started.port;
-    save();
+    alone(() => {
+      state.port = started.port;
+      save();
+    });
     for (const id of [...state.undelivered]) void deliveries.send(eventOf(id));
     return started;
   }
@@ -218,7 +223,7 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
     fetchSubscription: ({ subscriptionId }) => outage.pass(async () => ledger.subscription(subscriptionId)),
     listSubscriptions: ({ customerId }) => outage.pass(async () => ledger.subscriptionsOf(customerId)),
     async readWebhook({ bytes, header, now }) {
-      verifySandboxSignature({ secret: state.secret, bytes, header: header(SANDBOX_SIGNATURE_HEADER), now });
+      verifySandboxSignature({ secret: secret(), bytes, header: header(SANDBOX_SIGNATURE_HEADER), now });
       const event = parseSandboxEvent(bytes);
       return event.livemode ? [] : [event];
     },
@@ -243,7 +248,7 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
     decline: (sessionId) => ledger.expire(sessionId),
     setStatus: (subscriptionId, status) => ledger.setStatus(subscriptionId, status),
     renew: (subscriptionId) => ledger.renew(subscriptionId),
-    events: () => [...state.events.values()],
+    events: () => alone(() => [...state.events.values()]),
     contents: () =>
       structuredClone({
         customers: [...state.customers.values()],
@@ -283,4 +288,14 @@ async function within(promise: Promise<unknown>, ms: number): Promise<void> {
     }),
   ]);
   clearTimeout(timer);
+}
+
+/** The same ledger, of which every call has the state to itself. */
+function eachAlone(ledger: SandboxLedger, alone: SharedState['alone']): SandboxLedger {
+  const methods = Object.entries(ledger) as [string, (...given: unknown[]) => unknown][];
+  const wrapped = methods.map(([name, method]) => [
+    name,
+    (...given: unknown[]) => alone(() => method(...given)),
+  ]);
+  return Object.fromEntries(wrapped) as SandboxLedger;
 }
