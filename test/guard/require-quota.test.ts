@@ -245,6 +245,15 @@ describe.each(frameworks)('requireQuota on %s', (framework) => {
     expect(await codeOf(refused)).toEqual([429, 'quota_exceeded']);
   });
 
+  it('a refusal links to one path, whatever characters the org ids of the host have', async () => {
+    const scene = guardScene({ devices: 0 }, { orgIdPattern: /\S+/ });
+    const { post } = await scene.serve(framework, { guards: [['devices']], handler: created });
+    const refused = await post({ 'x-org': 'a/b?c#d%2F' });
+    expect(refused.headers.get('link')).toBe(
+      '</api/orgs/a%2Fb%3Fc%23d%252F/billing/upgrade-options>; rel="upgrade"',
+    );
+  });
+
   it('charges nobody who is not known, and no org that is none (T15)', async () => {
     const scene = guardScene({ devices: 1 }, { org: (request) => request.header('x-org') });
     const { post } = await scene.serve(framework, { guards: [['devices']], handler: created });

@@ -92,6 +92,14 @@ describe.each(['Express', 'Koa'] as const)('when something fails, on %s', (frame
     expect([response.status, error.error_code]).toEqual([500, 'internal_error']);
   });
 
+  test('an access hook that allows a nobody changes nothing: the audit trail needs a name (T22)', async () => {
+    const fixture = serverFixture({
+      access: () => ({ actor: undefined as unknown as string, allowed: true }),
+    });
+    const { response, error } = await ask(fixture);
+    expect([response.status, error.error_code]).toEqual([500, 'invalid_configuration']);
+  });
+
   test('a hook may answer in our words', async () => {
     const fixture = serverFixture({
       access() {

@@ -46,6 +46,13 @@ describe('createBilling', () => {
     ['half an inventory', { inventory: { count: () => 0 } }, /lacks count, list or find/],
     ['no word on the provider', { provider: undefined }, /provider: is missing/],
     ['a provider with an odd name', { provider: { name: '__proto__' } }, /name "__proto__" is not valid/],
+    ['a provider without a name', { provider: {} }, /name undefined is not valid/],
+    ['an org that is not found by a function', { org: 'acme' }, /org: is not a function/],
+    ['half a counter store', { counters: { reserve: () => null } }, /counters: lacks settle, renew/],
+    ['a repository that is none', { repository: {} }, /repository: lacks loadOrg, close/],
+    ['a clock that is a function', { clock: () => 0 }, /clock: lacks now/],
+    ['a logger that is a function', { logger: () => undefined }, /logger: lacks debug, info, warn, error/],
+    ['no telemetry but null', { telemetry: null }, /telemetry: lacks count/],
     ['a status that is none', { deniedStatus: 200 }, /deniedStatus/],
     ['an unknown outage policy', { onStoreError: 'ignore' }, /onStoreError/],
     [
@@ -67,6 +74,18 @@ describe('createBilling', () => {
     const message = faultsOf({ access: undefined, leaseMs: 0, tiers: [], returnOrigins: ['x'] });
     expect(message).toMatch(/^The billing options have 4 faults:/);
     expect(message.split('\n')).toHaveLength(5);
+  });
+
+  it('takes an org pattern for the whole id, anchored or not (T15)', async () => {
+    for (const orgIdPattern of [/[a-z]+/, /^[a-z]+$/, /a|[a-z]{2,}/]) {
+      const billing = createBilling(hostOptions({ orgIdPattern }).options);
+      await expect(billing.plan('acme')).resolves.toMatchObject({ org: 'acme' });
+      for (const org of ['../acme', 'acme/x', 'ac me', 'a1']) {
+        await expect(billing.plan(org), `${orgIdPattern} ${org}`).rejects.toMatchObject({
+          code: 'invalid_org_id',
+        });
+      }
+    }
   });
 
   it('takes http return origins on loopback hosts', () => {

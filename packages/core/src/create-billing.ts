@@ -1,5 +1,6 @@
 import type { Billing } from './billing-interface.ts';
 import { defineCatalog } from './catalog/define-catalog.ts';
+import { checkParts } from './check-parts.ts';
 import { noTelemetry } from './defaults/no-telemetry.ts';
 import { stderrLogger } from './defaults/stderr-logger.ts';
 import { systemClock } from './defaults/system-clock.ts';
@@ -129,6 +130,7 @@ function wire(options: BillingOptions): Wiring {
   }
   const catalog = defineCatalog(options.quotas ?? {}, options.tiers ?? [], faults);
   const settings = resolveSettings(options, faults);
+  checkParts(options, faults);
   const { inventory, access } = options;
   if (
     typeof inventory?.count !== 'function' ||
@@ -149,7 +151,7 @@ function wire(options: BillingOptions): Wiring {
       'provider: is missing. Pass a payment provider such as sandboxProvider(...), or null when nothing is sold here.',
     );
   }
-  if (options.provider && !/^[a-z0-9][a-z0-9_-]{0,31}$/.test(options.provider.name)) {
+  if (options.provider && !/^[a-z0-9][a-z0-9_-]{0,31}$/.test(options.provider.name ?? '')) {
     faults.push(
       `provider: its name ${JSON.stringify(options.provider.name)} is not valid. Use 1 to 32 of a-z, 0-9, _ and -.`,
     );

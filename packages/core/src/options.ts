@@ -33,7 +33,7 @@ export interface BillingOptions<K extends string = string> {
    * @default none: every guard must then say `org`
    */
   readonly org?: (request: HttpRequest) => string | null | undefined | Promise<string | null | undefined>;
-  /** @default /^[A-Za-z0-9_-]{1,64}$/ */
+  /** What the whole of an org id must match. @default /^[A-Za-z0-9_-]{1,64}$/ */
   readonly orgIdPattern?: RegExp;
   /**
    * Status of a refused create.

@@ -45,7 +45,7 @@ export function resolveSettings(options: BillingOptions, faults: string[]): Sett
   }
   if (options.orgIdPattern !== undefined && !(options.orgIdPattern instanceof RegExp)) {
     faults.push(
-      'orgIdPattern: is not a regular expression. Give one that is anchored at both ends, such as /^[a-z0-9]{1,64}$/.',
+      'orgIdPattern: is not a regular expression. Give one for the whole id, such as /^[a-z0-9]{1,64}$/.',
     );
   } else if (/[gy]/.test(options.orgIdPattern?.flags ?? '')) {
     faults.push(
@@ -60,7 +60,7 @@ export function resolveSettings(options: BillingOptions, faults: string[]): Sett
   return {
     ...(numbers(options, NUMBERS, '', faults) as Record<keyof typeof NUMBERS, number>),
     org: options.org,
-    orgIdPattern: options.orgIdPattern ?? /^[A-Za-z0-9_-]{1,64}$/,
+    orgIdPattern: wholly(options.orgIdPattern ?? /^[A-Za-z0-9_-]{1,64}$/),
     deniedStatus,
     onStoreError,
     returnOrigins: origins('returnOrigins', options.returnOrigins ?? [], faults),
@@ -75,6 +75,11 @@ export function resolveSettings(options: BillingOptions, faults: string[]): Sett
     allowedOrigins:
       options.allowedOrigins == null ? null : origins('allowedOrigins', options.allowedOrigins, faults),
   };
+}
+
+/** A pattern without anchors would let through any text that holds a match. */
+function wholly(pattern: RegExp): RegExp {
+  return pattern instanceof RegExp ? new RegExp(`^(?:${pattern.source})$`, pattern.flags) : pattern;
 }
 
 function overCapacity(given: BillingOptions['overCapacity'], faults: string[]): Settings['overCapacity'] {

@@ -88,7 +88,7 @@ export function createGuard<R extends object, K extends string>(
       });
       if (admission.admitted) return entered(admission, engine);
       const basePath = engine.settings.basePath ?? passage?.basePath ?? '';
-      const upgradeLink = `${basePath}/orgs/${org}/billing/upgrade-options`;
+      const upgradeLink = `${basePath}/orgs/${encodeURIComponent(org)}/billing/upgrade-options`;
       const status = options.deniedStatus ?? engine.settings.deniedStatus;
       const headers = rateLimitHeaders(admission.quotas, admission.denied, engine.clock.now(), upgradeLink);
       const requestId = requestIdOf(guarded.request, engine.ids);

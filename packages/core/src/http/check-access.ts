@@ -6,7 +6,8 @@ import type { Engine } from './engine.ts';
 /**
  * Asks the host who calls and whether they may; answers who.
  *
- * @throws TollgateError `unauthorized` when the host knows nobody, `forbidden` unless it says yes in so many words.
+ * @throws TollgateError `unauthorized` when the host knows nobody, `forbidden` unless it says yes in so many words,
+ * `invalid_configuration` when it says yes to somebody without a name: the audit trail needs one.
  */
 export async function checkAccess(
   engine: Engine,
@@ -15,5 +16,10 @@ export async function checkAccess(
   const answer = await engine.access(asked);
   if (answer === null || answer === undefined) throw new TollgateError('unauthorized');
   if (answer.allowed !== true) throw new TollgateError('forbidden');
+  if (typeof answer.actor !== 'string' || answer.actor === '') {
+    throw new TollgateError('invalid_configuration', {
+      message: 'The access option must answer who calls, as a text in `actor`.',
+    });
+  }
   return answer.actor;
 }

@@ -9,8 +9,8 @@ export type CheckedOverride = Omit<Override, 'id' | 'createdBy' | 'createdAt' | 
 
 const UNLIMITED = -1;
 const MAX_REASON_LENGTH = 500;
-/** The last instant that a date can tell. */
-const LAST_INSTANT = 8_640_000_000_000_000;
+/** The last instant that RFC 3339 can tell: its years have four digits. */
+const LAST_INSTANT = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 /**
  * Checks an operator's wish, field by field, and says it in the library's own terms.

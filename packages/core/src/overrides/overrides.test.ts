@@ -100,6 +100,11 @@ describe('T22: an override is refused, and nothing is written, for', () => {
     ['a period nobody has', odd({ period: 'fortnight' }), 'unknown_period'],
     ['an expiry that is no number', odd({ expiresAt: '2026-01-01' }), 'invalid_request'],
     ['an expiry beyond the calendar', odd({ expiresAt: 8.64e15 + 1 }), 'invalid_request'],
+    [
+      'an expiry in the year 10000, which RFC 3339 cannot tell',
+      odd({ expiresAt: Date.UTC(10_000, 0) }),
+      'invalid_request',
+    ],
     ['an expiry before 1970', odd({ expiresAt: -1 }), 'invalid_request'],
     ['a reason of 501 characters', odd({ reason: 'x'.repeat(501) }), 'invalid_request'],
     ['a reason that is no text', odd({ reason: 5 }), 'invalid_request'],

@@ -451,6 +451,46 @@ describe('the usage report', () => {
   });
 });
 
+describe('a session that is asked after', () => {
+  const secondsIn = async (gate: ReturnType<typeof gateOnMemory>['gate'], session: string) =>
+    (await gate.usage.report('acme', { session })).items.find(({ period }) => period === 'per_session')
+      ?.current;
+
+  it('T17: leaves nothing in the store when nobody knows it', async () => {
+    const { gate, counters } = gateOnMemory();
+    await gate.usage.report('acme');
+    const before = JSON.stringify(counters.contents());
+    for (let n = 0; n < 20; n++) expect(await secondsIn(gate, `made-up-${n}`)).toBe(0);
+    expect(JSON.stringify(counters.contents())).toBe(before);
+  });
+
+  it('Q9: is told as last written down when the store lost it', async () => {
+    const { gate, snapshots } = gateOnMemory();
+    const window = 'session:call-1';
+    const key = 'video_session_duration_seconds';
+    snapshots.set(`acme/${key}/${window}`, { org: 'acme', key, window, used: 42, endsAt: null });
+    expect(await secondsIn(gate, 'call-1')).toBe(42);
+  });
+});
+
+describe('an inventory', () => {
+  it('may answer a plain number', async () => {
+    const { gate, wiring } = gateOnMemory();
+    wiring.inventory.count = (() => 2) as unknown as typeof wiring.inventory.count;
+    expect((await gate.reserve(one('devices'))).admitted).toBe(true);
+    expect((await gate.reserve(one('devices'))).admitted).toBe(false);
+  });
+
+  it('that fails is told to the host, for the create only says that nothing could be decided', async () => {
+    const { gate, host, wiring } = gateOnMemory();
+    const told: unknown[] = [];
+    wiring.logger.warn = ((...entry: unknown[]) => told.push(entry)) as typeof wiring.logger.warn;
+    host.isDown = true;
+    await expect(gate.reserve(one('devices'))).rejects.toEqual(code('quota_unavailable'));
+    expect(JSON.stringify(told)).toContain('the database is down');
+  });
+});
+
 describe('several engines on one store', () => {
   it('do not take rows in the making for other rows, when their first counts overlap', async () => {
     const { gate, rows, wiring } = gateOnMemory();

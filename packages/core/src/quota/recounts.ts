@@ -1,7 +1,9 @@
 import type { Catalog } from '../catalog/catalog.ts';
+import { redact } from '../defaults/redact.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { CounterRef } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
+import { within } from '../within.ts';
 
 /** A counter to count anew, and how long the store may keep it then. */
 export interface RecountTarget extends CounterRef {
@@ -23,6 +25,8 @@ export interface Recounts {
   runInBackground(org: string, targets: readonly RecountTarget[]): void;
   /** The host's own count of a capacity key. @throws TollgateError `quota_unavailable` */
   countRows(org: string, key: string): Promise<number>;
+  /** What the repository last heard of a metered counter, 0 for nothing. @throws TollgateError `quota_unavailable` */
+  lastSnapshot(org: string, counter: CounterRef): Promise<number>;
 }
 
 /** How often a recount is repeated because the org changed while the host counted. */
@@ -59,8 +63,16 @@ export function createRecounts(
   async function countRows(org: string, key: string): Promise<number> {
     let count: number;
     try {
-      count = await within(wiring.settings.inventoryTimeoutMs, wiring.inventory.count({ org, key }));
+      // A host without types may well answer a plain number.
+      count = await within(
+        wiring.settings.inventoryTimeoutMs,
+        Promise.resolve(wiring.inventory.count({ org, key })),
+      );
     } catch (cause) {
+      logger.warn('inventory.count failed: a create that needs this count is not decided', {
+        key,
+        error: redact(cause),
+      });
       throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
     }
     if (!Number.isSafeInteger(count) || count < 0) {
@@ -97,6 +109,7 @@ export function createRecounts(
       await Promise.all(targets.map((target) => join(org, target, true)));
     },
     countRows,
+    lastSnapshot,
     runInBackground(org, targets) {
       run(org, targets).catch((error: unknown) => {
         logger.warn('a background recount failed', {
@@ -109,12 +122,4 @@ export function createRecounts(
 
 function isCapacityKey(catalog: Catalog, key: string): boolean {
   return catalog.quota(key)?.kind === 'capacity';
-}
-
-/** Rejects when the promise has not settled after `ms`; what it does later is ignored. */
-function within<T>(ms: number, promise: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }

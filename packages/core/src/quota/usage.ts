@@ -50,9 +50,12 @@ export function createUsage(
       });
       const counted = lines.filter((line) => line.isCounted);
       const maxAgeMs = options.maxCountAgeMs ?? settings.refusalCountMaxAgeMs;
+      // A session is not looked after just because somebody asks for it: whoever makes up ids would fill the store.
       const isWanting = (line: (typeof lines)[number], reading: CounterReading | null | undefined) =>
-        reading == null ||
-        (line.quota.kind === 'capacity' && (reading.uncertain > 0 || reading.countAgeMs > maxAgeMs));
+        (reading == null && line.period !== 'per_session') ||
+        (reading != null &&
+          line.quota.kind === 'capacity' &&
+          (reading.uncertain > 0 || reading.countAgeMs > maxAgeMs));
 
       let readings = await counters.read({ org, counters: counted });
       const wanting = counted.filter((line, i) => isWanting(line, readings[i]));
@@ -60,15 +63,21 @@ export function createUsage(
         await recounts.run(org, wanting);
         readings = await counters.read({ org, counters: counted });
       }
-      const used = new Map(counted.map((line, i) => [line, readings[i]]));
+      const used = new Map<(typeof lines)[number], number>();
+      for (const [i, line] of counted.entries()) {
+        const reading = readings[i];
+        used.set(
+          line,
+          reading ? reading.committed + reading.uncertain : await recounts.lastSnapshot(org, line),
+        );
+      }
       const items = lines.map((line): QuotaUse => {
-        const reading = used.get(line);
         return {
           key: line.key,
           period: line.period,
           unit: line.quota.unit,
           window: line.interval,
-          current: reading ? reading.committed + reading.uncertain : 0,
+          current: used.get(line) ?? 0,
           limit: line.limit,
         };
       });
