@@ -52,7 +52,7 @@ export async function startExample(
         if (child.exitCode !== null) return 'ended';
         return (await fetch(`${origin}/api/v1/plans`)).ok;
       },
-      { timeoutMs: 20_000, everyMs: 50 },
+      { timeoutMs: 60_000, everyMs: 50 },
     );
     if (child.exitCode !== null) throw new Error(`The example ended at once:\n${output}`);
   } catch (error) {

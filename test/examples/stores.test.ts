@@ -10,7 +10,7 @@ import { type Example, startExample } from './start-example.ts';
 type Client = ReturnType<typeof clientOf>;
 
 // Servers and processes start here: on a busy machine that takes its time.
-vi.setConfig({ testTimeout: 90_000 });
+vi.setConfig({ testTimeout: 180_000 });
 
 async function started(framework: 'express' | 'koa', env: Record<string, string>): Promise<Example> {
   const example = await startExample(framework, env);
