@@ -1,0 +1,90 @@
+import type { RequestListener } from 'node:http';
+import Router from '@koa/router';
+import express, { type RequestHandler } from 'express';
+import { rateLimit } from 'express-rate-limit';
+import { Redis } from 'ioredis';
+import Koa, { type Middleware } from 'koa';
+import koaRatelimit from 'koa-ratelimit';
+import { RedisStore } from 'rate-limit-redis';
+import { RateLimiterRedis } from 'rate-limiter-flexible';
+// biome-ignore lint/correctness/useImportExtensions: JavaScript, so that other harnesses can load it; its types lie beside it
+import { makeExpressApp, makeKoaApp } from './ours.mjs';
+
+const LIMIT = 1_000_000_000;
+const DAY_SECONDS = 86_400;
+
+function expressApp(...guards: readonly RequestHandler[]): RequestListener {
+  const app = express();
+  app.post('/devices', ...guards, (_req, res) => {
+    res.status(201).json({ id: 'd_1', name: 'device' });
+  });
+  return app;
+}
+
+function koaApp(...guards: readonly Middleware[]): RequestListener {
+  const app = new Koa();
+  const router = new Router();
+  for (const guard of guards) router.use(guard as never);
+  router.post('/devices', (ctx) => {
+    ctx.status = 201;
+    ctx.body = { id: 'd_1', name: 'device' };
+  });
+  return app.use(router.routes() as never).callback() as RequestListener;
+}
+
+const flexible = (redisUrl: string) =>
+  new RateLimiterRedis({ storeClient: new Redis(redisUrl), points: LIMIT, duration: DAY_SECONDS });
+
+/** Every contender, by framework and name, in the order they are shown. Each guards the same handler at a limit nobody reaches. */
+export const apps: Readonly<
+  Record<string, Readonly<Record<string, (redisUrl: string) => RequestListener | Promise<RequestListener>>>>
+> = {
+  koa: {
+    bare: () => koaApp(),
+    'koa-ratelimit': (redisUrl) =>
+      koaApp(
+        koaRatelimit({
+          driver: 'redis',
+          db: new Redis(redisUrl),
+          duration: DAY_SECONDS * 1_000,
+          max: LIMIT,
+          id: (ctx) => ctx.get('x-org'),
+        }),
+      ),
+    'rate-limiter-flexible': (redisUrl) => {
+      const limiter = flexible(redisUrl);
+      return koaApp(async (ctx, next) => {
+        await limiter.consume(ctx.get('x-org'));
+        await next();
+      });
+    },
+    tollgate: async (redisUrl) => (await makeKoaApp({ redisUrl, limit: LIMIT })).callback(),
+    'tollgate without Redis': async (redisUrl) =>
+      (await makeKoaApp({ redisUrl, limit: LIMIT, variant: 'memory' })).callback(),
+  },
+  express: {
+    bare: () => expressApp(),
+    'express-rate-limit': (redisUrl) => {
+      const client = new Redis(redisUrl);
+      const store = new RedisStore({
+        sendCommand: (...args: string[]) => client.call(...(args as [string, ...string[]])) as never,
+      });
+      return expressApp(
+        rateLimit({
+          windowMs: DAY_SECONDS * 1_000,
+          limit: LIMIT,
+          store,
+          keyGenerator: (req) => String(req.headers['x-org']),
+        }),
+      );
+    },
+    'rate-limiter-flexible': (redisUrl) => {
+      const limiter = flexible(redisUrl);
+      return expressApp((req, _res, next) => {
+        limiter.consume(String(req.headers['x-org'])).then(() => next(), next);
+      });
+    },
+    tollgate: (redisUrl) => makeExpressApp({ redisUrl, limit: LIMIT }),
+    'tollgate without Redis': (redisUrl) => makeExpressApp({ redisUrl, limit: LIMIT, variant: 'memory' }),
+  },
+};

@@ -1,0 +1,159 @@
+import { parseArgs } from 'node:util';
+import { Redis } from 'ioredis';
+import { startRedis } from '../test/support/services.ts';
+import { apps } from './apps.ts';
+import type { LoadOrder, LoadResult } from './load.ts';
+import { bytesPerIdleResource } from './memory.ts';
+import { type Child, pin, startChild } from './processes.ts';
+import { median, table } from './stats.ts';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '15' },
+    seconds: { type: 'string', default: '0.6' },
+    connections: { type: 'string', default: '1,50,200' },
+    orgs: { type: 'string', default: '100,1' },
+    only: { type: 'string', default: 'koa,express' },
+  },
+});
+const list = (text: string) => text.split(',');
+const rounds = Number(values.rounds);
+const PEER = 'rate-limiter-flexible';
+
+interface Cell extends LoadResult {
+  readonly nodeMicros: number;
+  readonly redisMicros: number;
+  readonly scripts: number;
+  readonly pingMs: number;
+}
+
+const redis = await startRedis();
+const admin = new Redis(redis.url);
+pin(redis.pid, 1);
+const load = await startChild(['load'], 1);
+try {
+  for (const framework of list(values.only)) {
+    const names = Object.keys(apps[framework] ?? {});
+    const servers = new Map<string, Child>();
+    for (const name of names) servers.set(name, await startChild(['server', framework, name, redis.url], 0));
+    for (const server of servers.values()) await run(server, 20, 100, 2_000);
+    for (const orgs of list(values.orgs).map(Number)) {
+      for (const connections of list(values.connections).map(Number)) {
+        const cells = await measure(servers, connections, orgs);
+        console.log(
+          `\n### ${framework}, ${connections} connections, ${orgs === 1 ? 'one hot org' : `${orgs} orgs`}\n`,
+        );
+        console.log(report(cells));
+      }
+    }
+    for (const server of servers.values()) server.stop();
+  }
+  console.log('\n### Redis bytes for an idle org and resource\n');
+  const bytes = await bytesPerIdleResource(redis.url, admin);
+  console.log(
+    table(
+      ['resources used', 'bytes'],
+      [...bytes].map(([used, size]) => [`${used}`, size.toFixed(0)]),
+    ),
+  );
+} finally {
+  load.stop();
+  admin.disconnect();
+  await redis.stop();
+}
+process.exit(0);
+
+/** All contenders once a round, every other round in reverse, each on an empty Redis. */
+async function measure(
+  servers: ReadonlyMap<string, Child>,
+  connections: number,
+  orgs: number,
+): Promise<ReadonlyMap<string, readonly Cell[]>> {
+  const cells = new Map<string, Cell[]>([...servers.keys()].map((name) => [name, []]));
+  for (let round = 0; round < rounds; round += 1) {
+    const order = [...servers];
+    if (round % 2 === 1) order.reverse();
+    for (const [name, server] of order) cells.get(name)?.push(await run(server, connections, orgs, 0));
+  }
+  return cells;
+}
+
+async function run(server: Child, connections: number, orgs: number, extraMs: number): Promise<Cell> {
+  await admin.flushdb();
+  // The first requests after a flush recount, and a new server is cold: neither is what is compared.
+  const order: LoadOrder = {
+    port: server.port,
+    connections,
+    orgs,
+    warmMs: 150,
+    ms: Number(values.seconds) * 1_000 + extraMs,
+  };
+  await load.ask<LoadResult>({ ...order, warmMs: 0, ms: 100 });
+  const pingMs = await ping();
+  await server.ask('cpu');
+  const before = await redisUse();
+  const result = await load.ask<LoadResult>(order);
+  const nodeMicros = (await server.ask<number>('cpu')) / result.sent;
+  const after = await redisUse();
+  return {
+    ...result,
+    pingMs,
+    nodeMicros,
+    redisMicros: (after.micros - before.micros) / result.sent,
+    scripts: (after.scripts - before.scripts) / result.sent,
+  };
+}
+
+async function ping(): Promise<number> {
+  const times: number[] = [];
+  for (let turn = 0; turn < 100; turn += 1) {
+    const startedAt = performance.now();
+    await admin.ping();
+    times.push(performance.now() - startedAt);
+  }
+  return median(times);
+}
+
+async function redisUse(): Promise<{ readonly micros: number; readonly scripts: number }> {
+  const [cpu, commands] = [await admin.info('cpu'), await admin.info('commandstats')];
+  const of = (text: string, pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? 0);
+  return {
+    micros: (of(cpu, /used_cpu_user:([\d.]+)/) + of(cpu, /used_cpu_sys:([\d.]+)/)) * 1e6,
+    scripts: of(commands, /cmdstat_evalsha:calls=(\d+)/) + of(commands, /cmdstat_eval:calls=(\d+)/),
+  };
+}
+
+/** Each ratio is taken inside its round; shown is the median over the rounds. */
+function report(cells: ReadonlyMap<string, readonly Cell[]>): string {
+  const ratio = (name: string, base: string, of: (cell: Cell, other: Cell) => number) => {
+    const others = cells.get(base) ?? [];
+    return median(
+      (cells.get(name) ?? []).flatMap((cell, round) => (others[round] ? [of(cell, others[round])] : [])),
+    );
+  };
+  const middle = (name: string, of: (cell: Cell) => number) => median((cells.get(name) ?? []).map(of));
+  const speed = (cell: Cell, other: Cell) => cell.requestsPerSecond / other.requestsPerSecond;
+  const rows = [...cells.keys()].map((name) => [
+    name,
+    ratio(name, 'bare', speed).toFixed(2),
+    ratio(name, PEER, speed).toFixed(2),
+    middle(name, (cell) => cell.nodeMicros).toFixed(1),
+    ratio(name, PEER, (cell, other) => cell.nodeMicros / other.nodeMicros).toFixed(2),
+    middle(name, (cell) => cell.redisMicros).toFixed(1),
+    middle(name, (cell) => cell.scripts).toFixed(2),
+    ratio(name, 'bare', (cell, other) => (cell.p50Ms - other.p50Ms) / cell.pingMs).toFixed(1),
+    `${(cells.get(name) ?? []).reduce((sum, cell) => sum + cell.refused, 0)}`,
+  ]);
+  const head = [
+    'guard',
+    'req/s / bare',
+    `/ ${PEER}`,
+    'node µs',
+    '/ peer',
+    'Redis µs',
+    'scripts',
+    'p50 added, pings',
+    'not 201',
+  ];
+  return table(head, rows);
+}
