@@ -4,7 +4,7 @@ import { postgresForTesting } from './testing-database.test-support.ts';
 
 const NAME = 'memory and Postgres answer alike for 500 histories of commands (Q11, W3)';
 
-it(`${NAME}, seed ${SEED}`, { timeout: 180_000 }, async () => {
+it(`${NAME}, seed ${SEED}`, { timeout: 600_000 }, async () => {
   const url = inject('databaseUrl');
   const databases = [await postgresForTesting(url), await postgresForTesting(url)];
   try {
