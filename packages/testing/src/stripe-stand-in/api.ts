@@ -15,7 +15,8 @@ import { readParameters } from './parameters.ts';
 import { listOf, render } from './render.ts';
 import { thinEvent } from './thin-event.ts';
 
-const ENDPOINTS: readonly Endpoint[] = [
+/** Everything the API can do here. */
+export const ENDPOINTS: readonly Endpoint[] = [
   ...catalogEndpoints,
   ...customerEndpoints,
   ...checkoutEndpoints,

@@ -2,7 +2,12 @@ import { invalidParameter } from './api-error.ts';
 import type { FormParts, FormValue } from './form.ts';
 
 /** Reads one parameter, or refuses it as Stripe does. */
-export type Check<T> = (value: FormValue, path: string) => T;
+export interface Check<T> {
+  (value: FormValue, path: string): T;
+  /** What it takes, to be compared with the types of Stripe's client: the parts of a shape, or the words of a choice. */
+  readonly parts?: Checks;
+  readonly words?: readonly string[];
+}
 
 export type Checks = Readonly<Record<string, Check<unknown>>>;
 
@@ -42,43 +47,59 @@ export const url: Check<string> = (value, path) => {
 };
 
 export function oneOf<T extends string>(...words: readonly T[]): Check<T> {
-  return (value, path) => {
+  const check = (value: FormValue, path: string): T => {
     const found = words.find((word) => word === value);
     if (found === undefined)
       throw invalidParameter(path, `Invalid ${path}: must be one of ${words.join(', ')}`);
     return found;
   };
+  return tell(check, { words });
 }
 
 export function either<A, B>(first: Check<A>, second: Check<B>): Check<A | B> {
-  return (value, path) => {
+  const check = (value: FormValue, path: string): A | B => {
     try {
       return first(value, path);
     } catch {
       return second(value, path);
     }
   };
+  return tell(check, first.words === undefined && first.parts === undefined ? second : first);
 }
 
 /** An empty text clears what was set. */
 export function clearable<T>(check: Check<T>): Check<T | null> {
-  return (value, path) => (value === '' ? null : check(value, path));
+  return tell((value, path) => (value === '' ? null : check(value, path)), check);
 }
 
 export function listOf<T>(check: Check<T>): Check<readonly T[]> {
-  return (value, path) => {
+  return tell((value, path) => {
     if (!Array.isArray(value)) throw invalidParameter(path, `Invalid array: ${path}`);
     return value.map((item, index) => check(item, `${path}[${index}]`));
-  };
+  }, check);
 }
 
 /** Named parts, each with its own check; a name without one is refused as unknown. */
 export function shape<S extends Checks>(checks: S): Check<Checked<S>> {
-  return (value, path) => {
-    if (typeof value !== 'object' || Array.isArray(value))
-      throw invalidParameter(path, `Invalid object: ${path}`);
-    return readParameters(value as FormParts, checks, path);
-  };
+  return tell(
+    (value, path) => {
+      if (typeof value !== 'object' || Array.isArray(value))
+        throw invalidParameter(path, `Invalid object: ${path}`);
+      return readParameters(value as FormParts, checks, path);
+    },
+    { parts: checks },
+  );
+}
+
+/** A check that says of itself what another says. */
+function tell<T>(
+  check: (value: FormValue, path: string) => T,
+  { parts, words }: Pick<Check<unknown>, 'parts' | 'words'>,
+): Check<T> {
+  return Object.assign(check, {
+    ...(parts === undefined ? {} : { parts }),
+    ...(words === undefined ? {} : { words }),
+  });
 }
 
 /** Up to 50 keys of 40 characters, values of 500; an empty value removes its key. */
