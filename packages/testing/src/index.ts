@@ -18,6 +18,13 @@ export {
   runCounterStoreHistories,
 } from './counter-store-model.ts';
 export { type FakeClock, fakeClock } from './fake-clock.ts';
+export {
+  type LifecycleHistory,
+  type LifecycleStep,
+  type LifecycleStores,
+  lifecycleHistories,
+  playLifecycleHistory,
+} from './lifecycle-model.ts';
 export { paymentProviderContract } from './payment-provider-contract.ts';
 export type { PaymentProviderHost, ProviderOutage, SignedWebhook } from './payment-provider-host.ts';
 export { parseResponse, type RawRequest, type RawResponse, rawBytes, rawExchange } from './raw-exchange.ts';

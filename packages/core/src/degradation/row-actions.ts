@@ -31,8 +31,10 @@ export interface Look {
 export interface RowActions {
   /**
    * Does the actions in order. Before each one its record says `started`, in a write that is refused once the claim is another's; before
-   * each suspend and remove the rows are counted again. Answers `done` when all were tried, `outdated` when the count left no
-   * room for one, and `stop` when the claim is lost, the host keeps failing, or the sweep is to end.
+   * each suspend and remove the rows are counted again. A row that is gone is forgotten.
+   *
+   * Answers `done` when all were tried, `outdated` when the count left no room for one, and `stop` when the claim is lost, the host
+   * keeps failing, or the sweep is to end.
    */
   perform(
     look: Look,
@@ -117,13 +119,11 @@ export function createRowActions(
       for (const action of actions) {
         if (look.isToEnd()) return 'stop';
         const { resource, id } = action;
-        if (action.action === 'restore') {
-          const row = await findRow(inventory, { org, key: resource, id, timeoutMs });
-          if (row === null) {
-            if (!(await record(claim, [], [action]))) return 'stop';
-            continue;
-          }
-        } else {
+        if ((await findRow(inventory, { org, key: resource, id, timeoutMs })) === null) {
+          if (!(await record(claim, [], [action]))) return 'stop';
+          continue;
+        }
+        if (action.action !== 'restore') {
           const ids = idsDown(resource);
           if (!(await hasExcess(org, action, ids.has(id) ? ids.size - 1 : ids.size))) return 'outdated';
           ids.add(id);

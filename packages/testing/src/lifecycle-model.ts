@@ -1,0 +1,224 @@
+import { TollgateError } from '@tollgate/core';
+import { expect } from 'vitest';
+import type { Seen } from './lifecycle/oracle.ts';
+import {
+  KEYS,
+  type LifecycleHistory,
+  type LifecycleStep,
+  ORGS,
+  type OrgName,
+  type Who,
+} from './lifecycle/steps.ts';
+import { type LifecycleStores, SIGHTING_MS, World } from './lifecycle/world.ts';
+
+export { type LifecycleHistory, type LifecycleStep, lifecycleHistories } from './lifecycle/steps.ts';
+export type { LifecycleStores } from './lifecycle/world.ts';
+
+const DAY = 86_400_000;
+
+/**
+ * Plays months in the life of two orgs on a fresh, empty repository, with two processes that look, sweep and die, and compares every
+ * report with a plain oracle and every callback with what must hold at that moment (D1 to D5). In the end all is swept, and what
+ * is switched off must be what the oracle says.
+ *
+ * @throws AssertionError at the first difference
+ */
+export async function playLifecycleHistory(
+  stores: LifecycleStores,
+  history: LifecycleHistory,
+): Promise<void> {
+  const world = new World(stores, history.removes);
+  let didCrash = false;
+  try {
+    for (const step of history.steps) {
+      // No two steps in one millisecond: counts are told apart by their age.
+      await world.pass(1);
+      await play(world, step);
+      await world.settle();
+      expect(world.broken).toEqual([]);
+      didCrash ||= step.do === 'sweep' && step.diesAfter !== null;
+    }
+    await comeToRest(world, history);
+    checkNotices(world, didCrash);
+  } finally {
+    await world.close();
+  }
+}
+
+async function play(world: World, step: LifecycleStep): Promise<void> {
+  switch (step.do) {
+    case 'pass':
+      return await world.pass(step.ms);
+    case 'skew':
+      return await world.skew(step.whose, step.ms);
+    case 'create': {
+      const { rows } = world.orgOf(step.org);
+      const lastUsedAt = step.usedAgoMs === null ? null : world.now - step.usedAgoMs;
+      for (let n = 0; n < step.rows; n += 1) {
+        // Ids that sort neither by age nor by use.
+        const id = `${((world.now + n) * 7_919) % 997}-${world.now}-${n}`;
+        rows[step.key].push({ id, createdAt: world.now, lastUsedAt });
+      }
+      return;
+    }
+    case 'delete': {
+      const { rows } = world.orgOf(step.org);
+      const row = rows[step.key][step.nth];
+      if (row === undefined) return;
+      rows[step.key] = rows[step.key].filter((one) => one !== row);
+      world.off.delete(`${step.org}/${step.key}/${row.id}`);
+      return;
+    }
+    case 'limit':
+      return await setLimit(world, step);
+    case 'policy': {
+      world.orgOf(step.org).policy = step.policy;
+      const given = { org: step.org, policy: step.policy, actor: 'ada' };
+      return agree(
+        world,
+        step.org,
+        await world.billing(step.by).setSelectionPolicy(given),
+        world.seenBy(step.by),
+      );
+    }
+    case 'keep':
+      return await keep(world, step);
+    case 'look':
+      return agree(
+        world,
+        step.org,
+        await world.billing(step.by).degradation(step.org),
+        world.seenBy(step.by),
+      );
+    case 'race':
+      await world.skew(0, 0);
+      await Promise.all([
+        world.billing(0).sweep({ orgs: ORGS }),
+        world.billing(1).sweep({ orgs: ORGS }),
+        ...ORGS.flatMap((org) => [world.billing(0).degradation(org), world.billing(1).degradation(org)]),
+      ]);
+      return await adopt(world, world.seenBy(0));
+    case 'sweep':
+      return await sweep(world, step);
+  }
+}
+
+/** The report must be the oracle's; the oracle remembers what was stored with it. */
+function agree(world: World, name: OrgName, report: unknown, seen: Seen): void {
+  const org = world.orgOf(name);
+  const expected = org.look(seen);
+  expect(report).toEqual(expected.report);
+  org.remembered = expected.remembered;
+  world.sight(org);
+}
+
+/** After sweeps every org must be remembered either as before or as a look now finds it: a dead process' claim may hold it. */
+async function adopt(world: World, seen: Seen, didDie = false): Promise<void> {
+  await world.settle();
+  for (const [name, org] of world.orgs) {
+    const { overCapacityAt, flags } = await world.stores.repository.loadDegradation(name);
+    const stored = { since: overCapacityAt, flags };
+    const looked = org.look(seen).remembered;
+    expect([org.remembered, ...(world.found.get(name) ?? []), looked]).toContainEqual(stored);
+    org.remembered = stored;
+    world.sight(org, didDie);
+  }
+  world.found.clear();
+}
+
+async function sweep(world: World, step: Extract<LifecycleStep, { do: 'sweep' }>): Promise<void> {
+  const { by, diesAfter, isHeard } = step;
+  await world.pass(step.afterMs);
+  world.meddlesIn = step.meddlesAt;
+  const seen = world.seenBy(by);
+  for (const org of world.orgs.values()) world.mayFind(org, by);
+  if (diesAfter !== null) world.arm(by, diesAfter, isHeard);
+  const swept = world.billing(by).sweep({ orgs: ORGS });
+  if (diesAfter === null) await swept;
+  else await swept.catch(() => undefined);
+  await world.settle();
+  if (diesAfter !== null) world.restart(by);
+  world.meddlesIn = null;
+  await adopt(world, seen, diesAfter !== null);
+}
+
+async function setLimit(world: World, step: Extract<LifecycleStep, { do: 'limit' }>): Promise<void> {
+  const { org, key, limit, forMs, by } = step;
+  const expiresAt = forMs === null ? null : world.now + forMs;
+  world.orgOf(org).limits.set(key, { limit, endsAt: expiresAt });
+  await world
+    .billing(by)
+    .setOverride({ subjectType: 'org', subjectId: org, key, limit, expiresAt, actor: 'olga' });
+  await world.settle();
+  agree(world, org, await world.billing(by).degradation(org), world.seenBy(by));
+}
+
+async function keep(world: World, step: Extract<LifecycleStep, { do: 'keep' }>): Promise<void> {
+  const org = world.orgOf(step.org);
+  const id = org.rows[step.key][step.nth]?.id ?? 'nothing';
+  const given = { org: step.org, resource: step.key, id, keep: step.keep, actor: 'ada' };
+  const answer = await world
+    .billing(step.by)
+    .setKeep(given)
+    .catch((error: unknown) => (error instanceof TollgateError ? error.code : error));
+  const refusal = refusalOf(world, step, id);
+  if (refusal !== null) {
+    expect(answer).toBe(refusal);
+    return;
+  }
+  const name = `${step.key}/${id}`;
+  if (step.keep) org.pins.add(name);
+  else org.pins.delete(name);
+  agree(world, step.org, answer, world.seenBy(step.by));
+}
+
+function refusalOf(world: World, step: Extract<LifecycleStep, { do: 'keep' }>, id: string): string | null {
+  const org = world.orgOf(step.org);
+  if (step.key === 'org_users') return 'invalid_request';
+  if (id === 'nothing') return 'resource_not_found';
+  if (!step.keep || org.isPinned(step.key, id)) return null;
+  const limit = org.limitOf(step.key, world.seenBy(step.by).process);
+  const livePins = org.rows[step.key].filter((row) => org.isPinned(step.key, row.id)).length;
+  return limit !== null && livePins >= limit ? 'keep_limit_reached' : null;
+}
+
+/** Clocks are right, claims of the dead run out, and everybody sweeps until nothing is left to do. */
+async function comeToRest(world: World, { endsUnlimited }: LifecycleHistory): Promise<void> {
+  await world.skew(0, 0);
+  await world.pass(2 * DAY);
+  for (const org of endsUnlimited ? ORGS : []) {
+    for (const key of KEYS) {
+      await setLimit(world, { do: 'limit', org, key, limit: -1, forMs: null, by: 0 });
+      await world.pass(1);
+    }
+  }
+  for (let sweeps = 0; sweeps < 6; sweeps += 1) {
+    const who: Who = sweeps % 2 === 0 ? 0 : 1;
+    // What is begun must be carried through by the list alone.
+    await world.billing(who).sweep(sweeps === 0 ? { orgs: ORGS } : {});
+    await adopt(world, world.seenBy(who));
+    await world.pass(SIGHTING_MS);
+  }
+  expect(world.broken).toEqual([]);
+  for (const name of ORGS) {
+    const report = await world.billing(0).degradation(name);
+    agree(world, name, report, world.seenBy(0));
+    const expected = report.flagged
+      .filter(({ state }) => state !== 'flagged')
+      .map(({ resource, id }) => `${name}/${resource}/${id}`);
+    const off = [...world.off].filter((row) => row.startsWith(`${name}/`));
+    expect(off.sort()).toEqual(expected.sort());
+    const actions = await world.stores.repository.loadRowActions(name);
+    expect(actions.map(({ resource, id }) => `${name}/${resource}/${id}`).sort()).toEqual(expected);
+  }
+}
+
+/** Each crossing was told at most once, over all processes, and none was left out unless a process died in between. */
+function checkNotices(world: World, didCrash: boolean): void {
+  expect(new Set(world.told).size).toBe(world.told.length);
+  if (didCrash) return;
+  const begun = world.told.filter((line) => line.startsWith('capacity.warned'));
+  const ended = world.told.filter((line) => line.startsWith('capacity.cleared'));
+  const open = [...world.orgs.values()].filter(({ remembered }) => remembered.since !== null);
+  expect(begun.length - ended.length).toBe(open.length);
+}

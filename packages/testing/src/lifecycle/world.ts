@@ -1,0 +1,270 @@
+import {
+  type Billing,
+  type BillingRepository,
+  capacity,
+  createBilling,
+  memoryCounterStore,
+  type NoticeName,
+  type ResourceInventory,
+  type RowCallbackRequest,
+} from '@tollgate/core';
+import { DEGRADED_MS, OrgOracle, PLAN, type Remembered, type Seen, WARNED_MS } from './oracle.ts';
+import { type KeyName, ORGS, type OrgName, type Who } from './steps.ts';
+
+/** A fresh, empty repository that two processes share, and the movable clock it judges by. */
+export interface LifecycleStores {
+  readonly repository: BillingRepository;
+  now(): number;
+  advance(ms: number): Promise<void>;
+}
+
+const CALLBACK_TIMEOUT_MS = 1_000;
+export const SIGHTING_MS = 3_600_000;
+
+/** One process: an engine that may be made to die. */
+interface Process {
+  readonly billing: Billing;
+  isDead: boolean;
+  /** Words with repository or host until it dies; null: it lives. */
+  lifeLeft: number | null;
+  isHeard: boolean;
+}
+
+/** Two processes, their host and the truth about it. */
+export class World {
+  readonly stores: LifecycleStores;
+  readonly orgs = new Map<OrgName, OrgOracle>(ORGS.map((org) => [org, new OrgOracle(org)]));
+  /** Rows that the host has switched off. */
+  readonly off = new Set<string>();
+  readonly told: string[] = [];
+  /** Broken promises, in words: a callback has nobody to throw at. */
+  readonly broken: string[] = [];
+  /** What looks may have found in the middle of sweeps, by org: a process that dies leaves that behind. */
+  readonly found = new Map<OrgName, Remembered[]>();
+  /** Actions of the host until an owner deletes a row of that org; null: nobody does. */
+  meddlesIn: number | null = null;
+  readonly #removes: boolean;
+  readonly #skews: [number, number] = [0, 0];
+  readonly #keys = new Map<string, string>();
+  /** Since when, on the repository's clock, looks have found a row due; by row. */
+  readonly #sightings = new Map<string, number>();
+  readonly #counters = memoryCounterStore({ clock: { now: () => this.now } });
+  readonly #everyone: Process[] = [];
+  #repositorySkew = 0;
+  #busy = 0;
+  #processes: [Process, Process];
+
+  constructor(stores: LifecycleStores, removes: boolean) {
+    this.stores = stores;
+    this.#removes = removes;
+    this.#processes = [this.#start(0), this.#start(1)];
+  }
+
+  /** The right time. */
+  get now(): number {
+    return this.stores.now() - this.#repositorySkew;
+  }
+
+  billing(who: Who): Billing {
+    return this.#processes[who].billing;
+  }
+
+  seenBy(who: Who): Seen {
+    return { process: this.now + this.#skews[who], repository: this.stores.now() };
+  }
+
+  orgOf(name: string): OrgOracle {
+    const org = this.orgs.get(name as OrgName);
+    if (org === undefined) throw new Error(`there is no org ${name}`);
+    return org;
+  }
+
+  async pass(ms: number): Promise<void> {
+    await this.stores.advance(ms);
+  }
+
+  async skew(whose: Who | 'repository', ms: number): Promise<void> {
+    this.#skews.fill(0);
+    const repository = whose === 'repository' ? ms : 0;
+    const shift = repository - this.#repositorySkew;
+    this.#repositorySkew = repository;
+    if (shift !== 0) await this.stores.advance(shift);
+    if (whose !== 'repository') this.#skews[whose] = ms;
+  }
+
+  /** Notes what a look of this process would find and store now. */
+  mayFind(org: OrgOracle, who: Who): void {
+    this.found.set(org.org, [...(this.found.get(org.org) ?? []), org.look(this.seenBy(who)).remembered]);
+  }
+
+  /** Takes down which rows of the org a look has found due. One that died may not have taken earlier sightings back. */
+  sight({ org, remembered }: OrgOracle, didDie = false): void {
+    const due = new Set(
+      remembered.flags
+        .filter(({ state }) => state !== 'flagged')
+        .map(({ resource, id }) => `${org}/${resource}/${id}`),
+    );
+    for (const row of [...this.#sightings.keys()]) {
+      if (!didDie && row.startsWith(`${org}/`) && !due.has(row)) this.#sightings.delete(row);
+    }
+    for (const row of due) if (!this.#sightings.has(row)) this.#sightings.set(row, this.stores.now());
+  }
+
+  /** Lets the process die at its `diesAfter`th word from now; `isHeard`: what it said last was done. */
+  arm(who: Who, diesAfter: number, isHeard: boolean): void {
+    this.#processes[who].lifeLeft = diesAfter;
+    this.#processes[who].isHeard = isHeard;
+  }
+
+  /** Puts a living process in the place of a dead or doomed one. */
+  restart(who: Who): void {
+    this.#processes[who].isDead = true;
+    this.#processes[who] = this.#start(who);
+  }
+
+  isDead(who: Who): boolean {
+    return this.#processes[who].isDead;
+  }
+
+  /** Waits until no process is in the middle of anything. */
+  async settle(): Promise<void> {
+    for (let quiet = 0; quiet < 3; quiet += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (this.#busy > 0) quiet = -1;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.settle();
+    await Promise.all(this.#everyone.map(({ billing }) => billing.close().catch(() => undefined)));
+  }
+
+  #start(who: Who): Process {
+    const self: { process: Process | null } = { process: null };
+    const guard = <T>(work: () => Promise<T>) => this.#say(self, work);
+    const repository = new Proxy(this.stores.repository, {
+      get: (target, name: keyof BillingRepository) => {
+        if (name === 'close') return async () => {};
+        const method = target[name] as (...given: unknown[]) => Promise<unknown>;
+        return (...given: unknown[]) => guard(() => method.apply(target, given));
+      },
+    });
+    const inventory: ResourceInventory = {
+      count: async ({ org, key }) => this.orgOf(org).rows[key as KeyName].length,
+      list: async function* (this: World, { org, key }: { org: string; key: string }) {
+        yield* [...this.orgOf(org).rows[key as KeyName]];
+      }.bind(this),
+      find: async ({ org, key, id }) =>
+        this.orgOf(org).rows[key as KeyName].find((row) => row.id === id) ?? null,
+    };
+    const callback = (action: 'suspend' | 'restore' | 'remove') => (row: RowCallbackRequest) =>
+      guard(async () => {
+        this.#act(action, row, who);
+        this.mayFind(this.orgOf(row.org), who);
+        this.#meddle(row.org);
+        this.mayFind(this.orgOf(row.org), who);
+      });
+    const billing = createBilling({
+      quotas: { devices: capacity(), zones: capacity(), org_users: capacity({ windsDown: false }) },
+      tiers: [{ slug: 'free', name: 'Free', isDefaultForPersonal: true, sortOrder: 1, limits: PLAN }],
+      inventory,
+      access: () => null,
+      provider: null,
+      counters: { ...this.#counters, close: async () => {} },
+      repository,
+      clock: { now: () => this.now + this.#skews[who] },
+      logger: { debug() {}, info() {}, warn() {}, error() {} },
+      limitsTtlMs: 0,
+      refusalCountMaxAgeMs: 0,
+      overCapacity: { warnedMs: WARNED_MS, degradedMs: DEGRADED_MS },
+      lifecycle: {
+        suspend: callback('suspend'),
+        restore: callback('restore'),
+        ...(this.#removes ? { remove: callback('remove') } : {}),
+        sightingMs: SIGHTING_MS,
+        callbackTimeoutMs: CALLBACK_TIMEOUT_MS,
+      },
+    }) as Billing;
+    const names: NoticeName[] = [
+      'capacity.warned',
+      'capacity.degraded',
+      'capacity.marked',
+      'capacity.cleared',
+    ];
+    for (const name of names) {
+      billing.on(name, (notice) => {
+        if ('overCapacityAt' in notice) this.told.push(`${name} ${notice.org} ${notice.overCapacityAt}`);
+      });
+    }
+    const process: Process = { billing, isDead: false, lifeLeft: null, isHeard: false };
+    self.process = process;
+    this.#everyone.push(process);
+    return process;
+  }
+
+  /** One word of a process with repository or host: the dead say nothing, and the dying may not hear the answer. */
+  async #say<T>({ process }: { readonly process: Process | null }, work: () => Promise<T>): Promise<T> {
+    this.#busy += 1;
+    try {
+      if (process === null) return await work();
+      if (process.isDead) throw new Error('this process is gone');
+      if (process.lifeLeft !== null) {
+        process.lifeLeft -= 1;
+        if (process.lifeLeft === 0) {
+          process.isDead = true;
+          if (process.isHeard) await work();
+          throw new Error('this process is gone');
+        }
+      }
+      const answer = await work();
+      if (process.isDead) throw new Error('this process is gone');
+      return answer;
+    } finally {
+      this.#busy -= 1;
+    }
+  }
+
+  /** Deletes a row that is on, in the middle of a sweep. */
+  #meddle(name: string): void {
+    if (this.meddlesIn === null) return;
+    this.meddlesIn -= 1;
+    if (this.meddlesIn !== 0) return;
+    const { rows } = this.orgOf(name);
+    const on = rows.devices.findLast(({ id }) => !this.off.has(`${name}/devices/${id}`));
+    rows.devices = rows.devices.filter((row) => row !== on);
+  }
+
+  /** What the host does to a row, and all that must be true at that moment. */
+  #act(action: 'suspend' | 'restore' | 'remove', row: RowCallbackRequest, who: Who): void {
+    const { org: name, id, idempotencyKey } = row;
+    const key = row.resource as KeyName;
+    const org = this.orgOf(name);
+    const said = `${action} ${name}/${key}/${id}`;
+    const before = this.#keys.get(idempotencyKey);
+    if (before !== undefined && before !== said) this.broken.push(`D3: ${said} has the key of ${before}`);
+    this.#keys.set(idempotencyKey, said);
+    const rowName = `${name}/${key}/${id}`;
+    if (action === 'restore') {
+      this.off.delete(rowName);
+      return;
+    }
+    const { report } = org.look(this.seenBy(who));
+    const flag = report.flagged.find((one) => one.resource === key && one.id === id);
+    const needed = action === 'remove' ? ['marked_for_delete'] : ['degraded', 'marked_for_delete'];
+    if (flag === undefined || !needed.includes(flag.state))
+      this.broken.push(`D2: ${said}, which is ${flag?.state}`);
+    const graceMs = action === 'remove' ? WARNED_MS + DEGRADED_MS : WARNED_MS;
+    const overForMs = this.now - (report.overCapacityAt ?? Number.POSITIVE_INFINITY);
+    if (overForMs < graceMs) this.broken.push(`D4: ${said} after ${overForMs} ms`);
+    const sightedForMs = this.stores.now() - (this.#sightings.get(rowName) ?? Number.POSITIVE_INFINITY);
+    if (sightedForMs < SIGHTING_MS) this.broken.push(`D4: ${said}, seen due for ${sightedForMs} ms`);
+    if (action === 'suspend') this.off.add(rowName);
+    else {
+      org.rows[key] = org.rows[key].filter((one) => one.id !== id);
+      this.off.delete(rowName);
+    }
+    const limit = org.limitOf(key, this.seenBy(who).process);
+    const left = org.rows[key].filter((one) => !this.off.has(`${name}/${key}/${one.id}`)).length;
+    if (limit === null || left < limit) this.broken.push(`D1: ${said} leaves ${left} of ${limit}`);
+  }
+}
