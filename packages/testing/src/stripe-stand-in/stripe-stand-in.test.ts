@@ -1,9 +1,11 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Stripe } from 'stripe';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeClock, fakeClock } from '../fake-clock.ts';
 import { nextPeriodEnd, periodEnd } from './calendar.ts';
 import { parseForm } from './form.ts';
+import { signStripeWebhook } from './sign-webhook.ts';
 import { type StripeStandIn, stripeStandIn } from './stripe-stand-in.ts';
 
 const DAY_MS = 86_400_000;
@@ -416,6 +418,13 @@ describe('webhooks', () => {
     );
     standIn.webhookSecrets = ['whsec_one', 'whsec_two'];
     expect(standIn.signed(ids()[0] ?? '').headers['stripe-signature']?.match(/v1=/g)).toHaveLength(2);
+  });
+
+  it('are signed as Stripe’s own test helper signs', () => {
+    const payload = JSON.stringify({ id: 'evt_1', text: 'é ✓' });
+    const timestamp = clock.now() / 1_000;
+    const theirs = Stripe.webhooks.generateTestHeaderString({ payload, secret: 'whsec_1', timestamp });
+    expect(signStripeWebhook(['whsec_1'], new TextEncoder().encode(payload), clock.now())).toBe(theirs);
   });
 
   it('are doubled, dropped, held, and delivered in any order, as told', async () => {
