@@ -10,6 +10,51 @@ const METHODS = {
   telemetry: ['count'],
 } as const satisfies { readonly [P in keyof BillingOptions]?: readonly string[] };
 
+const OPTION_NAMES = {
+  quotas: true,
+  tiers: true,
+  inventory: true,
+  access: true,
+  provider: true,
+  counters: true,
+  repository: true,
+  org: true,
+  orgIdPattern: true,
+  deniedStatus: true,
+  onStoreError: true,
+  leaseMs: true,
+  maxHeldPerOrg: true,
+  limitsTtlMs: true,
+  refusalCountMaxAgeMs: true,
+  recountEveryMs: true,
+  inventoryTimeoutMs: true,
+  snapshotEveryMs: true,
+  idempotencyMs: true,
+  returnOrigins: true,
+  grantingStatuses: true,
+  pastDueGraceMs: true,
+  subjectTypes: true,
+  overCapacity: true,
+  lifecycle: true,
+  usageThresholds: true,
+  basePath: true,
+  maxBodyBytes: true,
+  bodyTimeoutMs: true,
+  allowedOrigins: true,
+  clock: true,
+  ids: true,
+  logger: true,
+  telemetry: true,
+} as const satisfies { readonly [P in keyof Required<BillingOptions>]: true };
+
+/** Adds a fault for each option that no version of the engine knows: a misspelt one would silently leave its default in force. */
+export function checkNames(options: BillingOptions, faults: string[]): void {
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(OPTION_NAMES, name))
+      faults.push(`${name}: is not an option. Correct its spelling or leave it out.`);
+  }
+}
+
 /** Checks the parts a host may bring that their methods are there; each fault is added to `faults`, with its cure. */
 export function checkParts(options: BillingOptions, faults: string[]): void {
   for (const [part, methods] of Object.entries(METHODS)) {

@@ -42,6 +42,10 @@ function faultsOf(changes: Partial<Record<keyof BillingOptions, unknown>>): stri
 describe('createBilling', () => {
   it.each<[string, Partial<Record<keyof BillingOptions, unknown>>, RegExp]>([
     ['no access hook (T14)', { access: undefined }, /access: is missing/],
+    ['a misspelt option', { leaseMS: 5 } as never, /leaseMS: is not an option/],
+    ['tiers that are no list', { tiers: {} }, /tiers: is not a list/],
+    ['a tier that is none', { tiers: [null] }, /null is not a tier/],
+    ['a quota that is none', { quotas: { devices: {} } }, /quotas.devices: is not a quota/],
     ['no inventory', { inventory: undefined }, /inventory: is missing/],
     ['half an inventory', { inventory: { count: () => 0 } }, /lacks count, list or find/],
     ['no word on the provider', { provider: undefined }, /provider: is missing/],

@@ -1,6 +1,6 @@
 import type { Billing } from './billing-interface.ts';
 import { defineCatalog } from './catalog/define-catalog.ts';
-import { checkParts } from './check-parts.ts';
+import { checkNames, checkParts } from './check-parts.ts';
 import { noTelemetry } from './defaults/no-telemetry.ts';
 import { stderrLogger } from './defaults/stderr-logger.ts';
 import { systemClock } from './defaults/system-clock.ts';
@@ -130,6 +130,7 @@ function wire(options: BillingOptions): Wiring {
   }
   const catalog = defineCatalog(options.quotas ?? {}, options.tiers ?? [], faults);
   const settings = resolveSettings(options, faults);
+  checkNames(options, faults);
   checkParts(options, faults);
   const { inventory, access } = options;
   if (

@@ -23,7 +23,7 @@ export function friction(key: RegisteredKey, options: FrictionOptions<Request> =
     try {
       const guarded = { request: expressRequest(req), native: req, passage: passageOf(req) };
       const { headers, proceed } = await hold(guarded, res);
-      if (!proceed) return;
+      if (!proceed || res.headersSent) return;
       res.set(headers);
     } catch (error) {
       next(error);

@@ -55,8 +55,14 @@ export function requireQuota(
       entered.leave(endingOf(error));
       throw error;
     }
-    entered.leave({ status: ctx.respond === false ? ctx.res.statusCode : ctx.status });
+    entered.leave(answerOf(ctx));
   };
+}
+
+/** Koa answers 404 for a handler that set nothing at all: that says nothing of what it created. */
+function answerOf(ctx: Context): Ending {
+  if (ctx.respond === false) return { status: ctx.res.statusCode };
+  return ctx.status === 404 && ctx.body == null ? 'failed' : { status: ctx.status };
 }
 
 /** `ctx.throw(409)` is the handler's own refusal; any other throw tells nothing of what was created. */

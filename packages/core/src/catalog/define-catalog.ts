@@ -1,5 +1,6 @@
 import type { Catalog } from './catalog.ts';
 import {
+  capacity,
   QUOTA_PERIODS,
   QUOTA_UNITS,
   type QuotaDefinition,
@@ -23,14 +24,21 @@ export function defineCatalog(
 ): Catalog {
   const registry = new Map<string, QuotaDefinition>();
   for (const [key, quota] of Object.entries(quotas)) {
-    checkQuota(key, quota, faults);
-    registry.set(key, quota);
+    // A broken one is reported once; the tiers that limit it are then checked as if it were a plain count.
+    registry.set(key, checkQuota(key, quota, faults) ? quota : capacity());
   }
   if (registry.size === 0)
     faults.push('quotas: there is no quota key. Add at least one, such as `devices: capacity()`.');
 
+  if (!Array.isArray(tiers)) faults.push('tiers: is not a list. Pass an array of tiers.');
   const bySlug = new Map<string, Tier>();
-  for (const definition of tiers) {
+  for (const definition of Array.isArray(tiers) ? tiers : []) {
+    if (definition === null || typeof definition !== 'object') {
+      faults.push(
+        `tiers: ${JSON.stringify(definition)} is not a tier. Give each an object with slug, name, sortOrder and limits.`,
+      );
+      continue;
+    }
     if (bySlug.has(definition.slug)) {
       faults.push(`tiers: two tiers have the slug "${definition.slug}". Give each tier a slug of its own.`);
     }
@@ -67,13 +75,13 @@ export function defineCatalog(
   };
 }
 
-function checkQuota(key: string, quota: QuotaDefinition, faults: string[]): void {
+function checkQuota(key: string, quota: QuotaDefinition, faults: string[]): boolean {
   const at = `quotas.${key}`;
   if (!KEY_PATTERN.test(key))
     faults.push(`${at}: a quota key is 1 to 64 of a-z, 0-9 and _, starting with a letter. Rename it.`);
-  if (quota === null || typeof quota !== 'object') {
+  if (quota === null || typeof quota !== 'object' || !Array.isArray(quota.periods)) {
     faults.push(`${at}: is not a quota. Define it with capacity() or metered({ periods }).`);
-    return;
+    return false;
   }
   if (!QUOTA_UNITS.includes(quota.unit))
     faults.push(`${at}: unit "${quota.unit}" is unknown. Use count or seconds.`);
@@ -90,6 +98,7 @@ function checkQuota(key: string, quota: QuotaDefinition, faults: string[]): void
       );
     }
   }
+  return true;
 }
 
 function checkTier(
@@ -109,6 +118,9 @@ function checkTier(
   }
   if (!Number.isInteger(tier.sortOrder) || Math.abs(tier.sortOrder) > INT32_MAX) {
     faults.push(`${at}: sortOrder must be a whole number of 32 bits. Number the tiers 1, 2, 3.`);
+  }
+  if (tier.limits === null || typeof tier.limits !== 'object') {
+    faults.push(`${at}: limits is missing. List the keys the plan allows, or write {} for nothing at all.`);
   }
   const quotas: TierQuota[] = [];
   for (const [key, value] of Object.entries(tier.limits ?? {})) {
@@ -155,7 +167,7 @@ function checkLimit(
     faults.push(`${at}: the key is not counted by ${period}. Use ${quota.periods.join(' or ')}.`);
   }
   if (limit !== 'unlimited' && (!Number.isSafeInteger(limit) || limit < 0)) {
-    faults.push(`${at}: ${JSON.stringify(limit)} is not a limit. Use a whole number from 0, or 'unlimited'.`);
+    faults.push(`${at}: ${String(limit)} is not a limit. Use a whole number from 0, or 'unlimited'.`);
   }
 }
 

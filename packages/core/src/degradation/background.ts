@@ -1,5 +1,5 @@
+import { describeFailure } from '../errors/describe-failure.ts';
 import type { Logger } from '../ports/logger.ts';
-import { describeFailure } from './describe-failure.ts';
 
 /** Work nobody waits for, one at a time for each name. */
 export interface Background {

@@ -1,7 +1,7 @@
+import { describeFailure } from '../errors/describe-failure.ts';
 import type { OrgViews } from '../org/org-views.ts';
 import type { SweepClaim } from '../ports/sweep-list.ts';
 import type { Wiring } from '../wiring.ts';
-import { describeFailure } from './describe-failure.ts';
 import type { Evaluations } from './evaluations.ts';
 import { createLookAtOrg } from './look-at-org.ts';
 import { type ActionTally, claimLeaseMs } from './row-actions.ts';

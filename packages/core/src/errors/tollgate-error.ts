@@ -24,9 +24,16 @@ export class TollgateError extends Error {
    */
   constructor(
     code: ErrorCode,
-    options: { readonly message?: string; readonly cause?: unknown; readonly retryAfterSeconds?: number } = {},
+    options: {
+      readonly message?: string;
+      readonly cause?: unknown;
+      readonly retryAfterSeconds?: number;
+    } = {},
   ) {
-    super(options.message ?? ERROR_CODES[code].message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(
+      options.message ?? ERROR_CODES[code].message,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
     this.code = code;
     this.status = ERROR_CODES[code].status;
     this.retryAfterSeconds = options.retryAfterSeconds;

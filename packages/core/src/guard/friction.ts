@@ -1,8 +1,8 @@
 import type { Billing } from '../billing-interface.ts';
-import { describeFailure } from '../degradation/describe-failure.ts';
 import { frictionDelayMs } from '../degradation/friction-delay.ts';
 import type { StageAt } from '../degradation/stage-at.ts';
 import { createWaitingRoom, type Leaving, type WaitingRoom } from '../degradation/waiting-room.ts';
+import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Engine } from '../http/engine.ts';
 import { within } from '../within.ts';

@@ -1,6 +1,6 @@
 import type { Billing } from '../billing-interface.ts';
+import { describeError } from '../errors/describe-error.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
-import { describeError } from '../http/describe-error.ts';
 import { type Engine, engineOf } from '../http/engine.ts';
 import type { Passage } from '../http/passage.ts';
 import { rateLimitHeaders } from '../http/rate-limit-headers.ts';
@@ -71,6 +71,7 @@ export function createGuard<R extends object, K extends string>(
   const options = isKeyed<R, K>(keys) ? keys : { ...given, key: keys };
   const resolve = perRequest<R, GuardValues<K>>(pick(options, VALUES));
   const knowsOrg = options.org !== undefined;
+  const areKeysFixed = typeof options.key !== 'function';
 
   return async (guarded) => {
     const { native, passage } = guarded;
@@ -84,7 +85,7 @@ export function createGuard<R extends object, K extends string>(
         ...pick(values, ['onStoreError', 'onFailure']),
         ...idempotency(values),
         org,
-        charges: chargesOf(values),
+        charges: areKeysFixed ? checkKeys(chargesOf(values), engine) : chargesOf(values),
       });
       if (admission.admitted) return entered(admission, engine);
       const basePath = engine.settings.basePath ?? passage?.basePath ?? '';
@@ -163,6 +164,20 @@ function chargesOf<K extends string>({
     ...(scope === undefined ? {} : { session: scope }),
   };
   return list.map((item) => (typeof item === 'string' ? { key: item, ...same } : item));
+}
+
+/** Keys that the host wrote down are the host's fault when they are wrong, not the client's. */
+function checkKeys<K extends string>(
+  charges: readonly KeyCharge<K>[],
+  { catalog }: Engine,
+): readonly KeyCharge<K>[] {
+  const unknown = charges.find(({ key }) => catalog.quota(key) === undefined);
+  if (unknown !== undefined || charges.length === 0) {
+    throw new TollgateError('invalid_configuration', {
+      message: `This guard charges ${unknown === undefined ? 'no quota key' : 'an unknown quota key'}. Name one of the engine's.`,
+    });
+  }
+  return charges;
 }
 
 /**

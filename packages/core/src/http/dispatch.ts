@@ -1,10 +1,10 @@
+import { describeError } from '../errors/describe-error.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import { checkOrgId } from '../org/org-id.ts';
 import type { HttpReply, HttpRequest } from '../ports/http-message.ts';
 import { billingRoutes } from './billing-routes.ts';
 import { checkAccess } from './check-access.ts';
 import { checkSite } from './check-site.ts';
-import { describeError } from './describe-error.ts';
 import type { Engine } from './engine.ts';
 import { decodeSegment, matchPath } from './raw-path.ts';
 import { readJson } from './read-json.ts';

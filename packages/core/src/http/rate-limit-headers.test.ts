@@ -73,3 +73,8 @@ test('T30: neither a key nor a link can end its own quotes', () => {
   expect(headers['RateLimit-Policy']).toBe('"a\\"b\\\\cX: y";q=10');
   expect(headers.Link).toBe('</a%3E;%20rel=%22x%22,%3Cb%0D%0A%C3%BC>; rel="upgrade"');
 });
+
+test('a denied window whose limit is 0 names no time to wait: it refills to nothing', () => {
+  const none = quota({ key: 'door_opens', period: 'day', window: DAY, value: 0, remaining: 0 });
+  expect(rateLimitHeaders([none], [none], NOW, null)).not.toHaveProperty('Retry-After');
+});

@@ -38,8 +38,9 @@ export function rateLimitHeaders(
   if (denied.length > 0) {
     if (upgradeLink !== null) headers.Link = `<${escapeTarget(upgradeLink)}>; rel="upgrade"`;
     const ends = denied.map((quota) => quota.window.endsAt);
-    // A window that never refills makes waiting useless, whatever the others do.
-    if (ends.every((end) => end !== null))
+    // A window that never refills, or refills to nothing, makes waiting useless, whatever the others do.
+    const isWorthWaiting = denied.every((quota) => quota.limit.value !== 0);
+    if (isWorthWaiting && ends.every((end) => end !== null))
       headers['Retry-After'] = String(secondsUntil(Math.max(...ends), now));
   }
   return headers;

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
+import { describeError } from '../errors/describe-error.ts';
 import { checkOrgId } from '../org/org-id.ts';
 import type { HttpRequest } from '../ports/http-message.ts';
 import type { QuotaState } from '../quota/types.ts';
-import { describeError } from './describe-error.ts';
 import { mountPrefix } from './mount-prefix.ts';
 import { rateLimitHeaders } from './rate-limit-headers.ts';
 import { matchPath, rawPath, rawQuery } from './raw-path.ts';

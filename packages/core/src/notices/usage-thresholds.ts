@@ -1,4 +1,4 @@
-import { describeFailure } from '../degradation/describe-failure.ts';
+import { describeFailure } from '../errors/describe-failure.ts';
 import type { QuotaState } from '../quota/types.ts';
 import type { Wiring } from '../wiring.ts';
 import type { Notices } from './notices.ts';

@@ -24,7 +24,7 @@ export interface Decisions {
 const MAX_ROUNDS = 4;
 
 export function createDecisions(
-  { counters, settings }: Pick<Wiring, 'counters' | 'settings'>,
+  { counters, settings, telemetry }: Pick<Wiring, 'counters' | 'settings' | 'telemetry'>,
   recounts: Recounts,
 ): Decisions {
   async function ask(asked: AskedReservation): Promise<Decision> {
@@ -39,6 +39,7 @@ export function createDecisions(
         case 'conflict':
           throw new TollgateError('reservation_conflict');
         case 'crowded':
+          telemetry.count('tollgate.crowded', 1);
           throw new TollgateError('too_many_pending', { retryAfterSeconds: 1 });
         case 'unknown':
           if (round === MAX_ROUNDS) throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });

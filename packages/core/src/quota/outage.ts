@@ -1,3 +1,4 @@
+import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Adjustment } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
@@ -31,6 +32,9 @@ export interface Outage {
 /** Counters that may be owed at once; beyond it capacity heals by recount and metered use is lost, which the metrics say. */
 const MAX_OWED = 10_000;
 
+/** An outage is said at its beginning and then now and again, however many creates it meets. */
+const WARN_EVERY_MS = 10_000;
+
 export function createOutage(
   wiring: Pick<Wiring, 'counters' | 'ids' | 'logger' | 'telemetry'>,
   recounts: Recounts,
@@ -39,6 +43,21 @@ export function createOutage(
   const owed = new Map<string, { readonly org: string; readonly adjustment: Adjustment }>();
   const headcounts = createHeadcounts(recounts);
   let paying: Promise<void> | null = null;
+  let silentUntil = 0;
+  let unsaid = 0;
+
+  function warnSometimes(policy: OnStoreError, cause: TollgateError): void {
+    unsaid += 1;
+    const now = performance.now();
+    if (now < silentUntil) return;
+    silentUntil = now + WARN_EVERY_MS;
+    logger.warn('creates cannot be decided by the counter store', {
+      creates: unsaid,
+      policy,
+      ...describeFailure(cause),
+    });
+    unsaid = 0;
+  }
 
   function owe(org: string, charges: readonly PlannedCharge[], amounts: readonly number[] | undefined): void {
     charges.forEach((charge, i) => {
@@ -70,7 +89,7 @@ export function createOutage(
         if (!owed.has(name)) owed.set(name, debt);
         logger.warn('creates let through during an outage are not counted yet', {
           counters: owed.size,
-          error: String(error),
+          ...describeFailure(error),
         });
         return;
       }
@@ -100,6 +119,7 @@ export function createOutage(
 
   return {
     async admit(org, charges, policy, cause) {
+      warnSometimes(policy, cause);
       if (policy === 'open') {
         const keys = charges === null ? ['unknown'] : new Set(charges.map((charge) => charge.key));
         for (const key of keys) telemetry.count('tollgate.admitted_open', 1, { key });
@@ -111,8 +131,11 @@ export function createOutage(
         const quotas = charges.map((charge, i) =>
           quotaState(charge, { committed: counts[i] ?? 0, held: 0, uncertain: 0, countAgeMs: 0 }),
         );
-        if (misfits.length > 0)
-          return { admitted: false, denied: misfits.flatMap((i) => quotas[i] ?? []), quotas };
+        if (misfits.length > 0) {
+          const denied = misfits.flatMap((i) => quotas[i] ?? []);
+          for (const { key } of denied) telemetry.count('tollgate.denied', 1, { key });
+          return { admitted: false, denied, quotas };
+        }
         const reservation = looseHandle(org, charges, leave);
         return { admitted: true, reservation, quotas, decidedBy: 'recount', repeated: false };
       }

@@ -14,16 +14,22 @@ export interface Settler {
 const STATE_OF = { commit: 'committed', release: 'released', unknown: 'unknown' } as const;
 
 /** Makes the handle of a reservation. It settles once; what comes later answers how it was settled. */
-export function reservationHandle(reservation: Reservation, settler: Settler): ReservationHandle {
-  return new Handle(reservation, settler);
+export function reservationHandle(
+  reservation: Reservation,
+  settler: Settler,
+  repeated = false,
+): ReservationHandle {
+  return new Handle(reservation, settler, repeated);
 }
 
 class Handle implements ReservationHandle {
+  readonly repeated: boolean;
   readonly #reservation: Reservation;
   readonly #settler: Settler;
   #settled: Promise<SettledAs> | null = null;
 
-  constructor(reservation: Reservation, settler: Settler) {
+  constructor(reservation: Reservation, settler: Settler, repeated: boolean) {
+    this.repeated = repeated;
     this.#reservation = reservation;
     this.#settler = settler;
   }

@@ -28,8 +28,8 @@ export function createReservations(
 ): Reservations {
   const { catalog, settings, clock, telemetry } = wiring;
   const { leaseMs, maxHeldPerOrg: maxHeld } = settings;
-  /** Ids that only their handles know need not be guessed by nobody, only be of nobody else: a random start and a count. */
-  const process = wiring.ids.next();
+  // An id that only its handle knows must be nobody else's: a random start for this engine, then a count.
+  const engineId = wiring.ids.next();
   let made = 0;
 
   async function reserve(request: ReserveRequest): Promise<Admission> {
@@ -56,7 +56,7 @@ export function createReservations(
   async function reserveFresh(org: string, charges: readonly PlannedCharge[]): Promise<Admission> {
     const asked = {
       org,
-      id: `${process}.${(made++).toString(36)}`,
+      id: `${engineId}.${(made++).toString(36)}`,
       charges,
       rememberMs: 0,
       leaseMs,
@@ -105,7 +105,7 @@ function admitted(
 ): Admission {
   return {
     admitted: true,
-    reservation: reservationHandle(asked, settler),
+    reservation: reservationHandle(asked, settler, repeated),
     quotas: asked.charges.map((charge, i) => quotaState(charge, readings[i])),
     decidedBy: 'store',
     repeated,

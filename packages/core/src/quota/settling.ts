@@ -1,3 +1,4 @@
+import { describeFailure } from '../errors/describe-failure.ts';
 import type { Charge, Reservation, SettleOutcome } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import { createKeepAlive } from './keep-alive.ts';
@@ -83,7 +84,7 @@ export function createSettling(
     ended();
     telemetry.count('tollgate.unsettled', 1);
     logger.warn('a reservation could not be settled; its units are decided when its lease ends', {
-      error: String(error),
+      ...describeFailure(error),
     });
   }
 

@@ -1,10 +1,11 @@
+import { describeFailure } from '../errors/describe-failure.ts';
 import type { UsageSnapshot } from '../ports/billing-repository.ts';
 import type { CounterRef } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 
 /** A metered counter that changed. */
 export interface ChangedCounter extends CounterRef {
-  /** When its window is over, epoch ms. */
+  /** From when on its window may be forgotten: some time after it is over. Epoch ms. */
   readonly endsAt: number | null;
 }
 
@@ -49,7 +50,7 @@ export function createSnapshots(
       telemetry.count('tollgate.snapshot_failures', 1);
       logger.warn('metered use could not be written behind; it is tried again', {
         counters: batch.size,
-        error: String(error),
+        ...describeFailure(error),
       });
     }
   }

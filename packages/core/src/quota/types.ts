@@ -107,6 +107,8 @@ export type SettledAs = 'committed' | 'released' | 'unknown';
 export interface ReservationHandle {
   readonly id: string;
   readonly org: string;
+  /** True when the idempotency key's create was committed before: nothing is held, and the handler should answer what it made then. */
+  readonly repeated: boolean;
   /**
    * Keeps the units: all, or `amount` of every key, or an amount by key (keys left out: all). The rest is given back.
    * @throws TollgateError `invalid_amount` for more than was reserved.

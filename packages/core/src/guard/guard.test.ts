@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { capacity } from '../catalog/quota.ts';
+import { createBilling } from '../create-billing.ts';
+import type { HttpRequest } from '../ports/http-message.ts';
+import { createGuard } from './guard.ts';
+
+function engine() {
+  const warnings: string[] = [];
+  const billing = createBilling({
+    quotas: { devices: capacity() },
+    tiers: [{ slug: 'free', name: 'Free', isDefaultForPersonal: true, sortOrder: 1, limits: { devices: 3 } }],
+    inventory: { count: async () => 0, list: async function* () {}, find: async () => null },
+    access: () => null,
+    provider: null,
+    logger: {
+      debug: () => undefined,
+      info: () => undefined,
+      warn: (message) => warnings.push(message),
+      error: (message) => warnings.push(message),
+    },
+  });
+  return { billing, warnings };
+}
+
+const request = { header: () => undefined } as unknown as HttpRequest;
+const enter = (guard: ReturnType<typeof createGuard>) => guard({ request, native: {}, passage: undefined });
+
+describe('a guard', () => {
+  it.each([['devcies'], [[]]])('takes the wrong keys %j of a route for a fault of the host', async (keys) => {
+    const { billing, warnings } = engine();
+    const entered = await enter(createGuard(keys as string, { billing, org: 'acme' }));
+    expect(entered).toMatchObject({ admitted: false, reply: { status: 500 } });
+    expect(JSON.parse(entered.admitted ? '{}' : entered.reply.body)).toMatchObject({
+      error_code: 'invalid_configuration',
+    });
+    expect(warnings).toHaveLength(1);
+  });
+
+  it('takes an unknown key that came with the request for a fault of the client', async () => {
+    const { billing } = engine();
+    const entered = await enter(createGuard({ key: () => 'nothing', billing, org: 'acme' }));
+    expect(entered).toMatchObject({ admitted: false, reply: { status: 400 } });
+  });
+
+  it('charges nobody when nobody is known', async () => {
+    const { billing } = engine();
+    const entered = await enter(createGuard('devices', { billing, org: () => '' }));
+    expect(entered).toMatchObject({ admitted: false, reply: { status: 401 } });
+  });
+
+  it('tells the handler of a create that was committed before', async () => {
+    const { billing } = engine();
+    const guard = createGuard('devices', { billing, org: 'acme', idempotencyKey: 'k' });
+    const first = await enter(guard);
+    if (!first.admitted) throw new Error('the first create was refused');
+    await first.reservation.commit();
+    const again = await enter(guard);
+    expect(first.reservation.repeated).toBe(false);
+    expect(again).toMatchObject({ admitted: true, reservation: { repeated: true } });
+  });
+});
