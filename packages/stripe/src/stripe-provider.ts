@@ -18,8 +18,8 @@ export interface StripeProvider extends PaymentProvider {
  *
  * ```ts
  * const provider = stripeProvider({
- *   secretKey: process.env.STRIPE_SECRET_KEY,
- *   webhookSecrets: process.env.STRIPE_WEBHOOK_SECRET,
+ *   secretKey: process.env.STRIPE_SECRET_KEY ?? '',
+ *   webhookSecrets: process.env.STRIPE_WEBHOOK_SECRET ?? '',
  *   prices: { pro: { month: 'price_1A', year: 'price_1B' } },
  *   successUrl: 'https://app.example.com/billing',
  * });

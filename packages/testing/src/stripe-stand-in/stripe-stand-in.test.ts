@@ -6,7 +6,8 @@ import { type FakeClock, fakeClock } from '../fake-clock.ts';
 import { nextPeriodEnd, periodEnd } from './calendar.ts';
 import { parseForm } from './form.ts';
 import { signStripeWebhook } from './sign-webhook.ts';
-import { type StripeStandIn, stripeStandIn } from './stripe-stand-in.ts';
+import type { StripeStandIn } from './stand-in-interface.ts';
+import { stripeStandIn } from './stripe-stand-in.ts';
 
 const DAY_MS = 86_400_000;
 
