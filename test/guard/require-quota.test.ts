@@ -23,6 +23,7 @@ function brokenStore(): CounterStore {
     read: fail,
     beginRecount: fail,
     finishRecount: fail,
+    transactions: null,
     close: async () => undefined,
   };
 }

@@ -89,7 +89,7 @@ export function counterStoreOn(
       return result;
     });
 
-  return {
+  const store: PostgresCounterStore = {
     async reserve(request) {
       checkReserve(request);
       return stepping(request.org, { reservation: request.id }, (ledger, now) =>
@@ -132,12 +132,17 @@ export function counterStoreOn(
       checkSettle({ ...reservation, as: 'commit' });
       return counting(() => commitWithin(client, tables, timeoutMs, reservation));
     },
+    transactions: {
+      commitWithin: ({ transaction, ...reservation }) =>
+        store.commitWithin(transaction as PgClient, reservation),
+    },
     migrate: (options) => migrate(database, tables.s, options),
     async close() {
       isClosed = true;
       await database.close();
     },
   };
+  return store;
 }
 
 /**

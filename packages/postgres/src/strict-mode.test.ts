@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Charge, TollgateError } from '@tollgate/core';
+import { type Charge, capacity, createBilling, TollgateError } from '@tollgate/core';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { DATABASE_CLOCK } from './database/database-clock.ts';
@@ -273,4 +273,53 @@ it('never exceeds a limit with handlers that outlive their leases at random (Q1x
   await sleep(70);
   await recount();
   await expect(reading()).resolves.toMatchObject({ committed: await countRows(), held: 0, uncertain: 0 });
+});
+
+describe("reservation.commit({ transaction }) of an engine's handle", () => {
+  const engine = () =>
+    createBilling({
+      quotas: { devices: capacity() },
+      tiers: [
+        { slug: 'free', name: 'Free', isDefaultForPersonal: true, sortOrder: 1, limits: { devices: 1 } },
+      ],
+      inventory: { count: countRows, list: async function* () {}, find: async () => null },
+      access: () => null,
+      provider: null,
+      counters: store,
+      leaseMs: 1_000,
+    });
+
+  async function reserve(billing: ReturnType<typeof engine>) {
+    const admission = await billing.reserve({ org: ORG, charges: [{ key: 'devices' }] });
+    if (!admission.admitted) throw new Error('the create was refused');
+    return admission.reservation;
+  }
+
+  it('counts the units with the row, and leaves nothing for the guard to settle', async () => {
+    const reservation = await reserve(engine());
+    const client = await pool.connect();
+    await client.query('begin');
+    await client.query(`insert into ${devices} values ('a', $1)`, [ORG]);
+    await reservation.commit({ transaction: client });
+    await client.query('commit');
+    client.release();
+    await expect(reservation.commit()).resolves.toBe('committed');
+    await expect(reading()).resolves.toMatchObject({ committed: 1, held: 0, uncertain: 0 });
+  });
+
+  it('Q1x(b): rolls back the create of a handler that was paused beyond its lease', async () => {
+    const paused = await reserve(engine());
+    await database.advance(1_001);
+    const next = await reserve(engine());
+    const client = await pool.connect();
+    await client.query('begin');
+    await client.query(`insert into ${devices} values ('late', $1)`, [ORG]);
+    await expect(paused.commit({ transaction: client })).rejects.toMatchObject({
+      code: 'reservation_lapsed',
+    });
+    await client.query('rollback');
+    client.release();
+    await next.release();
+    await expect(countRows()).resolves.toBe(0);
+  });
 });

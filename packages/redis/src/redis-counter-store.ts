@@ -150,6 +150,7 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
       checkCounts(request.counts);
       return await laneOf(request.org).ask(finishRecountOperation(request));
     },
+    transactions: null,
     async close() {
       if (isClosed) return;
       isClosed = true;

@@ -85,6 +85,7 @@ export function memoryCounterStore(options: MemoryCounterStoreOptions = {}): Mem
       checkCounts(counts);
       return step(org, (ledger, now) => ledger.finishRecount(counts, now));
     },
+    transactions: null,
     async close() {
       isClosed = true;
       orgs.clear();

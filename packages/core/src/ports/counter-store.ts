@@ -111,6 +111,21 @@ export interface RecountResult extends CounterRef {
   readonly uncertain: number;
 }
 
+/** What a store in the host's own database can do beside: strict mode. */
+export interface TransactionalCommits {
+  /**
+   * Commits a reservation as part of an open transaction of the host's: its units are counted if and only if that transaction commits.
+   * Settling it again afterwards changes nothing.
+   *
+   * @param request.transaction - the host's client on which the transaction is open, of the kind the store works with
+   * @throws TollgateError `reservation_lapsed` when the units are not held any more: the host must roll back. `invalid_configuration`
+   * for something that is no open transaction, `quota_unavailable` when the database cannot do it.
+   */
+  commitWithin(
+    request: Reservation & { readonly transaction: object; readonly amounts?: readonly number[] },
+  ): Promise<void>;
+}
+
 /**
  * Counts units in use and holds reservations, for every process of the host at once.
  *
@@ -209,6 +224,9 @@ export interface CounterStore {
     readonly org: string;
     readonly counts: readonly (RecountToken & { readonly count: number; readonly forgetAt: number | null })[];
   }): Promise<readonly RecountResult[]>;
+
+  /** Commits inside the host's own transaction; null for a store that is not in the host's database. */
+  readonly transactions: TransactionalCommits | null;
 
   /** Sends what is still on its way and lets go of what the store itself opened. Further calls fail with `quota_unavailable`. */
   close(): Promise<void>;

@@ -192,6 +192,13 @@ describe('settling', () => {
     expect(reading).toMatchObject({ committed: 1, held: 0, uncertain: 1 });
   });
 
+  it('cannot be part of a transaction of the host where the store is not in its database', async () => {
+    const { gate } = gateOnMemory();
+    const reservation = held(await gate.reserve(one('devices')));
+    await expect(reservation.commit({ transaction: {} })).rejects.toEqual(code('invalid_configuration'));
+    expect(await reservation.commit()).toBe('committed');
+  });
+
   it('can be taken up by another process from its record', async () => {
     const { gate, counters } = gateOnMemory();
     const record = JSON.parse(

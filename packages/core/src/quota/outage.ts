@@ -111,6 +111,8 @@ export function createOutage(
         done();
         return Promise.resolve({ outcome: 'settled', late: false, overLimit: false });
       },
+      // Nothing is held in the store: a strict host must not create on it.
+      commitWithin: () => Promise.reject(new TollgateError('reservation_lapsed')),
       keepAlive: () => undefined,
       letGo: () => undefined,
     };

@@ -1,12 +1,20 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Charge, Reservation, SettleOutcome } from '../ports/counter-store.ts';
-import type { ReservationHandle, ReservationRecord, SettledAs } from './types.ts';
+import type {
+  CommitAmount,
+  InTransaction,
+  ReservationHandle,
+  ReservationRecord,
+  SettledAs,
+} from './types.ts';
 
 type SettleAs = 'commit' | 'release' | 'unknown';
 
 /** What a handle asks of the gate. */
 export interface Settler {
   settle(reservation: Reservation, as: SettleAs, amounts?: readonly number[]): Promise<SettleOutcome>;
+  /** Commits inside the host's transaction. */
+  commitWithin(reservation: Reservation, transaction: object, amounts?: readonly number[]): Promise<void>;
   keepAlive(reservation: Reservation): void;
   letGo(reservation: Reservation): void;
 }
@@ -42,11 +50,11 @@ class Handle implements ReservationHandle {
     return this.#reservation.org;
   }
 
-  commit(amount?: number | Readonly<Record<string, number>>): Promise<SettledAs> {
-    if (amount === undefined) return this.#settle('commit');
+  commit(given?: CommitAmount | InTransaction): Promise<SettledAs> {
+    if (given === undefined) return this.#settle('commit');
+    if (isInTransaction(given)) return this.#commitWithin(given);
     // Checked before it counts as settled: a wrong amount leaves the reservation as it is.
-    const amounts = this.#reservation.charges.map((charge) => partOf(charge, amount));
-    return this.#settle('commit', amounts);
+    return this.#settle('commit', this.#amounts(given));
   }
 
   release(): Promise<SettledAs> {
@@ -84,6 +92,20 @@ class Handle implements ReservationHandle {
     return { org, id, rememberMs, charges: charges.map(plainCharge) };
   }
 
+  /** Not settled by this: the transaction may still be rolled back, and what the guard settles after it changes nothing. */
+  async #commitWithin({ transaction, amount }: InTransaction): Promise<SettledAs> {
+    await this.#settler.commitWithin(
+      this.#reservation,
+      transaction,
+      amount === undefined ? undefined : this.#amounts(amount),
+    );
+    return 'committed';
+  }
+
+  #amounts(amount: CommitAmount): readonly number[] {
+    return this.#reservation.charges.map((charge) => partOf(charge, amount));
+  }
+
   #settle(as: SettleAs, amounts?: readonly number[]): Promise<SettledAs> {
     if (this.#settled === null) {
       this.#settler.letGo(this.#reservation);
@@ -95,6 +117,10 @@ class Handle implements ReservationHandle {
   }
 }
 
+function isInTransaction(given: CommitAmount | InTransaction): given is InTransaction {
+  return typeof given === 'object' && 'transaction' in given && typeof given.transaction === 'object';
+}
+
 function settledAs(outcome: SettleOutcome, as: SettleAs): SettledAs {
   if (outcome.outcome !== 'repeated') return STATE_OF[as];
   return outcome.state === 'committed' || outcome.state === 'released' ? outcome.state : 'unknown';
@@ -104,7 +130,7 @@ function plainCharge({ key, window, amount, limit, onUnknown, forgetAt }: Charge
   return { key, window, amount, limit, onUnknown, forgetAt };
 }
 
-function partOf(charge: Charge, amount: number | Readonly<Record<string, number>>): number {
+function partOf(charge: Charge, amount: CommitAmount): number {
   const part =
     typeof amount === 'number'
       ? amount

@@ -115,6 +115,7 @@ function admitted(
 /** The settler of a create that was committed before: there is nothing left to settle. */
 const DONE: Settler = {
   settle: () => Promise.resolve({ outcome: 'repeated', state: 'committed' }),
+  commitWithin: () => Promise.resolve(),
   keepAlive: () => undefined,
   letGo: () => undefined,
 };

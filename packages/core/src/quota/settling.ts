@@ -1,4 +1,5 @@
 import { describeFailure } from '../errors/describe-failure.ts';
+import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Charge, Reservation, SettleOutcome } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import { createKeepAlive } from './keep-alive.ts';
@@ -94,6 +95,16 @@ export function createSettling(
       underWay++;
       promise.then(ended, failed);
       return promise;
+    },
+    async commitWithin({ org, id, charges, rememberMs }, transaction, amounts) {
+      if (counters.transactions === null) {
+        throw new TollgateError('invalid_configuration', {
+          message:
+            'The counter store cannot commit in a transaction of yours. Use one that is in your own database.',
+        });
+      }
+      const request = { org, id, charges, rememberMs, transaction };
+      await counters.transactions.commitWithin(amounts === undefined ? request : { ...request, amounts });
     },
     keepAlive: (reservation) => leases.add(reservation),
     letGo: (reservation) => leases.remove(reservation),

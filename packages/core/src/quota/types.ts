@@ -103,6 +103,17 @@ export type Admission =
 
 export type SettledAs = 'committed' | 'released' | 'unknown';
 
+/** How much of a reservation is kept: of every key, or by key (keys left out: all). */
+export type CommitAmount = number | Readonly<Record<string, number>>;
+
+/** A commit as part of an open transaction of the host's. */
+export interface InTransaction {
+  /** The client on which it is open, of the kind the counter store works with. */
+  readonly transaction: object;
+  /** @default all */
+  readonly amount?: CommitAmount;
+}
+
 /** Held units. Settled once: the first of commit, release and abandon counts, later ones change nothing and answer the first. */
 export interface ReservationHandle {
   readonly id: string;
@@ -111,9 +122,12 @@ export interface ReservationHandle {
   readonly repeated: boolean;
   /**
    * Keeps the units: all, or `amount` of every key, or an amount by key (keys left out: all). The rest is given back.
-   * @throws TollgateError `invalid_amount` for more than was reserved.
+   * With a `transaction` (strict mode, for a store in the host's own database) the units are counted if and only if that open
+   * transaction of the host's commits. Call it last before that; the reservation stays the guard's to settle, which then changes nothing.
+   * @throws TollgateError `invalid_amount` for more than was reserved; with a transaction `reservation_lapsed`, after which the host must
+   * roll back, and `invalid_configuration` for a store that cannot do it.
    */
-  commit(amount?: number | Readonly<Record<string, number>>): Promise<SettledAs>;
+  commit(amount?: CommitAmount | InTransaction): Promise<SettledAs>;
   /** Gives the units back. Only if nothing was created, for certain. */
   release(): Promise<SettledAs>;
   /** Nobody knows whether it was created: capacity units are recounted before they refuse anybody, metered ones follow `onFailure`. */

@@ -1,3 +1,4 @@
+import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Customer, EventClaim, EventOutcome, InboxEvent } from '../ports/billing-repository.ts';
 import type { ProviderEvent } from '../ports/payment-provider.ts';
@@ -13,6 +14,9 @@ const BUSY_POLLS = 20;
 const BUSY_POLL_MS = 100;
 /** How many events of customers nobody linked yet are kept, over all customers. */
 const MAX_UNMATCHED = 10_000;
+
+const PURGE_EVERY_MS = 3_600_000;
+const KEEP_EVENTS_MS = 45 * 86_400_000;
 
 /** What is done with provider events. */
 export interface Events {
@@ -58,6 +62,7 @@ export function createEvents(
   wait: Wait,
 ): Events {
   const { repository, logger } = wiring;
+  let purgedAt = wiring.clock.now();
 
   async function webhook(request: Parameters<Events['webhook']>[0]): Promise<WebhookResult> {
     const { provider } = wiring;
@@ -68,6 +73,7 @@ export function createEvents(
     if (events.length === 0)
       wiring.telemetry.count('tollgate.webhook.events', 1, { outcome: 'ignored', kind: 'other' });
     for (const event of events) outcomes.push(await doEvent(provider.name, event));
+    void purgeSometimes();
     return { provider: provider.name, events, outcome: overall(outcomes) };
   }
 
@@ -99,6 +105,16 @@ export function createEvents(
     }
     const { applied, unmatched, failed } = count;
     return { checked: events.length, changed: applied, unknown: unmatched, failed };
+  }
+
+  /** Done events are kept longer than any provider delivers again; one that comes later still is only fetched once more. */
+  async function purgeSometimes(): Promise<void> {
+    const now = wiring.clock.now();
+    if (Math.abs(now - purgedAt) < PURGE_EVERY_MS) return;
+    purgedAt = now;
+    await repository.purgeEvents({ before: now - KEEP_EVENTS_MS }).catch((error: unknown) => {
+      logger.warn('Old events could not be purged; it is tried again.', describeFailure(error));
+    });
   }
 
   async function replay(customer: Customer): Promise<void> {
