@@ -97,7 +97,8 @@ describe('the TypeScript of README and docs', () => {
 
   it.each(['express.ts', 'koa.ts'])('runs: the app of %s guards its limit of three', async (file) => {
     const api = await serve(file);
-    const headers = { 'X-API-Key': 'secret', 'X-Org': 'acme' };
+    const headers = { 'X-API-Key': 'secret' };
+    expect((await fetch(`${api}/devices`, { method: 'POST' })).status).toBe(401);
     const create = () => fetch(`${api}/devices`, { method: 'POST', headers });
     const made = [await create(), await create(), await create()];
     expect(made.map((answer) => answer.status)).toEqual([201, 201, 201]);
