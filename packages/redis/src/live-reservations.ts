@@ -1,4 +1,5 @@
 import type { Reservation } from '@tollgate/core';
+import { createChurningMap } from './churning-map.ts';
 
 /** The reservations this process made and has not settled: what it tells a store that lost them. */
 export interface LiveReservations {
@@ -13,7 +14,7 @@ export interface LiveReservations {
 }
 
 export function createLiveReservations(): LiveReservations {
-  const all = new Map<string, { readonly reservation: Reservation; endsAt: number }>();
+  const all = createChurningMap<string, { readonly reservation: Reservation; endsAt: number }>();
   const nameOf = ({ org, id }: { readonly org: string; readonly id: string }) => `${org}\n${id}`;
 
   return {
@@ -27,14 +28,15 @@ export function createLiveReservations(): LiveReservations {
       const live = all.get(nameOf(lease));
       if (live) live.endsAt = performance.now() + leaseMs;
     },
-    remove: (lease) => void all.delete(nameOf(lease)),
+    remove: (lease) => all.delete(nameOf(lease)),
     tidy() {
       const now = performance.now();
-      for (const [name, { endsAt }] of all) if (endsAt <= now) all.delete(name);
+      for (const [name, { endsAt }] of all.entries()) if (endsAt <= now) all.delete(name);
     },
     list(org) {
       const now = performance.now();
-      return [...all.values()]
+      return [...all.entries()]
+        .map(([, entry]) => entry)
         .filter(({ reservation, endsAt }) => endsAt > now && (org === undefined || reservation.org === org))
         .map(({ reservation, endsAt }) => ({ reservation, leftMs: Math.ceil(endsAt - now) }));
     },

@@ -1,4 +1,5 @@
 import type { Asked } from './batch.ts';
+import { createChurningMap } from './churning-map.ts';
 
 /**
  * Operations that wait to be sent, by org, in the order they were asked. A patient one waits for an urgent one of its own org, since
@@ -18,7 +19,7 @@ export interface Queue {
 export function createQueue(patienceMs: number): Queue {
   let urgent = new Map<string, Asked[]>();
   /** In the order in which they fall due. */
-  const patient = new Map<string, { readonly dueAt: number; readonly list: Asked[] }>();
+  const patient = createChurningMap<string, { readonly dueAt: number; readonly list: Asked[] }>();
   let size = 0;
 
   function add(asked: Asked, now: number): void {
@@ -54,12 +55,12 @@ export function createQueue(patienceMs: number): Queue {
     },
     get dueAt() {
       if (urgent.size > 0) return 0;
-      for (const { dueAt } of patient.values()) return dueAt;
+      for (const [, { dueAt }] of patient.entries()) return dueAt;
       return Number.POSITIVE_INFINITY;
     },
     add,
     take(most, now) {
-      for (const [org, { dueAt, list }] of patient) {
+      for (const [org, { dueAt, list }] of patient.entries()) {
         if (dueAt > now) break;
         patient.delete(org);
         urgent.set(org, list);
@@ -83,7 +84,7 @@ export function createQueue(patienceMs: number): Queue {
       return taken;
     },
     abandon(error) {
-      const lists = [...[...patient.values()].map(({ list }) => list), ...urgent.values()];
+      const lists = [...[...patient.entries()].map(([, { list }]) => list), ...urgent.values()];
       patient.clear();
       urgent = new Map();
       size = 0;
