@@ -288,6 +288,19 @@ describe('a change', () => {
     expect(await fetched(rig, subscriptionId)).toMatchObject({ status: 'canceled' });
   });
 
+  it('that is repeated with its key answers what is so now, not what was so then', async () => {
+    const rig = await rigged();
+    const subscriptionId = await rig.subscribe(await rig.customer());
+    const change = { subscriptionId, tier: 'team', idempotencyKey: rig.key() };
+    await rig.provider.changeSubscription(change);
+    rig.standIn.setStatus(subscriptionId, 'past_due');
+    expect(await rig.provider.changeSubscription(change)).toMatchObject({ tier: 'team', status: 'past_due' });
+    const cancel = { subscriptionId, idempotencyKey: rig.key() };
+    await rig.provider.cancelSubscription(cancel);
+    await rig.provider.changeSubscription({ ...change, idempotencyKey: rig.key() });
+    expect(await rig.provider.cancelSubscription(cancel)).toMatchObject({ cancelsAt: null });
+  });
+
   it('ends an unfinished subscription at once, whatever the option says', async () => {
     const rig = await rigged();
     const customer = await rig.customer();

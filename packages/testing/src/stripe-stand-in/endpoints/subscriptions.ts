@@ -138,10 +138,12 @@ export const subscriptionEndpoints: readonly Endpoint[] = [
       }
       const [first] = subscription.items;
       const periodEnd = first?.current_period_end ?? books.now();
-      if (params.cancel_at_period_end !== undefined) {
-        subscription.cancel_at_period_end = params.cancel_at_period_end;
-        subscription.cancel_at = params.cancel_at_period_end ? periodEnd : null;
-        subscription.canceled_at = params.cancel_at_period_end ? books.now() : null;
+      const endsWithPeriod = params.cancel_at_period_end;
+      // Saying that it does not end with its period takes back nothing but that: a date of its own stays.
+      if (endsWithPeriod === true || (endsWithPeriod === false && subscription.cancel_at_period_end)) {
+        subscription.cancel_at_period_end = endsWithPeriod;
+        subscription.cancel_at = endsWithPeriod ? periodEnd : null;
+        subscription.canceled_at = endsWithPeriod ? books.now() : null;
       }
       if (params.cancel_at !== undefined) {
         const at = typeof params.cancel_at === 'string' ? periodEnd : params.cancel_at;
