@@ -267,7 +267,7 @@ describe.each(frameworks)('requireQuota on %s', (framework) => {
   it('an unknown key is a fault of the app, said in its own code', async () => {
     const scene = guardScene({ devices: 1 });
     const { post } = await scene.serve(framework, { guards: [['devcies']], handler: created });
-    expect(await codeOf(await post())).toEqual([400, 'unknown_quota_key']);
+    expect(await codeOf(await post())).toEqual([500, 'invalid_configuration']);
   });
 
   it('a store that cannot be asked: 503 and never 429 when closed, through and counted later when open (Q13)', async () => {
