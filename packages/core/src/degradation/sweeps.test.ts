@@ -324,6 +324,21 @@ describe('F32: hosts that fail', () => {
     expect(off.size).toBe(4);
   });
 
+  it('a restore that failed is repeated by the next sweep, though the org is within its limits by then', async () => {
+    const { begin, sweepTwice, sweepAt, hooks, off, host, clock } = overCapacity();
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    hooks.before = async () => {
+      throw new Error('no');
+    };
+    for (const id of ['d1', 'd2']) host.drop('acme', 'devices', id);
+    expect(await sweepAt(clock.at + 1)).toMatchObject({ restored: 0, failed: 2 });
+    hooks.before = async () => {};
+    expect(await sweepAt(clock.at + 1)).toMatchObject({ restored: 2, failed: 0 });
+    expect(off.size).toBe(0);
+    expect(await sweepAt(clock.at + DAY)).toMatchObject({ orgs: 0 });
+  });
+
   it('a list that cannot be read fails the sweep, and nothing else', async () => {
     const { degradation, repository } = overCapacity();
     await repository.close();
@@ -474,6 +489,17 @@ describe('D6: a backlog', () => {
 });
 
 describe('a sweeper', () => {
+  it('looks at no org twice in one sweep, however long that takes', async () => {
+    const { begin, degradation, host, clock } = overCapacity({ orgs: ['acme', 'globex'] });
+    await begin();
+    const { count } = host.inventory;
+    host.inventory.count = (request) => {
+      clock.at += 1_000;
+      return count(request);
+    };
+    expect(await degradation.sweep()).toMatchObject({ orgs: 2 });
+  });
+
   it('sweeps again and again until it is stopped, and survives failed sweeps', async () => {
     const { degradation, repository, log } = overCapacity();
     const { claimSweeps } = repository;
