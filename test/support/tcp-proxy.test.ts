@@ -14,7 +14,7 @@ beforeEach(async () => {
   url.hostname = proxy.host;
   url.port = `${proxy.port}`;
   throughProxy = new Redis(url.href, {
-    commandTimeout: 150,
+    commandTimeout: 2_000,
     maxRetriesPerRequest: 0,
     retryStrategy: () => 10,
   });
