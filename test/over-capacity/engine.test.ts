@@ -79,8 +79,8 @@ describe('the engine', () => {
     expect(await billing.preview({ org: 'acme', tier: 'free' })).toMatchObject({ keys: [], timeline: null });
   });
 
-  it.each([
-    [{ lifecycle: { suspend: () => undefined } }, 'lifecycle: lacks suspend or restore'],
+  const faults: readonly (readonly [options: object, sentence: string])[] = [
+    [{ lifecycle: { suspend() {} } }, 'lifecycle: lacks suspend or restore'],
     [{ lifecycle: { suspend() {}, restore() {}, remove: 'yes' } }, 'lifecycle.remove: is not a function'],
     [
       { lifecycle: { suspend() {}, restore() {}, sightingMs: 0 } },
@@ -89,7 +89,8 @@ describe('the engine', () => {
     [{ overCapacity: { maxDelayMs: -1 } }, 'overCapacity.maxDelayMs: must be a whole number'],
     [{ overCapacity: { defaultPolicy: 'random' } }, 'overCapacity.defaultPolicy: is unknown'],
     [{ usageThresholds: [80, 120] }, 'usageThresholds: must be whole percentages'],
-  ])('names the fault of %j at start', async (options, sentence) => {
+  ];
+  it.each(faults)('names the fault of %j at start', async (options, sentence) => {
     expect(() => createBilling(options as unknown as BillingOptions)).toThrow(sentence);
   });
 });
