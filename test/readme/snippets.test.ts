@@ -8,10 +8,16 @@ import { fencedBlocks, readPage, root } from './fenced-blocks.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
-const pages = ['README.md', 'docs/guarding.md', 'docs/failures.md', 'docs/telemetry.md'];
+const pages = [
+  'README.md',
+  'docs/guarding.md',
+  'docs/failures.md',
+  'docs/over-capacity.md',
+  'docs/telemetry.md',
+];
 const blocks = pages.flatMap((page) => fencedBlocks(page, 'ts'));
 const FRAGMENT_HEAD = `import { TollgateError } from '@tollgate/core';
-import { releaseQuota, requireQuota, reservationOf } from '@tollgate/express';
+import { degradation, friction, releaseQuota, requireQuota, reservationOf } from '@tollgate/express';
 `;
 
 /** Inside the checkout, so that packages are found; out of sight of every other tool. */
@@ -174,6 +180,24 @@ describe('the pages', () => {
     const listed = [...table.matchAll(/^\| `(\w+)` \|/gm)].map((match) => match[1]);
     expect(options.length).toBeGreaterThan(5);
     expect(listed.sort()).toEqual(options.sort());
+  });
+
+  it('list in docs/over-capacity.md every option of the lifecycle', () => {
+    const source = readPage('packages/core/src/options.ts');
+    const tables = readPage('docs/over-capacity.md');
+    for (const [name, column] of [
+      ['OverCapacityOptions', 'option of `overCapacity`'],
+      ['LifecycleOptions', 'option of `lifecycle`'],
+    ] as const) {
+      const body = new RegExp(`export interface ${name}[^{]*\\{(.*?)^\\}`, 'ms').exec(source)?.[1] ?? '';
+      const options = [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map((match) => match[1]);
+      const table = tables.split(`| ${column} |`)[1]?.split('\n\n')[0] ?? '';
+      const listed = [...table.matchAll(/^\| ([^|]+) \|/gm)].flatMap(([, cell = '']) =>
+        [...cell.matchAll(/`(\w+)`/g)].map((match) => match[1]),
+      );
+      expect(options.length).toBeGreaterThan(3);
+      expect(listed.sort()).toEqual(options.sort());
+    }
   });
 
   it.each([...pages, 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'docs/errors.md'])(
