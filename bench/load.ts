@@ -6,6 +6,8 @@ export interface LoadOrder {
   readonly connections: number;
   readonly orgs: number;
   readonly warmMs: number;
+  /** Goes on warming up until so many requests were sent, for a minute at most. @default 0 */
+  readonly warmRequests?: number;
   readonly ms: number;
 }
 
@@ -69,6 +71,7 @@ export async function runLoad(order: LoadOrder): Promise<LoadResult> {
   };
   const sockets = await Promise.all(Array.from({ length: order.connections }, open));
   await pause(order.warmMs);
+  for (let waited = 0; sent < (order.warmRequests ?? 0) && waited < 600; waited += 1) await pause(100);
   isMeasuring = true;
   const startedAt = performance.now();
   await pause(order.ms);
