@@ -59,6 +59,7 @@ export function createLookAtOrg(
     const startedAt = found.readAt;
     if (lifecycle === null) return { found, isSettled: isWithinLimits(found) };
     let outdatedRounds = 0;
+    let share: number | null = null;
     for (let round = 1; round <= MAX_ROUNDS + 2; round += 1) {
       const known = await repository.loadRowActions(claim.org);
       const { note, forget, act } = planOf(found, known, startedAt);
@@ -68,7 +69,8 @@ export function createLookAtOrg(
         const isQuiet = act.length === 0 && note.length === 0 && known.length === forget.length;
         return { found, isSettled: isQuiet && isWithinLimits(found) };
       }
-      const outcome = await rowActions.perform(look, roundOf(due), known);
+      share ??= Math.ceil(due.length / MAX_ROUNDS);
+      const outcome = await rowActions.perform(look, roundOf(due, share), known);
       if (outcome === 'stop') break;
       // The host's count and its list disagree, or change faster than we look: leave it to the next sweep.
       if (outcome === 'outdated') outdatedRounds += 1;
@@ -106,9 +108,12 @@ function isWithinLimits({ report, version }: Evaluation): boolean {
   return !report.overCapacity && version !== null;
 }
 
-/** The actions of the next round. Removals come few at a time: nothing undoes them. */
-function roundOf(due: readonly RowAction[]): readonly RowAction[] {
-  const share = Math.ceil(due.length / MAX_ROUNDS);
+/**
+ * The actions of the next round. Removals come few at a time: nothing undoes them.
+ *
+ * @param share - the part of the look's first list that is done a round.
+ */
+function roundOf(due: readonly RowAction[], share: number): readonly RowAction[] {
   const firstRemoval = due.findIndex(({ action }) => action === 'remove');
   if (firstRemoval === 0) return due.slice(0, share);
   const size = Math.max(ACTIONS_A_ROUND, share);

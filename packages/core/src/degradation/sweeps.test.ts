@@ -488,6 +488,23 @@ describe('D6: a backlog', () => {
   }, 120_000);
 });
 
+describe('a large org', () => {
+  it('is wound down in one sweep, evaluated a bounded number of times, and never below its limit', async () => {
+    const { begin, sweepAt, host, hooks, off, degradation } = overCapacity({ rows: 1_003 });
+    await begin();
+    await sweepAt(START + 14 * DAY);
+    host.state.listed = 0;
+    let least = Number.POSITIVE_INFINITY;
+    hooks.after = async () => {
+      least = Math.min(least, 1_003 - off.size);
+    };
+    expect(await sweepAt(START + 14 * DAY + HOUR)).toMatchObject({ suspended: 1_000, failed: 0 });
+    expect(least).toBe(3);
+    expect(host.state.listed).toBeLessThan(50);
+    expect((await degradation.report('acme')).flagged).toHaveLength(1_000);
+  });
+});
+
 describe('a sweeper', () => {
   it('looks at no org twice in one sweep, however long that takes', async () => {
     const { begin, degradation, host, clock } = overCapacity({ orgs: ['acme', 'globex'] });
