@@ -13,7 +13,8 @@ export interface LiveReservations {
   list(org?: string): readonly { readonly reservation: Reservation; readonly leftMs: number }[];
 }
 
-export function createLiveReservations(): LiveReservations {
+/** @param clock - milliseconds of a clock that never goes back; for tests the one the store's script is told. */
+export function createLiveReservations(clock: () => number = () => performance.now()): LiveReservations {
   const all = createChurningMap<string, { readonly reservation: Reservation; endsAt: number }>();
   const nameOf = ({ org, id }: { readonly org: string; readonly id: string }) => `${org}\n${id}`;
 
@@ -22,19 +23,19 @@ export function createLiveReservations(): LiveReservations {
       return all.size;
     },
     add(reservation, leaseMs) {
-      all.set(nameOf(reservation), { reservation, endsAt: performance.now() + leaseMs });
+      all.set(nameOf(reservation), { reservation, endsAt: clock() + leaseMs });
     },
     renewed(lease, leaseMs) {
       const live = all.get(nameOf(lease));
-      if (live) live.endsAt = performance.now() + leaseMs;
+      if (live) live.endsAt = clock() + leaseMs;
     },
     remove: (lease) => all.delete(nameOf(lease)),
     tidy() {
-      const now = performance.now();
+      const now = clock();
       for (const [name, { endsAt }] of all.entries()) if (endsAt <= now) all.delete(name);
     },
     list(org) {
-      const now = performance.now();
+      const now = clock();
       return [...all.entries()]
         .map(([, entry]) => entry)
         .filter(({ reservation, endsAt }) => endsAt > now && (org === undefined || reservation.org === org))

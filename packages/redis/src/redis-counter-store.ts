@@ -53,7 +53,7 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
 
   const connection = openConnection(target, (error) => logger.debug('redis connection', { error }));
   const keys = spellKeys({ prefix, hashTags });
-  const live = createLiveReservations();
+  const live = createLiveReservations(clock);
   const lanes = keys.tags.map((tag) =>
     createLane({
       connection,

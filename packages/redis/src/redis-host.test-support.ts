@@ -70,7 +70,7 @@ export function redisHost(
         });
         const bytes = await client.hgetBuffer(keys.org(org).counters(window), key);
         if (bytes === null) return null;
-        const [committed, , , , , uncertain, held, , , , forgetAt, markEnds] = counterNumbers(bytes);
+        const [committed, , , , , uncertain, held, , forgetAt, , , markEnds] = counterNumbers(bytes);
         if (markEnds != null || (forgetAt != null && forgetAt <= store.clock.now())) return null;
         return { committed: committed ?? 0, uncertain: uncertain ?? 0, held: held ?? 0 };
       },

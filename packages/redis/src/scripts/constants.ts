@@ -11,7 +11,7 @@ const CONSTANTS: Readonly<Record<string, number>> = {
   MOST: Number.MAX_SAFE_INTEGER,
   NEVER: 2 ** 53,
 
-  // A counter: msgpack, in this order; one without changes, holds or an end is written up to ADDED, one without an end up to INCARNATION.
+  // A counter: msgpack, in this order; written only as far as there is something to say: to ADDED when it is idle.
   COMMITTED: 1,
   STAMP: 2,
   EPOCH: 3,
@@ -20,10 +20,10 @@ const CONSTANTS: Readonly<Record<string, number>> = {
   UNCERTAIN: 6,
   HELD: 7,
   INCARNATION: 8,
+  FORGET_AT: 9,
   // The stamp before the last recount and the ADDED its token showed, if units were added after that token; else nil.
-  PREVIOUS: 9,
-  BEGUN: 10,
-  FORGET_AT: 11,
+  PREVIOUS: 10,
+  BEGUN: 11,
   MARK_ENDS: 12,
   // Its first stamp, if there were remembered reservations at its birth; else nil.
   BIRTH: 13,

@@ -91,9 +91,10 @@ local function sayReading(counter)
 end
 
 local function writeCounter(counter)
-  if counter[PREVIOUS] or counter[FORGET_AT] or counter[MARK_ENDS] or counter[BIRTH] then
+  if counter[PREVIOUS] or counter[MARK_ENDS] or counter[BIRTH] then
     return pack(unpack(counter, 1, BIRTH))
   end
+  if counter[FORGET_AT] then return pack(unpack(counter, 1, FORGET_AT)) end
   if counter[REMOVED] == 0 and counter[UNCERTAIN] == 0 and counter[HELD] == 0 then
     return pack(counter[COMMITTED], counter[STAMP], counter[EPOCH], counter[ADDED])
   end
