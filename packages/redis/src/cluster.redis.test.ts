@@ -104,7 +104,7 @@ describe('the Redis counter store on a Redis Cluster', () => {
   it('with a master dead the cluster refuses, the store says unavailable, and neither CROSSSLOT nor anything else (F18)', {
     timeout: 60_000,
   }, async () => {
-    const store = openStore({ client, prefix: 'dead' });
+    const store = openStore({ client, prefix: 'dead', timeoutMs: 1_000 });
     const orgs = Array.from({ length: 12 }, (_, index) => `org-${index}`);
     for (const org of orgs) await count(store, 0, org);
     await servers.nodes[2]?.kill('SIGKILL');

@@ -20,7 +20,7 @@ let counters: CounterStore;
 
 beforeEach(async () => {
   redis = await startRedis();
-  counters = openStore({ url: redis.url });
+  counters = openStore({ url: redis.url, timeoutMs: 5_000 });
 });
 afterEach(async () => {
   for (const child of children) child.kill('SIGKILL');
