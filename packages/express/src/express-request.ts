@@ -1,19 +1,15 @@
-import { createNodeRequest, type HttpRequest } from '@tollgate/core';
+import { createNodeRequest, type GuardedRequest, type HttpRequest, passageOf } from '@tollgate/core';
 import type { Request } from 'express';
 
-const made = new WeakMap<Request, HttpRequest>();
+const REQUEST = Symbol('request');
 
 /** The neutral request over Express' own: one a request, so that its body and its id are found again. */
-export function expressRequest(req: Request): HttpRequest {
-  const known = made.get(req);
-  if (known !== undefined) return known;
-  const request = createNodeRequest({
-    message: req,
-    target: req.originalUrl,
-    native: req,
-    parsedBody: () => req.body,
-    rawBody: () => (req as { rawBody?: unknown }).rawBody,
-  });
-  made.set(req, request);
-  return request;
+export function expressRequest(req: Request & { [REQUEST]?: HttpRequest }): HttpRequest {
+  req[REQUEST] ??= createNodeRequest({ message: req, target: req.originalUrl, native: req, parsed: req });
+  return req[REQUEST];
+}
+
+/** The request as guards take it. */
+export function guardedRequest(req: Request): GuardedRequest<Request> {
+  return { request: () => expressRequest(req), native: req, passage: passageOf(req) };
 }

@@ -2,13 +2,12 @@ import {
   createFriction,
   createStandingOf,
   type FrictionOptions,
-  passageOf,
   type RegisteredKey,
   type StageAt,
   type StandingOptions,
 } from '@tollgate/core';
 import type { Request, RequestHandler } from 'express';
-import { expressRequest } from './express-request.ts';
+import { guardedRequest } from './express-request.ts';
 
 /**
  * Delays requests of an org that is degraded by `level x maxDelayMs`, admins' excepted, and refuses none; see docs/over-capacity.md.
@@ -21,8 +20,7 @@ export function friction(key: RegisteredKey, options: FrictionOptions<Request> =
   const hold = createFriction<Request>(key, options);
   return async function frictionDelay(req, res, next) {
     try {
-      const guarded = { request: expressRequest(req), native: req, passage: passageOf(req) };
-      const { headers, proceed } = await hold(guarded, res);
+      const { headers, proceed } = await hold(guardedRequest(req), res);
       if (!proceed || res.headersSent) return;
       res.set(headers);
     } catch (error) {
@@ -40,7 +38,6 @@ export function friction(key: RegisteredKey, options: FrictionOptions<Request> =
  */
 export async function degradation(req: Request, options: StandingOptions<Request> = {}): Promise<StageAt> {
   const standingOf = createStandingOf<Request>(options);
-  const guarded = { request: expressRequest(req), native: req, passage: passageOf(req) };
-  const { stage, level } = await standingOf(guarded);
+  const { stage, level } = await standingOf(guardedRequest(req));
   return { stage, level };
 }

@@ -1,12 +1,6 @@
-import {
-  type Billing,
-  createRelease,
-  passageOf,
-  type RegisteredKey,
-  type ReleaseOptions,
-} from '@tollgate/core';
+import { type Billing, createRelease, type RegisteredKey, type ReleaseOptions } from '@tollgate/core';
 import type { Request, RequestHandler } from 'express';
-import { expressRequest } from './express-request.ts';
+import { guardedRequest } from './express-request.ts';
 import { onEnding } from './on-ending.ts';
 
 /**
@@ -27,7 +21,7 @@ export function releaseQuota(
 export function releaseQuota(key: string, options: ReleaseOptions<Request, string> = {}): RequestHandler {
   const release = createRelease<Request, string>(key, options);
   return function quotaRelease(req, res, next) {
-    const report = release({ request: expressRequest(req), native: req, passage: passageOf(req) });
+    const report = release(guardedRequest(req));
     onEnding(res, (ending) => {
       if (typeof ending === 'object' && ending.status >= 200 && ending.status < 300) void report();
     });

@@ -5,11 +5,10 @@ import {
   type GuardOptions,
   type KeyedGuardOptions,
   keepReservation,
-  passageOf,
   type RegisteredKey,
 } from '@tollgate/core';
 import type { Request, RequestHandler } from 'express';
-import { expressRequest } from './express-request.ts';
+import { guardedRequest } from './express-request.ts';
 import { onEnding } from './on-ending.ts';
 import { sendReply } from './send-reply.ts';
 
@@ -37,13 +36,7 @@ export function requireQuota(
   const guard = createGuard<Request, string>(keys, options);
   return async function quotaGuard(req, res, next) {
     try {
-      const entered = await guard({
-        get request() {
-          return expressRequest(req);
-        },
-        native: req,
-        passage: passageOf(req),
-      });
+      const entered = await guard(guardedRequest(req));
       if (!entered.admitted) {
         sendReply(res, entered.reply);
         return;

@@ -2,13 +2,12 @@ import {
   createFriction,
   createStandingOf,
   type FrictionOptions,
-  passageOf,
   type RegisteredKey,
   type StageAt,
   type StandingOptions,
 } from '@tollgate/core';
 import type { Context, Middleware } from 'koa';
-import { koaRequest } from './koa-request.ts';
+import { guardedRequest } from './koa-request.ts';
 
 /**
  * Delays requests of an org that is degraded by `level x maxDelayMs`, admins' excepted, and refuses none; see docs/over-capacity.md.
@@ -20,8 +19,7 @@ import { koaRequest } from './koa-request.ts';
 export function friction(key: RegisteredKey, options: FrictionOptions<Context> = {}): Middleware {
   const hold = createFriction<Context>(key, options);
   return async function frictionDelay(ctx, next) {
-    const guarded = { request: koaRequest(ctx), native: ctx, passage: passageOf(ctx.req) };
-    const { headers, proceed } = await hold(guarded, ctx.res);
+    const { headers, proceed } = await hold(guardedRequest(ctx), ctx.res);
     if (!proceed) return;
     ctx.set(headers);
     await next();
@@ -35,7 +33,6 @@ export function friction(key: RegisteredKey, options: FrictionOptions<Context> =
  */
 export async function degradation(ctx: Context, options: StandingOptions<Context> = {}): Promise<StageAt> {
   const standingOf = createStandingOf<Context>(options);
-  const guarded = { request: koaRequest(ctx), native: ctx, passage: passageOf(ctx.req) };
-  const { stage, level } = await standingOf(guarded);
+  const { stage, level } = await standingOf(guardedRequest(ctx));
   return { stage, level };
 }

@@ -1,21 +1,28 @@
 import type { IncomingMessage } from 'node:http';
-import { createNodeRequest, type HttpRequest } from '@tollgate/core';
+import {
+  createNodeRequest,
+  type GuardedRequest,
+  type HttpRequest,
+  type NodeRequestSource,
+  passageOf,
+} from '@tollgate/core';
 import type { Context } from 'koa';
 
-const made = new WeakMap<IncomingMessage, HttpRequest>();
+const REQUEST = Symbol('request');
 
 /** The neutral request over Koa's own: one a request, so that its body and its id are found again. */
 export function koaRequest(ctx: Context): HttpRequest {
-  const known = made.get(ctx.req);
-  if (known !== undefined) return known;
-  const parsed = ctx.request as { body?: unknown; rawBody?: unknown };
-  const request = createNodeRequest({
-    message: ctx.req,
+  const message: IncomingMessage & { [REQUEST]?: HttpRequest } = ctx.req;
+  message[REQUEST] ??= createNodeRequest({
+    message,
     target: ctx.originalUrl,
     native: ctx,
-    parsedBody: () => parsed.body,
-    rawBody: () => parsed.rawBody,
+    parsed: ctx.request as NodeRequestSource['parsed'],
   });
-  made.set(ctx.req, request);
-  return request;
+  return message[REQUEST];
+}
+
+/** The request as guards take it. */
+export function guardedRequest(ctx: Context): GuardedRequest<Context> {
+  return { request: () => koaRequest(ctx), native: ctx, passage: passageOf(ctx.req) };
 }

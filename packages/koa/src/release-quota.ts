@@ -1,12 +1,6 @@
-import {
-  type Billing,
-  createRelease,
-  passageOf,
-  type RegisteredKey,
-  type ReleaseOptions,
-} from '@tollgate/core';
+import { type Billing, createRelease, type RegisteredKey, type ReleaseOptions } from '@tollgate/core';
 import type { Context, Middleware } from 'koa';
-import { koaRequest } from './koa-request.ts';
+import { guardedRequest } from './koa-request.ts';
 
 /**
  * Reports a delete: when the handler answers 2xx, units of the key come free.
@@ -26,7 +20,7 @@ export function releaseQuota(
 export function releaseQuota(key: string, options: ReleaseOptions<Context, string> = {}): Middleware {
   const release = createRelease<Context, string>(key, options);
   return async function quotaRelease(ctx, next) {
-    const report = release({ request: koaRequest(ctx), native: ctx, passage: passageOf(ctx.req) });
+    const report = release(guardedRequest(ctx));
     await next();
     if (ctx.status >= 200 && ctx.status < 300) await report();
   };

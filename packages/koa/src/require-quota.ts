@@ -6,11 +6,10 @@ import {
   type GuardOptions,
   type KeyedGuardOptions,
   keepReservation,
-  passageOf,
   type RegisteredKey,
 } from '@tollgate/core';
 import type { Context, Middleware } from 'koa';
-import { koaRequest } from './koa-request.ts';
+import { guardedRequest } from './koa-request.ts';
 import { sendReply } from './send-reply.ts';
 
 /**
@@ -36,13 +35,7 @@ export function requireQuota(
 ): Middleware {
   const guard = createGuard<Context, string>(keys, options);
   return async function quotaGuard(ctx, next) {
-    const entered = await guard({
-      get request() {
-        return koaRequest(ctx);
-      },
-      native: ctx,
-      passage: passageOf(ctx.req),
-    });
+    const entered = await guard(guardedRequest(ctx));
     if (!entered.admitted) {
       sendReply(ctx, entered.reply);
       return;

@@ -63,7 +63,7 @@ export function createStandingOf<R extends object>(
   const resolve = perRequest<R, { org: string }>(options.org === undefined ? {} : { org: options.org });
   return async ({ request, native, passage }) => {
     const engine = findEngine(passage, options.billing);
-    const org = options.org === undefined ? await orgOf(request, engine) : (await resolve(native)).org;
+    const org = options.org === undefined ? await orgOf(request(), engine) : (await resolve(native)).org;
     if (org == null || org === '') return { ...NO_FRICTION, org: null };
     return { ...(await engine.billing.standing(org)), org };
   };
@@ -116,7 +116,12 @@ export function createFriction<R extends object>(
 }
 
 async function isAdmin({ request }: GuardedRequest<object>, engine: Engine, org: string): Promise<boolean> {
-  const answer = await engine.access({ request, permission: 'billing:manage', org, operationId: 'friction' });
+  const answer = await engine.access({
+    request: request(),
+    permission: 'billing:manage',
+    org,
+    operationId: 'friction',
+  });
   return answer?.allowed === true;
 }
 

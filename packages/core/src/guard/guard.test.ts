@@ -22,7 +22,7 @@ function engine() {
   return { billing, warnings };
 }
 
-const request = { header: () => undefined } as unknown as HttpRequest;
+const request = () => ({ header: () => undefined }) as unknown as HttpRequest;
 const enter = (guard: ReturnType<typeof createGuard>) => guard({ request, native: {}, passage: undefined });
 
 describe('a guard', () => {

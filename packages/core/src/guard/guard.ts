@@ -47,8 +47,8 @@ const VALUES = ['key', 'org', 'amount', 'scope', 'idempotencyKey', 'onStoreError
 
 /** A request on its way to a guarded handler. */
 export interface GuardedRequest<R> {
-  /** Asked for only when it is needed: a getter spares an admitted request the making of it. */
-  readonly request: HttpRequest;
+  /** Asked for only when it is needed: most guards can do without. */
+  readonly request: () => HttpRequest;
   /** The framework's own request, which option functions are given. */
   readonly native: R;
   /** The billing router it passed; undefined when none. */
@@ -79,7 +79,7 @@ export function createGuard<R extends object, K extends string>(
     try {
       const resolved = resolve(native);
       const values = resolved instanceof Promise ? await resolved : resolved;
-      const known = knowsOrg ? values.org : orgOf(guarded.request, engine);
+      const known = knowsOrg ? values.org : orgOf(guarded.request(), engine);
       const org = checkKnown(known instanceof Promise ? await known : known);
       const admission = await engine.billing.reserve({
         ...pick(values, ['onStoreError', 'onFailure']),
@@ -92,13 +92,13 @@ export function createGuard<R extends object, K extends string>(
       const upgradeLink = `${basePath}/orgs/${encodeURIComponent(org)}/billing/upgrade-options`;
       const status = options.deniedStatus ?? engine.settings.deniedStatus;
       const headers = rateLimitHeaders(admission.quotas, admission.denied, engine.clock.now(), upgradeLink);
-      const requestId = requestIdOf(guarded.request, engine.ids);
+      const requestId = requestIdOf(guarded.request(), engine.ids);
       return {
         admitted: false,
         reply: deniedReply({ status, keys: admission.denied.map((quota) => quota.key), requestId, headers }),
       };
     } catch (error) {
-      const requestId = requestIdOf(guarded.request, engine.ids);
+      const requestId = requestIdOf(guarded.request(), engine.ids);
       if (!(error instanceof TollgateError) || error.status === 500) {
         engine.logger.error('a quota guard failed', { requestId, ...describeError(error) });
       }
@@ -199,7 +199,7 @@ export function createRelease<R extends object, K extends string>(
           ...pick(values, ['amount']),
           ...idempotency(values),
           ...(scope === undefined ? {} : { session: scope }),
-          org: checkKnown(options.org === undefined ? await orgOf(request, engine) : org),
+          org: checkKnown(options.org === undefined ? await orgOf(request(), engine) : org),
           key,
         });
       } catch (error) {

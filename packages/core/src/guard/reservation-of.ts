@@ -1,10 +1,13 @@
 import type { ReservationHandle } from '../quota/types.ts';
 
-const reservations = new WeakMap<object, ReservationHandle>();
+/** On the request itself: a WeakMap with an entry a request is work for every garbage collection. */
+const RESERVATION = Symbol.for('@tollgate/reservation');
+
+type Holding = object & { [RESERVATION]?: ReservationHandle };
 
 /** Remembers the reservation a framework's request holds. */
 export function keepReservation(native: object, reservation: ReservationHandle): void {
-  reservations.set(native, reservation);
+  (native as Holding)[RESERVATION] = reservation;
 }
 
 /**
@@ -12,5 +15,5 @@ export function keepReservation(native: object, reservation: ReservationHandle):
  * than it asked for, work that goes on after the answer. What the handler settles is not settled again.
  */
 export function reservationOf(native: object): ReservationHandle | undefined {
-  return reservations.get(native);
+  return (native as Holding)[RESERVATION];
 }

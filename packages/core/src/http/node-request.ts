@@ -12,10 +12,8 @@ export interface NodeRequestSource {
   /** The request target as the client sent it, whatever routers have cut off since. */
   readonly target: string;
   readonly native: unknown;
-  /** What the host's body parser made of the body; undefined when none ran. */
-  parsedBody(): unknown;
-  /** The bytes or text such a parser left beside it, by the usual name `rawBody`. */
-  rawBody(): unknown;
+  /** Where the host's body parser leaves what it made of the body, and by the usual name `rawBody` its bytes or text. */
+  readonly parsed: { readonly body?: unknown; readonly rawBody?: unknown };
 }
 
 /** The limits of a request that passed no billing router. */
@@ -25,31 +23,48 @@ const NOTHING = new Uint8Array(0);
 
 /** The neutral request over a Node message. Nothing of the body is read before it is asked for. */
 export function createNodeRequest(source: NodeRequestSource): HttpRequest {
-  const { message, target, native } = source;
-  let query: URLSearchParams | undefined;
-  let bytes: Promise<Uint8Array> | undefined;
-  let json: Promise<unknown> | undefined;
+  return new NodeRequest(source);
+}
 
-  return {
-    get method() {
-      return (message.method ?? 'GET').toUpperCase();
-    },
-    path: rawPath(target),
-    native,
-    query(name) {
-      query ??= new URLSearchParams(rawQuery(target));
-      return query.get(name) ?? undefined;
-    },
-    header: (name) => headerOf(message, name),
-    bytes() {
-      bytes ??= takeBytes(source);
-      return bytes;
-    },
-    json() {
-      json ??= takeJson(source, () => this.bytes());
-      return json;
-    },
-  };
+/** A class, since a literal with a getter gives each object a shape of its own: old garbage by the thousand a second. */
+class NodeRequest implements HttpRequest {
+  readonly native: unknown;
+  readonly #source: NodeRequestSource;
+  #query: URLSearchParams | null = null;
+  #bytes: Promise<Uint8Array> | null = null;
+  #json: Promise<unknown> | null = null;
+
+  constructor(source: NodeRequestSource) {
+    this.native = source.native;
+    this.#source = source;
+  }
+
+  get method(): string {
+    return (this.#source.message.method ?? 'GET').toUpperCase();
+  }
+
+  get path(): string {
+    return rawPath(this.#source.target);
+  }
+
+  query(name: string): string | undefined {
+    this.#query ??= new URLSearchParams(rawQuery(this.#source.target));
+    return this.#query.get(name) ?? undefined;
+  }
+
+  header(name: string): string | undefined {
+    return headerOf(this.#source.message, name);
+  }
+
+  bytes(): Promise<Uint8Array> {
+    this.#bytes ??= takeBytes(this.#source);
+    return this.#bytes;
+  }
+
+  json(): Promise<unknown> {
+    this.#json ??= takeJson(this.#source, () => this.bytes());
+    return this.#json;
+  }
 }
 
 function headerOf(message: IncomingMessage, name: string): string | undefined {
@@ -62,7 +77,7 @@ function headerOf(message: IncomingMessage, name: string): string | undefined {
 async function takeBytes(source: NodeRequestSource): Promise<Uint8Array> {
   const { message } = source;
   const limits = checkHead(message);
-  const kept = keptBytes(message) ?? asBytes(source.rawBody()) ?? asBytes(source.parsedBody(), 'no text');
+  const kept = keptBytes(message) ?? asBytes(source.parsed.rawBody) ?? asBytes(source.parsed.body, 'no text');
   if (kept !== null) {
     if (kept.length > limits.maxBodyBytes) throw new TollgateError('body_too_large');
     return kept;
@@ -75,7 +90,7 @@ async function takeBytes(source: NodeRequestSource): Promise<Uint8Array> {
 
 async function takeJson(source: NodeRequestSource, bytes: () => Promise<Uint8Array>): Promise<unknown> {
   checkHead(source.message);
-  const parsed = source.parsedBody();
+  const parsed = source.parsed.body;
   // Some parsers leave an empty object where they did nothing: only a body that was really read counts.
   if (source.message.readableDidRead && parsed !== undefined && !(parsed instanceof Uint8Array)) {
     return typeof parsed === 'string' ? parseJson(parsed) : parsed;
