@@ -35,10 +35,10 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
   const wiring = wire(options as BillingOptions);
   const { catalog, settings, clock, repository } = wiring;
   const orgViews = createOrgViews(wiring);
-  const gate = createGate(wiring, orgViews);
-  const overrides = createOverrides(wiring, orgViews);
   const notices = createNotices(wiring);
   const thresholds = createUsageThresholds(wiring, notices);
+  const gate = createGate(wiring, orgViews, thresholds.observe);
+  const overrides = createOverrides(wiring, orgViews);
   const degradation = createDegradation(wiring, { usage: gate.usage.report, orgViews, notices });
   const subscriptions = createSubscriptions(wiring, orgViews, {
     onSubscriptionChanged(before, after) {
@@ -55,11 +55,7 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
   };
 
   const billing: Billing = {
-    async reserve(request) {
-      const admission = await gate.reserve(request);
-      thresholds.observe(request.org, admission.quotas);
-      return admission;
-    },
+    reserve: gate.reserve,
     resume: gate.resume,
     release: gate.release,
     async recount({ org, keys }) {

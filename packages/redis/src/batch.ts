@@ -1,20 +1,12 @@
-import type { OrgKeys, TagKeys } from './keys.ts';
+import type { TagKeys } from './keys.ts';
 import type { Operation } from './operation.ts';
-import { shapeTable } from './shape-table.ts';
-
-/** An operation with its caller. */
-export interface Asked {
-  readonly operation: Operation<unknown>;
-  readonly resolve: (answer: unknown) => void;
-  readonly reject: (error: unknown) => void;
-  /** Its caller has been told that the store is away. */
-  isAbandoned: boolean;
-}
+import type { Portion } from './queue.ts';
+import type { Shape, Terms } from './shapes.ts';
 
 /** Operations on their way, ready to be sent any number of times under one number. */
 export interface Batch {
   readonly seq: number;
-  readonly asked: readonly Asked[];
+  readonly portions: readonly Portion[];
   readonly keys: readonly string[];
   /** @param isFull - refuse reserves: Redis is over its `maxmemory` */
   toText(isFull: boolean): string;
@@ -33,42 +25,63 @@ export interface BatchHead {
   readonly lapsedKeepMs: number;
 }
 
+/** What operations share while a batch is written: each shape is sent once, operations name it by number. */
+export interface BatchWriter {
+  /** 1 for the first. */
+  indexOf(shape: Shape): number;
+  /** Whether these are the terms that reserves of this batch need not repeat; the first that are asked about are. */
+  isUsual(terms: Terms): boolean;
+}
+
 /** Writes a batch: operations of one org stand together, in the order they were asked. */
 export function writeBatch(
   head: BatchHead,
   tag: TagKeys,
   process: string,
-  orgs: ReadonlyMap<string, readonly Asked[]>,
-  keysOf: (org: string) => OrgKeys,
+  portions: readonly Portion[],
 ): Batch {
   const keys = [tag.record(process), tag.epoch];
-  const shapes = shapeTable();
-  const asked: Asked[] = [];
-  const rest: unknown[] = [];
-  for (const [org, list] of orgs) {
-    const spelled = keysOf(org);
-    const windows = windowsOf(list);
-    keys.push(spelled.leases);
-    rest.push(windows.length);
-    for (const window of windows) {
-      keys.push(spelled.counters(window));
-      rest.push(window);
-    }
-    rest.push(list.length);
-    for (const one of list) {
-      for (const value of one.operation.write(shapes)) rest.push(value);
-      asked.push(one);
-    }
+  const shapes = numbering<Shape>();
+  const windowLists = numbering<readonly string[]>();
+  let usual: Terms | null = null;
+  const writer: BatchWriter = {
+    indexOf: shapes.indexOf,
+    isUsual(terms) {
+      usual ??= terms;
+      return usual === terms;
+    },
+  };
+  let text = '';
+  for (const { org, operations } of portions) {
+    const windows = unionOf(operations);
+    keys.push(org.leases);
+    for (const window of windows) keys.push(org.counters(window));
+    text += `,${windowLists.indexOf(windows)},${operations.length}`;
+    for (const operation of operations) text += operation.write(writer);
   }
   const { seq, nonce, mustBeKnown, recordMs, checkServer, clock, lapsedKeepMs } = head;
   const start = `${seq},${nonce},${mustBeKnown},${recordMs},${checkServer},${clock}`;
-  const end = `${lapsedKeepMs},${shapes.toText()},${orgs.size}`;
-  const tail = rest.length === 0 ? ']' : `,${JSON.stringify(rest).slice(1)}`;
-  return { seq, asked, keys, toText: (isFull) => `[${start},${isFull},${end}${tail}` };
+  const shared = `${(usual as Terms | null)?.text ?? false},[${shapes.list.map((shape) => shape.text).join()}]`;
+  const end = `${lapsedKeepMs},${shared},${JSON.stringify(windowLists.list)},${portions.length}${text}`;
+  return { seq, portions, keys, toText: (isFull) => `[${start},${isFull},${end}]` };
 }
 
-function windowsOf(list: readonly Asked[]): readonly string[] {
-  const first = list[0]?.operation.windows ?? [];
-  if (list.every(({ operation }) => operation.windows === first)) return first;
-  return [...new Set(list.flatMap(({ operation }) => operation.windows))];
+/** Numbers things from 1, in the order they are first met. Batches know few: a list is looked through faster than a map. */
+function numbering<T>() {
+  const list: T[] = [];
+  return {
+    list: list as readonly T[],
+    indexOf(item: T): number {
+      const index = list.indexOf(item);
+      return index < 0 ? list.push(item) : index + 1;
+    },
+  };
+}
+
+function unionOf(operations: readonly Operation<unknown>[]): readonly string[] {
+  const first = operations[0]?.windows ?? [];
+  for (const { windows } of operations) {
+    if (windows !== first) return [...new Set(operations.flatMap((operation) => operation.windows))];
+  }
+  return first;
 }

@@ -11,7 +11,7 @@ export interface TagKeys {
 /** The keys of one org. */
 export interface OrgKeys {
   readonly tag: number;
-  /** Live reservations by id, and a head with their number and the earliest end. */
+  /** Live reservations by id, and a head with the earliest end. */
   readonly leases: string;
   /** The counters of one window, by quota key. `<base>|i:<id>` (ended reservations) and `<base>|a:<id>` (adjustments) are spelled by the script. */
   readonly counters: (window: string) => string;
@@ -27,28 +27,26 @@ export function spellKeys(options: { readonly prefix: string; readonly hashTags:
 } {
   const { prefix, hashTags } = options;
   const names = evenTags(prefix, hashTags);
-  const known = new Map<string, OrgKeys>();
   return {
     tags: names.map((name) => ({ record: (process) => `{${name}}b:${process}`, epoch: `{${name}}e` })),
     org(org) {
-      const spelled = known.get(org);
-      if (spelled) return spelled;
       const tag = hashTags === 1 ? 0 : fnv1a(org) % hashTags;
       const base = `{${names[tag]}}:${encodeOrg(org)}`;
-      const keys: OrgKeys = {
+      let last = { window: 'lifetime', key: base };
+      return {
         tag,
         leases: `${base}|l`,
-        counters: (window) => (window === 'lifetime' ? base : `${base}:${window}`),
+        counters(window) {
+          // Mostly the same one as the last time.
+          if (last.window !== window) {
+            last = { window, key: window === 'lifetime' ? base : `${base}:${window}` };
+          }
+          return last.key;
+        },
       };
-      if (known.size >= SPELLED_ORGS) known.clear();
-      known.set(org, keys);
-      return keys;
     },
   };
 }
-
-/** How many orgs' keys are kept spelled: bounds memory whatever ids come. */
-const SPELLED_ORGS = 10_000;
 
 function encodeOrg(org: string): string {
   if (/^[A-Za-z0-9_-]*$/.test(org)) return org;

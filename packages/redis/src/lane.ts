@@ -1,9 +1,9 @@
 import { randomBytes, randomInt } from 'node:crypto';
-import type { Asked, Batch } from './batch.ts';
+import type { Batch } from './batch.ts';
 import { writeBatch } from './batch.ts';
 import type { Connection } from './connection.ts';
-import type { OrgKeys, TagKeys } from './keys.ts';
-import { type NumberReader, numberReader } from './number-reader.ts';
+import type { TagKeys } from './keys.ts';
+import { type NumberReader, numberReader, startOfList } from './number-reader.ts';
 import type { Operation } from './operation.ts';
 import { createQueue } from './queue.ts';
 import { classifyRefusal } from './refusal.ts';
@@ -22,7 +22,6 @@ export interface Lane {
 export interface LaneOptions {
   readonly connection: Connection;
   readonly tag: TagKeys;
-  readonly keysOf: (org: string) => OrgKeys;
   readonly timeoutMs: number;
   /** How long a settle waits for company, ms. */
   readonly gatherMs: number;
@@ -36,6 +35,7 @@ export interface LaneOptions {
 }
 
 const MOST_OPERATIONS = 512;
+const LEAST_HALF = 16;
 const MOST_WAITING = 10_000;
 /** How long Redis recognises a batch; a batch without an answer is dropped after half of it. */
 const RECORD_MS = 120_000;
@@ -45,7 +45,7 @@ const RECONNECT_MS = 1_000;
 const RETRY_MS = { first: 25, most: 1_000 };
 
 export function createLane(options: LaneOptions): Lane {
-  const { connection, tag, keysOf, timeoutMs, gatherMs, lapsedKeepMs, clock } = options;
+  const { connection, tag, timeoutMs, gatherMs, lapsedKeepMs, clock } = options;
   const queue = createQueue(gatherMs);
   let process = randomBytes(6).toString('base64url');
   let seq = 0;
@@ -65,47 +65,44 @@ export function createLane(options: LaneOptions): Lane {
 
   function ask<T>(operation: Operation<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const asked: Asked = {
-        operation: operation as Operation<unknown>,
-        resolve: resolve as (answer: unknown) => void,
-        reject,
-        isAbandoned: false,
-      };
+      operation.resolve = resolve as (answer: unknown) => void;
+      operation.reject = reject;
       const isAway = awaySince !== undefined;
       if (isAway || queue.size >= MOST_WAITING) {
         reject(unavailable(awayCause));
         if (!operation.outlivesCaller || queue.size >= MOST_WAITING) return;
-        asked.isAbandoned = true;
+        operation.isAbandoned = true;
       }
-      queue.add(asked, operation.isPatient ? performance.now() : 0);
+      queue.add(operation);
       if (flight === undefined) schedule();
     });
   }
 
   function schedule(): void {
     if (queue.size === 0 || isFlushDue) return;
-    if (queue.dueAt === 0) {
+    const { dueAt } = queue;
+    if (dueAt === 0) {
       isFlushDue = true;
       setImmediate(flush);
-    } else gatherTimer ??= setTimeout(gathered, gatherMs);
+    } else gatherTimer ??= setTimeout(gathered, Math.max(1, dueAt - performance.now()));
   }
 
   function flush(): void {
     isFlushDue = false;
     if (flight !== undefined) return;
-    if (isDraining || queue.dueAt <= performance.now()) launch();
+    const now = performance.now();
+    // Half of many: from then on this process answers the callers of one half while Redis decides on the other. All at once, each
+    // would wait for the other in turn.
+    if (queue.dueAt <= now) launch(Math.max(LEAST_HALF, Math.ceil(queue.countDue(now) / 2)));
     else schedule();
   }
 
-  /** The timer ticks on while anything waits: what waits is sent after one tick, or two. */
   function gathered(): void {
     gatherTimer = undefined;
-    if (flight !== undefined || isFlushDue) return;
-    if (queue.dueAt <= performance.now()) launch();
-    else schedule();
+    if (!isFlushDue) flush();
   }
 
-  function launch(): void {
+  function launch(most = MOST_OPERATIONS): void {
     const now = performance.now();
     const checkServer = now - checkedAt > CHECK_SERVER_MS;
     if (checkServer) checkedAt = now;
@@ -119,9 +116,9 @@ export function createLane(options: LaneOptions): Lane {
       clock: clock?.() ?? (false as const),
       lapsedKeepMs,
     };
-    const orgs = queue.take(MOST_OPERATIONS, isDraining ? Number.POSITIVE_INFINITY : now);
+    const portions = queue.take(Math.min(most, MOST_OPERATIONS), isDraining ? Number.POSITIVE_INFINITY : now);
     flight = {
-      batch: writeBatch(head, tag, process, orgs, keysOf),
+      batch: writeBatch(head, tag, process, portions),
       sentAt: now,
       isFull: false,
       retries: 0,
@@ -136,7 +133,8 @@ export function createLane(options: LaneOptions): Lane {
     if (sent === undefined) return;
     const { batch, isFull } = sent;
     connection.run(batch.keys, batch.toText(isFull), { isFull }).then(
-      (reply) => sent === flight && land(reply),
+      // What else has arrived with the reply is read first: it goes out with the next batch, before the callers of this one go on.
+      (reply) => setImmediate(() => sent === flight && land(reply)),
       (error) => sent === flight && refused(error),
     );
   }
@@ -144,7 +142,7 @@ export function createLane(options: LaneOptions): Lane {
   function land(reply: Buffer): void {
     if (flight === undefined) return;
     const { batch } = flight;
-    const numbers = numberReader(reply);
+    const numbers = numberReader(reply, startOfList(reply));
     if (numbers.next() !== batch.seq) {
       // The answer to something else: this socket's replies have slipped.
       connection.reconnect();
@@ -159,27 +157,30 @@ export function createLane(options: LaneOptions): Lane {
       awaySince = undefined;
       checkedAt = 0;
     }
-    for (const asked of batch.asked) answer(asked, numbers);
+    // Redis works on what waits while this process works on the answers.
+    if (queue.dueAt === 0) launch();
+    for (const { operations } of batch.portions) {
+      for (const operation of operations) answer(operation, numbers);
+    }
     if (epoch !== undefined && epoch !== storeEpoch) options.onLost();
     epoch = storeEpoch;
-    schedule();
+    if (flight === undefined) schedule();
   }
 
-  function answer(asked: Asked, numbers: NumberReader): void {
-    const { operation } = asked;
+  function answer(operation: Operation<unknown>, numbers: NumberReader): void {
     let result: unknown;
     try {
       result = operation.read(numbers);
     } catch (error) {
-      asked.reject(error);
+      operation.reject(error);
       return;
     }
-    if (!asked.isAbandoned) {
-      operation.settled?.(result);
-      asked.resolve(result);
+    if (!operation.isAbandoned) {
+      operation.settled(result);
+      operation.resolve(result);
     } else {
-      const undoing = operation.undo?.(result);
-      if (undoing) void ask(undoing).catch(() => {});
+      const undoing = operation.undo(result);
+      if (undoing !== null) void ask(undoing).catch(() => {});
     }
   }
 
@@ -237,9 +238,11 @@ export function createLane(options: LaneOptions): Lane {
       options.onAway(cause);
     }
     const error = unavailable(cause);
-    for (const asked of flight?.batch.asked ?? []) {
-      if (!asked.isAbandoned) asked.reject(error);
-      asked.isAbandoned = true;
+    for (const { operations } of flight?.batch.portions ?? []) {
+      for (const operation of operations) {
+        if (!operation.isAbandoned) operation.reject(error);
+        operation.isAbandoned = true;
+      }
     }
     queue.abandon(error);
   }

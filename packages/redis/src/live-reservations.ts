@@ -1,44 +1,71 @@
 import type { Reservation } from '@tollgate/core';
-import { createChurningMap } from './churning-map.ts';
+import type { OrgState, OrgStates } from './org-states.ts';
 
 /** The reservations this process made and has not settled: what it tells a store that lost them. */
 export interface LiveReservations {
   readonly size: number;
-  add(reservation: Reservation, leaseMs: number): void;
-  renewed(lease: { readonly org: string; readonly id: string }, leaseMs: number): void;
-  remove(lease: { readonly org: string; readonly id: string }): void;
+  add(org: OrgState, reservation: Reservation, leaseMs: number): void;
+  renewed(org: OrgState, id: string, leaseMs: number): void;
+  remove(org: OrgState, id: string): void;
   /** Forgets those whose lease has run out. */
   tidy(): void;
-  /** Live ones, of one org or of all, with the time their lease has left, ms. */
-  list(org?: string): readonly { readonly reservation: Reservation; readonly leftMs: number }[];
+  /** Orgs that have any. */
+  orgs(): readonly OrgState[];
+  /** Live ones of an org, with the time their lease has left, ms. */
+  list(org: OrgState): readonly { readonly reservation: Reservation; readonly leftMs: number }[];
 }
 
 /** @param clock - milliseconds of a clock that never goes back; for tests the one the store's script is told. */
-export function createLiveReservations(clock: () => number = () => performance.now()): LiveReservations {
-  const all = createChurningMap<string, { readonly reservation: Reservation; endsAt: number }>();
-  const nameOf = ({ org, id }: { readonly org: string; readonly id: string }) => `${org}\n${id}`;
+export function createLiveReservations(
+  states: OrgStates,
+  clock: () => number = () => performance.now(),
+): LiveReservations {
+  let size = 0;
+
+  /** An org has few at a time: a look through them is cheaper than a map that is filled and emptied all day. */
+  function find({ live }: OrgState, id: string): number {
+    let index = live.length - 1;
+    while (index >= 0 && live[index]?.reservation.id !== id) index -= 1;
+    return index;
+  }
+
+  function removeAt({ live }: OrgState, index: number): void {
+    const last = live.pop();
+    if (last !== undefined && index < live.length) live[index] = last;
+    size -= 1;
+  }
+
+  const busy = () => [...states.all()].filter(({ live }) => live.length > 0);
 
   return {
     get size() {
-      return all.size;
+      return size;
     },
-    add(reservation, leaseMs) {
-      all.set(nameOf(reservation), { reservation, endsAt: clock() + leaseMs });
+    add(org, reservation, leaseMs) {
+      org.live.push({ reservation, endsAt: clock() + leaseMs });
+      size += 1;
     },
-    renewed(lease, leaseMs) {
-      const live = all.get(nameOf(lease));
-      if (live) live.endsAt = clock() + leaseMs;
+    renewed(org, id, leaseMs) {
+      const live = org.live[find(org, id)];
+      if (live !== undefined) live.endsAt = clock() + leaseMs;
     },
-    remove: (lease) => all.delete(nameOf(lease)),
+    remove(org, id) {
+      const index = find(org, id);
+      if (index >= 0) removeAt(org, index);
+    },
     tidy() {
       const now = clock();
-      for (const [name, { endsAt }] of all.entries()) if (endsAt <= now) all.delete(name);
+      for (const org of busy()) {
+        for (let index = org.live.length - 1; index >= 0; index -= 1) {
+          if ((org.live[index]?.endsAt ?? now) <= now) removeAt(org, index);
+        }
+      }
     },
+    orgs: busy,
     list(org) {
       const now = clock();
-      return [...all.entries()]
-        .map(([, entry]) => entry)
-        .filter(({ reservation, endsAt }) => endsAt > now && (org === undefined || reservation.org === org))
+      return org.live
+        .filter(({ endsAt }) => endsAt > now)
         .map(({ reservation, endsAt }) => ({ reservation, leftMs: Math.ceil(endsAt - now) }));
     },
   };

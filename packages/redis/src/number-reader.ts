@@ -1,11 +1,12 @@
-/** Reads a flat list of whole numbers, as the batch script packs it (msgpack). */
+/** Reads whole numbers one after the other, as msgpack has them. */
 export interface NumberReader {
   /** @throws RangeError when there is none left, or something else than a whole number */
   next(): number;
 }
 
-export function numberReader(bytes: Buffer): NumberReader {
-  let at = headLength(bytes[0]);
+/** @param start - where the first begins */
+export function numberReader(bytes: Buffer, start = 0): NumberReader {
+  let at = start;
   return {
     next() {
       const type = bytes[at++];
@@ -36,8 +37,7 @@ export function numberReader(bytes: Buffer): NumberReader {
   };
 }
 
-function headLength(type: number | undefined): number {
-  if (type === 0xdd) return 5;
-  if (type === 0xdc) return 3;
-  return 1;
+/** Where the first item of a msgpack list begins. */
+export function startOfList(bytes: Buffer): number {
+  return bytes[0] === 0xdd ? 5 : bytes[0] === 0xdc ? 3 : 1;
 }

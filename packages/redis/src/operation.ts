@@ -1,21 +1,40 @@
+import type { BatchWriter } from './batch.ts';
 import type { NumberReader } from './number-reader.ts';
-import type { ShapeTable } from './shape-table.ts';
+import type { OrgState } from './org-states.ts';
 
-/** One thing asked of the batch script about one org. */
-export interface Operation<T> {
-  readonly org: string;
+/** One thing asked of the batch script about one org, with its caller. */
+export abstract class Operation<T> {
+  readonly org: OrgState;
   /** The windows whose counters it names. */
-  readonly windows: readonly string[];
-  /** Whether it may wait a few milliseconds for company. */
-  readonly isPatient: boolean;
+  abstract readonly windows: readonly string[];
+  /** Whether it may wait for company of its own org. */
+  get isPatient(): boolean {
+    return false;
+  }
   /** Whether it is still sent when its caller has been told that the store is away. */
-  readonly outlivesCaller: boolean;
-  /** Its part of the batch, as JSON values. */
-  write(shapes: ShapeTable): readonly unknown[];
+  get outlivesCaller(): boolean {
+    return true;
+  }
+  /** Its caller has been told that the store is away. */
+  isAbandoned = false;
+  /** Takes what `read` answered. */
+  resolve: (answer: unknown) => void = ignore;
+  reject: (error: unknown) => void = ignore;
+
+  constructor(org: OrgState) {
+    this.org = org;
+  }
+
+  /** Its part of the batch: JSON values, each with a comma before it. */
+  abstract write(batch: BatchWriter): string;
   /** @throws TollgateError `quota_unavailable` when the script could not do it; all its numbers have then been read. */
-  read(numbers: NumberReader): T;
+  abstract read(numbers: NumberReader): T;
   /** Called with the answer before its caller gets it. */
-  settled?(answer: T): void;
+  settled(_answer: T): void {}
   /** What undoes an answer that came after the caller was told that the store is away. */
-  undo?(answer: T): Operation<unknown> | undefined;
+  undo(_answer: T): Operation<unknown> | null {
+    return null;
+  }
 }
+
+const ignore = () => {};

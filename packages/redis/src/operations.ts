@@ -10,219 +10,286 @@ import type {
   ReserveOutcome,
   SettleOutcome,
 } from '@tollgate/core';
+import type { BatchWriter } from './batch.ts';
+import type { LiveReservations } from './live-reservations.ts';
 import type { NumberReader } from './number-reader.ts';
-import type { Operation } from './operation.ts';
+import { Operation } from './operation.ts';
+import type { OrgState } from './org-states.ts';
 import { CHANGE, OPERATION, RESULT, STATES } from './protocol.ts';
-import { shapeOf, termsOf, windowsOf } from './shape-table.ts';
+import { type Shape, shapeOf, type Terms, termsOf, windowsOf } from './shapes.ts';
 import { unavailable } from './unavailable.ts';
 
 type ReserveRequest = Parameters<CounterStore['reserve']>[0];
 type SettleRequest = Parameters<CounterStore['settle']>[0];
 
-/** @param onReserved - called once it is held and its caller will know */
-export function reserveOperation(
-  request: ReserveRequest,
-  onReserved: (request: ReserveRequest) => void,
-): Operation<ReserveOutcome> {
-  const { org, id, charges } = request;
-  const shape = shapeOf(charges);
-  const terms = termsOf(request.leaseMs, request.maxHeld, request.rememberMs);
-  return {
-    org,
-    windows: shape.windows,
-    isPatient: false,
-    outlivesCaller: false,
-    write: (shapes) => [OPERATION.reserve, shapes.indexOf(shape), id, shapes.indexOf(terms)],
-    read(numbers) {
-      const result = readResult(numbers);
-      switch (result) {
-        case RESULT.done:
-          return { outcome: 'reserved', readings: charges.map(() => readReading(numbers)) };
-        case RESULT.denied:
-          return {
-            outcome: 'denied',
-            misfits: readList(numbers),
-            readings: charges.map(() => readReading(numbers)),
-          };
-        case RESULT.unknown:
-          return { outcome: 'unknown', missing: readList(numbers) };
-        case RESULT.repeated:
-          return { outcome: 'repeated', state: readState(numbers) };
-        case RESULT.conflict:
-          return { outcome: 'conflict' };
-        case RESULT.crowded:
-          return { outcome: 'crowded' };
-        default:
-          throw unexpected(result);
-      }
-    },
-    settled: ({ outcome }) => {
-      if (outcome === 'reserved') onReserved(request);
-    },
-    undo: ({ outcome }) => (outcome === 'reserved' ? forgetOperation(request) : undefined),
-  };
+export class ReserveOperation extends Operation<ReserveOutcome> {
+  readonly #request: ReserveRequest;
+  readonly #live: LiveReservations;
+  readonly #shape: Shape;
+  readonly #terms: Terms;
+
+  /** @param live - where it is noted once it is held and its caller will know */
+  constructor(org: OrgState, request: ReserveRequest, live: LiveReservations) {
+    super(org);
+    this.#request = request;
+    this.#live = live;
+    this.#shape = shapeOf(request.charges);
+    this.#terms = termsOf(request.leaseMs, request.maxHeld, request.rememberMs);
+  }
+
+  get windows() {
+    return this.#shape.windows;
+  }
+
+  override get outlivesCaller() {
+    return false;
+  }
+
+  write(batch: BatchWriter): string {
+    const shape = batch.indexOf(this.#shape);
+    const id = JSON.stringify(this.#request.id);
+    if (batch.isUsual(this.#terms)) return `,${shape},${id}`;
+    return `,0,${OPERATION.reserve},${shape},${id},${this.#terms.text}`;
+  }
+
+  read(numbers: NumberReader): ReserveOutcome {
+    const { charges } = this.#request;
+    const result = readResult(numbers);
+    switch (result) {
+      case RESULT.done:
+        return { outcome: 'reserved', readings: charges.map(() => readReading(numbers)) };
+      case RESULT.denied:
+        return {
+          outcome: 'denied',
+          misfits: readList(numbers),
+          readings: charges.map(() => readReading(numbers)),
+        };
+      case RESULT.unknown:
+        return { outcome: 'unknown', missing: readList(numbers) };
+      case RESULT.repeated:
+        return { outcome: 'repeated', state: readState(numbers) };
+      case RESULT.conflict:
+        return { outcome: 'conflict' };
+      case RESULT.crowded:
+        return { outcome: 'crowded' };
+      default:
+        throw unexpected(result);
+    }
+  }
+
+  override settled({ outcome }: ReserveOutcome): void {
+    if (outcome === 'reserved') this.#live.add(this.org, this.#request, this.#request.leaseMs);
+  }
+
+  override undo({ outcome }: ReserveOutcome) {
+    return outcome === 'reserved' ? new ForgetOperation(this.org, this.#request) : null;
+  }
 }
 
-export function settleOperation(request: SettleRequest): Operation<SettleOutcome> {
-  const { org, id, charges, as, amounts } = request;
-  const shape = shapeOf(charges);
-  return {
-    org,
-    windows: shape.windows,
-    isPatient: true,
-    outlivesCaller: true,
-    write: (shapes) =>
-      as === 'commit' && amounts
-        ? [OPERATION.commitPart, shapes.indexOf(shape), id, amounts]
-        : [OPERATION[as], shapes.indexOf(shape), id],
-    read(numbers) {
-      const result = readResult(numbers);
-      switch (result) {
-        case RESULT.done:
-          return { outcome: 'settled', late: numbers.next() === 1, overLimit: numbers.next() === 1 };
-        case RESULT.repeated:
-          return { outcome: 'repeated', state: readState(numbers) };
-        case RESULT.gone:
-          return { outcome: 'gone' };
-        default:
-          throw unexpected(result);
-      }
-    },
-  };
+export class SettleOperation extends Operation<SettleOutcome> {
+  readonly #request: SettleRequest;
+  readonly #shape: Shape;
+
+  constructor(org: OrgState, request: SettleRequest) {
+    super(org);
+    this.#request = request;
+    this.#shape = shapeOf(request.charges);
+  }
+
+  get windows() {
+    return this.#shape.windows;
+  }
+
+  /** What is given back is given back at once: others may be waiting for it. */
+  override get isPatient() {
+    return this.#request.as === 'commit' && this.#request.isAwaited === false;
+  }
+
+  write(batch: BatchWriter): string {
+    const { as, amounts } = this.#request;
+    const shape = batch.indexOf(this.#shape);
+    const id = JSON.stringify(this.#request.id);
+    if (as !== 'commit') return `,0,${OPERATION[as]},${shape},${id}`;
+    if (amounts === undefined) return `,${-shape},${id}`;
+    return `,0,${OPERATION.commitPart},${shape},${id},${JSON.stringify(amounts)}`;
+  }
+
+  read(numbers: NumberReader): SettleOutcome {
+    const result = readResult(numbers);
+    switch (result) {
+      case RESULT.done:
+        return { outcome: 'settled', late: false, overLimit: false };
+      case RESULT.late:
+        return { outcome: 'settled', late: true, overLimit: numbers.next() === 1 };
+      case RESULT.repeated:
+        return { outcome: 'repeated', state: readState(numbers) };
+      case RESULT.gone:
+        return { outcome: 'gone' };
+      default:
+        throw unexpected(result);
+    }
+  }
 }
 
-function forgetOperation({ org, id, charges }: Reservation): Operation<void> {
-  const shape = shapeOf(charges);
-  return {
-    org,
-    windows: shape.windows,
-    isPatient: false,
-    outlivesCaller: true,
-    write: (shapes) => [OPERATION.forget, shapes.indexOf(shape), id],
-    read(numbers) {
-      const result = readResult(numbers);
-      if (result === RESULT.done) numbers.next();
-      if (result === RESULT.done || result === RESULT.repeated) numbers.next();
-    },
-  };
+/** Gives back what was reserved for a caller who was told that it was not. */
+class ForgetOperation extends Operation<void> {
+  readonly #id: string;
+  readonly #shape: Shape;
+
+  constructor(org: OrgState, { id, charges }: Reservation) {
+    super(org);
+    this.#id = id;
+    this.#shape = shapeOf(charges);
+  }
+
+  get windows() {
+    return this.#shape.windows;
+  }
+
+  write(batch: BatchWriter): string {
+    return `,0,${OPERATION.forget},${batch.indexOf(this.#shape)},${JSON.stringify(this.#id)}`;
+  }
+
+  read(numbers: NumberReader): void {
+    if (readResult(numbers) === RESULT.repeated) numbers.next();
+  }
 }
 
-export function reassertOperation(reservation: Reservation, leaseMs: number): Operation<void> {
-  const { org, id, charges, rememberMs } = reservation;
-  const shape = shapeOf(charges);
-  return {
-    org,
-    windows: shape.windows,
-    isPatient: false,
-    outlivesCaller: true,
-    write: (shapes) => [OPERATION.reassert, shapes.indexOf(shape), id, leaseMs, rememberMs],
-    read: (numbers) => void readResult(numbers),
-  };
+/** Makes a reservation known to a store that lost it. */
+export class ReassertOperation extends Operation<void> {
+  readonly #reservation: Reservation;
+  readonly #leaseMs: number;
+  readonly #shape: Shape;
+
+  constructor(org: OrgState, reservation: Reservation, leaseMs: number) {
+    super(org);
+    this.#reservation = reservation;
+    this.#leaseMs = leaseMs;
+    this.#shape = shapeOf(reservation.charges);
+  }
+
+  get windows() {
+    return this.#shape.windows;
+  }
+
+  write(batch: BatchWriter): string {
+    const { id, rememberMs } = this.#reservation;
+    const shape = batch.indexOf(this.#shape);
+    return `,0,${OPERATION.reassert},${shape},${JSON.stringify(id)},${this.#leaseMs},${rememberMs}`;
+  }
+
+  read(numbers: NumberReader): void {
+    readResult(numbers);
+  }
 }
 
-export function renewOperation(lease: { org: string; id: string }, leaseMs: number): Operation<boolean> {
-  return {
-    org: lease.org,
-    windows: [],
-    isPatient: false,
-    outlivesCaller: true,
-    write: () => [OPERATION.renew, leaseMs, lease.id],
-    read: (numbers) => readResult(numbers) === RESULT.done,
-  };
+/** The plain kind: arguments that are sent as JSON, and how the answer is read. */
+class SimpleOperation<T> extends Operation<T> {
+  readonly windows: readonly string[];
+  readonly #text: string;
+  readonly #read: (numbers: NumberReader) => T;
+  readonly #outlivesCaller: boolean;
+
+  constructor(
+    org: OrgState,
+    windows: readonly string[],
+    values: readonly unknown[],
+    outlivesCaller: boolean,
+    read: (numbers: NumberReader) => T,
+  ) {
+    super(org);
+    this.windows = windows;
+    this.#text = `,0,${JSON.stringify(values).slice(1, -1)}`;
+    this.#outlivesCaller = outlivesCaller;
+    this.#read = read;
+  }
+
+  override get outlivesCaller() {
+    return this.#outlivesCaller;
+  }
+
+  write(): string {
+    return this.#text;
+  }
+
+  read(numbers: NumberReader): T {
+    return this.#read(numbers);
+  }
+}
+
+export function renewOperation(org: OrgState, id: string, leaseMs: number): Operation<boolean> {
+  return new SimpleOperation(
+    org,
+    [],
+    [OPERATION.renew, leaseMs, id],
+    true,
+    (numbers) => readResult(numbers) === RESULT.done,
+  );
 }
 
 export function adjustOperation(
-  request: Parameters<CounterStore['adjust']>[0],
+  org: OrgState,
+  { adjustments, id = '', rememberMs = 0 }: Parameters<CounterStore['adjust']>[0],
 ): Operation<Awaited<ReturnType<CounterStore['adjust']>>> {
-  const { org, adjustments, id = '', rememberMs = 0 } = request;
-  return {
-    org,
-    windows: windowsOf(adjustments),
-    isPatient: false,
-    outlivesCaller: true,
-    write: () => [OPERATION.adjust, adjustments.map(adjustmentRow), id, rememberMs],
-    read(numbers) {
-      const result = readResult(numbers);
-      return {
-        missing: result === RESULT.unknown ? readList(numbers) : [],
-        repeated: result === RESULT.repeated,
-      };
-    },
-  };
+  const values = [OPERATION.adjust, adjustments.map(adjustmentRow), id, rememberMs];
+  return new SimpleOperation(org, windowsOf(adjustments), values, true, (numbers) => {
+    const result = readResult(numbers);
+    return {
+      missing: result === RESULT.unknown ? readList(numbers) : [],
+      repeated: result === RESULT.repeated,
+    };
+  });
 }
 
 function adjustmentRow({ window, key, amount, change, forgetAt }: Adjustment): readonly unknown[] {
   return [window, key, amount, CHANGE[change], forgetAt ?? false];
 }
 
-export function readOperation(request: {
-  readonly org: string;
-  readonly counters: readonly CounterRef[];
-}): Operation<readonly (CounterReading | null)[]> {
-  const { org, counters } = request;
-  return {
-    org,
-    windows: windowsOf(counters),
-    isPatient: false,
-    outlivesCaller: false,
-    write: () => [OPERATION.read, counters.map(({ window, key }) => [window, key])],
-    read(numbers) {
-      readResult(numbers);
-      return counters.map(() => (numbers.next() === 1 ? readReading(numbers) : null));
-    },
-  };
+export function readOperation(
+  org: OrgState,
+  counters: readonly CounterRef[],
+): Operation<readonly (CounterReading | null)[]> {
+  const values = [OPERATION.read, counters.map(({ window, key }) => [window, key])];
+  return new SimpleOperation(org, windowsOf(counters), values, false, (numbers) => {
+    readResult(numbers);
+    return counters.map(() => (numbers.next() === 1 ? readReading(numbers) : null));
+  });
 }
 
-export function beginRecountOperation(request: {
-  readonly org: string;
-  readonly counters: readonly CounterRef[];
-}): Operation<readonly RecountToken[]> {
-  const { org, counters } = request;
-  return {
-    org,
-    windows: windowsOf(counters),
-    isPatient: false,
-    outlivesCaller: false,
-    write: () => [OPERATION.beginRecount, counters.map(({ window, key }) => [window, key])],
-    read(numbers) {
-      readResult(numbers);
-      return counters.map(({ key, window }) => {
-        const known = numbers.next() === 1;
-        return { key, window, known, token: `${numbers.next()}.${numbers.next()}.${numbers.next()}` };
-      });
-    },
-  };
+export function beginRecountOperation(
+  org: OrgState,
+  counters: readonly CounterRef[],
+): Operation<readonly RecountToken[]> {
+  const values = [OPERATION.beginRecount, counters.map(({ window, key }) => [window, key])];
+  return new SimpleOperation(org, windowsOf(counters), values, false, (numbers) => {
+    readResult(numbers);
+    return counters.map(({ key, window }) => {
+      const known = numbers.next() === 1;
+      return { key, window, known, token: `${numbers.next()}.${numbers.next()}.${numbers.next()}` };
+    });
+  });
 }
 
 export function finishRecountOperation(
-  request: Parameters<CounterStore['finishRecount']>[0],
+  org: OrgState,
+  { counts }: Parameters<CounterStore['finishRecount']>[0],
 ): Operation<readonly RecountResult[]> {
-  const { org, counts } = request;
-  return {
-    org,
-    windows: windowsOf(counts),
-    isPatient: false,
-    outlivesCaller: false,
-    write: () => [
-      OPERATION.finishRecount,
-      counts.map(({ window, key, token, count, forgetAt }) => [
-        window,
-        key,
-        ...tokenNumbers(token),
-        count,
-        forgetAt ?? false,
-      ]),
-    ],
-    read(numbers) {
-      readResult(numbers);
-      return counts.map(({ key, window }) => ({
-        key,
-        window,
-        applied: numbers.next() === 1,
-        uncertain: numbers.next(),
-      }));
-    },
-  };
+  const rows = counts.map(({ window, key, token, count, forgetAt }) => [
+    window,
+    key,
+    ...tokenNumbers(token),
+    count,
+    forgetAt ?? false,
+  ]);
+  return new SimpleOperation(org, windowsOf(counts), [OPERATION.finishRecount, rows], false, (numbers) => {
+    readResult(numbers);
+    return counts.map(({ key, window }) => ({
+      key,
+      window,
+      applied: numbers.next() === 1,
+      uncertain: numbers.next(),
+    }));
+  });
 }
 
 /** Stamp, added and removed units; a token that is none of ours fits no counter. */

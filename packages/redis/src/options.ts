@@ -26,8 +26,9 @@ export interface RedisCounterStoreOptions {
    */
   readonly timeoutMs?: number;
   /**
-   * How long a settle may wait for the next batch, ms.
-   * @default 4
+   * How long a commit that nobody waits for may wait for the next reserve of its org, ms. A process that dies in that time leaves it to
+   * the end of the lease.
+   * @default 20
    */
   readonly gatherMs?: number;
   /**

@@ -31,6 +31,8 @@ export const RESULT = {
   refused: 7,
   /** A key has a type that is not ours, or its slot is being moved; nothing was changed. */
   unreadable: 8,
+  /** Committed after the lease had run out. */
+  late: 9,
 } as const;
 
 /** States of a reservation, by number. */

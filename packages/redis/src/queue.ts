@@ -1,5 +1,11 @@
-import type { Asked } from './batch.ts';
-import { createChurningMap } from './churning-map.ts';
+import type { Operation } from './operation.ts';
+import { NEVER, type OrgState } from './org-states.ts';
+
+/** Operations of one org on their way. */
+export interface Portion {
+  readonly org: OrgState;
+  readonly operations: readonly Operation<unknown>[];
+}
 
 /**
  * Operations that wait to be sent, by org, in the order they were asked. A patient one waits for an urgent one of its own org, since
@@ -7,46 +13,59 @@ import { createChurningMap } from './churning-map.ts';
  */
 export interface Queue {
   readonly size: number;
-  /** When a batch must go: 0 at once, Infinity when nothing waits, else on the clock `add` was given. */
+  /** When a batch must go: 0 at once, Infinity when nothing waits, else on the clock of `performance.now()`. */
   readonly dueAt: number;
-  add(asked: Asked, now: number): void;
-  /** Takes whole orgs that are due, until `most` operations are reached; all orgs when `now` is Infinity. */
-  take(most: number, now: number): ReadonlyMap<string, readonly Asked[]>;
+  /** How many operations `take` would take if it could take any number. */
+  countDue(now: number): number;
+  add(operation: Operation<unknown>): void;
+  /** Takes what is due of whole orgs, until `most` operations are reached; of all orgs when `now` is Infinity. */
+  take(most: number, now: number): readonly Portion[];
   /** Tells every caller that the store is away; keeps what is to be sent all the same. */
   abandon(error: unknown): void;
 }
 
 export function createQueue(patienceMs: number): Queue {
-  let urgent = new Map<string, Asked[]>();
-  /** In the order in which they fall due. */
-  const patient = createChurningMap<string, { readonly dueAt: number; readonly list: Asked[] }>();
+  let urgent: OrgState[] = [];
+  /** In the order in which they fall due. An org that was sent meanwhile has another `dueAt` than its entry, or none. */
+  let patient: { readonly org: OrgState; readonly dueAt: number }[] = [];
+  let firstPatient = 0;
   let size = 0;
 
-  function add(asked: Asked, now: number): void {
-    const { org, isPatient } = asked.operation;
+  function add(operation: Operation<unknown>): void {
+    const { org } = operation;
     size += 1;
-    const list = urgent.get(org);
-    if (list) {
-      list.push(asked);
-      return;
+    org.waiting.push(operation);
+    if (org.isUrgent) return;
+    if (!operation.isPatient || patienceMs === 0) makeUrgent(org);
+    else if (org.dueAt === NEVER) {
+      org.dueAt = performance.now() + patienceMs;
+      patient.push({ org, dueAt: org.dueAt });
     }
-    const waiting = patient.get(org);
-    if (isPatient && patienceMs > 0) {
-      if (waiting) waiting.list.push(asked);
-      else patient.set(org, { dueAt: now + patienceMs, list: [asked] });
-      return;
-    }
-    if (waiting) {
-      patient.delete(org);
-      waiting.list.push(asked);
-      urgent.set(org, waiting.list);
-    } else urgent.set(org, [asked]);
   }
 
-  function takeAll(): ReadonlyMap<string, readonly Asked[]> {
-    const all = urgent;
-    urgent = new Map();
-    return all;
+  function makeUrgent(org: OrgState): void {
+    org.isUrgent = true;
+    org.dueAt = NEVER;
+    urgent.push(org);
+  }
+
+  function nextPatient() {
+    let next = patient[firstPatient];
+    while (next !== undefined && next.org.dueAt !== next.dueAt) {
+      firstPatient += 1;
+      next = patient[firstPatient];
+    }
+    if (next === undefined || firstPatient > 1_000) {
+      patient = patient.slice(firstPatient);
+      firstPatient = 0;
+    }
+    return next;
+  }
+
+  function ripen(now: number): void {
+    for (let next = nextPatient(); next !== undefined && next.dueAt <= now; next = nextPatient()) {
+      makeUrgent(next.org);
+    }
   }
 
   return {
@@ -54,44 +73,54 @@ export function createQueue(patienceMs: number): Queue {
       return size;
     },
     get dueAt() {
-      if (urgent.size > 0) return 0;
-      for (const [, { dueAt }] of patient.entries()) return dueAt;
-      return Number.POSITIVE_INFINITY;
+      return urgent.length > 0 ? 0 : (nextPatient()?.dueAt ?? NEVER);
+    },
+    countDue(now) {
+      ripen(now);
+      let count = 0;
+      for (const { waiting } of urgent) count += waiting.length;
+      return count;
     },
     add,
     take(most, now) {
-      for (const [org, { dueAt, list }] of patient.entries()) {
-        if (dueAt > now) break;
-        patient.delete(org);
-        urgent.set(org, list);
+      ripen(now);
+      const portions: Portion[] = [];
+      let room = most;
+      let taken = 0;
+      for (const org of urgent) {
+        if (room <= 0) break;
+        let operations = org.waiting;
+        if (operations.length <= room) {
+          org.waiting = [];
+          org.isUrgent = false;
+          taken += 1;
+        } else operations = operations.splice(0, room);
+        room -= operations.length;
+        portions.push({ org, operations });
       }
-      let count = 0;
-      for (const list of urgent.values()) count += list.length;
-      if (count <= most) {
-        size -= count;
-        return takeAll();
-      }
-      const taken = new Map<string, readonly Asked[]>();
-      count = 0;
-      for (const [org, list] of urgent) {
-        if (count >= most) break;
-        const part = list.splice(0, most - count);
-        taken.set(org, part);
-        count += part.length;
-        if (list.length === 0) urgent.delete(org);
-      }
-      size -= count;
-      return taken;
+      urgent = taken === urgent.length ? [] : urgent.slice(taken);
+      size -= most - room;
+      return portions;
     },
     abandon(error) {
-      const lists = [...[...patient.entries()].map(([, { list }]) => list), ...urgent.values()];
-      patient.clear();
-      urgent = new Map();
+      const orgs = new Set([...urgent, ...patient.slice(firstPatient).map(({ org }) => org)]);
+      urgent = [];
+      patient = [];
+      firstPatient = 0;
       size = 0;
-      for (const asked of lists.flat()) {
-        if (!asked.isAbandoned) asked.reject(error);
-        asked.isAbandoned = true;
-        if (asked.operation.outlivesCaller) add(asked, 0);
+      for (const org of orgs) {
+        const { waiting } = org;
+        org.waiting = [];
+        org.isUrgent = false;
+        org.dueAt = NEVER;
+        for (const operation of waiting) {
+          if (!operation.isAbandoned) operation.reject(error);
+          operation.isAbandoned = true;
+          if (!operation.outlivesCaller) continue;
+          size += 1;
+          org.waiting.push(operation);
+          if (!org.isUrgent) makeUrgent(org);
+        }
       }
     },
   };

@@ -13,17 +13,19 @@ import { isCluster, openConnection } from './connection.ts';
 import { spellKeys } from './keys.ts';
 import { createLane } from './lane.ts';
 import { createLiveReservations } from './live-reservations.ts';
+import type { Operation } from './operation.ts';
 import {
   adjustOperation,
   beginRecountOperation,
   finishRecountOperation,
+  ReassertOperation,
+  ReserveOperation,
   readOperation,
-  reassertOperation,
   renewOperation,
-  reserveOperation,
-  settleOperation,
+  SettleOperation,
 } from './operations.ts';
 import type { RedisCounterStoreOptions } from './options.ts';
+import { createOrgStates, type OrgState } from './org-states.ts';
 import { unavailable } from './unavailable.ts';
 
 /** How often a process with open reservations makes sure that the store still has its data, ms. */
@@ -45,7 +47,7 @@ export function redisCounterStore(options: RedisCounterStoreOptions): CounterSto
 
 /** @param clock - for tests alone: what the script takes for the time, instead of the server's clock */
 export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?: () => number): CounterStore {
-  const { prefix = 'tg', timeoutMs = 200, gatherMs = 4, lapsedKeepMs = 600_000 } = options;
+  const { prefix = 'tg', timeoutMs = 200, gatherMs = 20, lapsedKeepMs = 600_000 } = options;
   const { logger = stderrLogger, telemetry = noTelemetry } = options;
   const target = targetOf(options);
   const hashTags = options.hashTags ?? ('client' in target && isCluster(target.client) ? 6 : 1);
@@ -53,12 +55,12 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
 
   const connection = openConnection(target, (error) => logger.debug('redis connection', { error }));
   const keys = spellKeys({ prefix, hashTags });
-  const live = createLiveReservations(clock);
+  const states = createOrgStates(keys.org);
+  const live = createLiveReservations(states, clock);
   const lanes = keys.tags.map((tag) =>
     createLane({
       connection,
       tag,
-      keysOf: keys.org,
       timeoutMs,
       gatherMs,
       lapsedKeepMs,
@@ -71,11 +73,11 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
       onBack: (awayMs) => logger.info('redis answers again', { awayMs: Math.round(awayMs) }),
     }),
   );
-  const laneOf = (org: string) => {
-    const lane = lanes[keys.org(org).tag];
+  function ask<T>(operation: Operation<T>): Promise<T> {
+    const lane = lanes[operation.org.tag];
     if (lane === undefined || isClosed) throw unavailable(new Error('The counter store is closed.'));
-    return lane;
-  };
+    return lane.ask(operation);
+  }
   let isClosed = false;
   let beat: NodeJS.Timeout | undefined;
   void checkServer(connection, logger);
@@ -86,21 +88,16 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
     logger.warn('redis lost data: every counter is counted anew before it decides', {
       reservations: live.size,
     });
-    for (const org of new Set(live.list().map(({ reservation }) => reservation.org))) {
-      reassert(org).catch(() => {});
-    }
+    for (const org of live.orgs()) reassert(org).catch(() => {});
   }
 
-  async function reassert(org: string): Promise<void> {
+  async function reassert(org: OrgState): Promise<void> {
     await Promise.all(
-      live
-        .list(org)
-        .map(({ reservation, leftMs }) => laneOf(org).ask(reassertOperation(reservation, leftMs))),
+      live.list(org).map(({ reservation, leftMs }) => ask(new ReassertOperation(org, reservation, leftMs))),
     );
   }
 
-  function keepTrack(request: Parameters<CounterStore['reserve']>[0]): void {
-    live.add(request, request.leaseMs);
+  function keepBeating(): void {
     beat ??= setInterval(() => {
       live.tidy();
       if (live.size > 0) for (const lane of lanes) lane.beat();
@@ -115,40 +112,44 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
     reserve(request) {
       return attempt(() => {
         checkReserve(request);
-        return laneOf(request.org).ask(reserveOperation(request, keepTrack));
+        keepBeating();
+        return ask(new ReserveOperation(states.of(request.org), request, live));
       });
     },
     settle(request) {
       return attempt(() => {
         checkSettle(request);
-        live.remove(request);
-        return laneOf(request.org).ask(settleOperation(request));
+        const org = states.of(request.org);
+        live.remove(org, request.id);
+        return ask(new SettleOperation(org, request));
       });
     },
     async renew({ leases, leaseMs }) {
       return await Promise.all(
-        leases.map(async (lease) => {
-          const isHeld = await laneOf(lease.org).ask(renewOperation(lease, leaseMs));
-          if (isHeld) live.renewed(lease, leaseMs);
+        leases.map(async ({ org, id }) => {
+          const state = states.of(org);
+          const isHeld = await ask(renewOperation(state, id, leaseMs));
+          if (isHeld) live.renewed(state, id, leaseMs);
           return isHeld;
         }),
       );
     },
     async adjust(request) {
       checkAdjustments(request.adjustments);
-      return await laneOf(request.org).ask(adjustOperation(request));
+      return await ask(adjustOperation(states.of(request.org), request));
     },
-    async read(request) {
-      return await laneOf(request.org).ask(readOperation(request));
+    async read({ org, counters }) {
+      return await ask(readOperation(states.of(org), counters));
     },
-    async beginRecount(request) {
-      const tokens = await laneOf(request.org).ask(beginRecountOperation(request));
-      if (tokens.some(({ known }) => !known)) await reassert(request.org);
+    async beginRecount({ org, counters }) {
+      const state = states.of(org);
+      const tokens = await ask(beginRecountOperation(state, counters));
+      if (tokens.some(({ known }) => !known)) await reassert(state);
       return tokens;
     },
     async finishRecount(request) {
       checkCounts(request.counts);
-      return await laneOf(request.org).ask(finishRecountOperation(request));
+      return await ask(finishRecountOperation(states.of(request.org), request));
     },
     transactions: null,
     async close() {

@@ -40,7 +40,7 @@ export function counterNumbers(bytes: Buffer): readonly (number | null)[] {
       continue;
     }
     const width = ({ 204: 2, 205: 3, 206: 5, 207: 9 } as Record<number, number>)[type] ?? 1;
-    numbers.push(numberReader(Buffer.concat([Buffer.from([0x91]), bytes.subarray(at, at + width)])).next());
+    numbers.push(numberReader(bytes.subarray(at, at + width)).next());
     at += width;
   }
   return numbers;

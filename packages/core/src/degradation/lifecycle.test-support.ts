@@ -150,7 +150,7 @@ export function lifecycleOnMemory(
     },
   };
   const orgViews = createOrgViews(wiring);
-  const gate = createGate(wiring, orgViews);
+  const gate = createGate(wiring, orgViews, () => undefined);
   const notices = createNotices(wiring);
   const told: { name: NoticeName; notice: NoticeMap[NoticeName] }[] = [];
   for (const name of [

@@ -7,6 +7,7 @@ import { rateLimitHeaders } from '../http/rate-limit-headers.ts';
 import { deniedReply, errorReply } from '../http/reply.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import type { HttpReply, HttpRequest } from '../ports/http-message.ts';
+import { settleUnawaited } from '../quota/reservation-handle.ts';
 import type { Admission, KeyCharge, OnStoreError, ReservationHandle } from '../quota/types.ts';
 import type { GuardKeys, GuardOptions, KeyedGuardOptions, ReleaseOptions } from './guard-options.ts';
 import { perRequest } from './per-request.ts';
@@ -43,6 +44,7 @@ interface GuardValues<K extends string> {
   readonly onFailure: 'release' | 'charge';
 }
 
+const POLICIES = ['onStoreError', 'onFailure'] as const;
 const VALUES = ['key', 'org', 'amount', 'scope', 'idempotencyKey', 'onStoreError', 'onFailure'] as const;
 
 /** A request on its way to a guarded handler. */
@@ -71,7 +73,7 @@ export function createGuard<R extends object, K extends string>(
   const options = isKeyed<R, K>(keys) ? keys : { ...given, key: keys };
   const resolve = perRequest<R, GuardValues<K>>(pick(options, VALUES));
   const knowsOrg = options.org !== undefined;
-  const areKeysFixed = typeof options.key !== 'function';
+  const fixed = fixedCharges(options);
 
   return async (guarded) => {
     const { native, passage } = guarded;
@@ -81,11 +83,13 @@ export function createGuard<R extends object, K extends string>(
       const values = resolved instanceof Promise ? await resolved : resolved;
       const known = knowsOrg ? values.org : orgOf(guarded.request(), engine);
       const org = checkKnown(known instanceof Promise ? await known : known);
+      const charges = fixed ?? chargesOf(values);
+      if (typeof options.key !== 'function') checkKeys(charges, engine);
       const admission = await engine.billing.reserve({
-        ...pick(values, ['onStoreError', 'onFailure']),
-        ...idempotency(values),
         org,
-        charges: areKeysFixed ? checkKeys(chargesOf(values), engine) : chargesOf(values),
+        charges,
+        ...pick(values, POLICIES),
+        ...idempotency(values),
       });
       if (admission.admitted) return entered(admission, engine);
       const basePath = engine.settings.basePath ?? passage?.basePath ?? '';
@@ -120,23 +124,21 @@ export function findEngine(passage: Passage | undefined, given: Billing | undefi
 function entered(admission: Extract<Admission, { admitted: true }>, engine: Engine): Entered {
   const { reservation } = admission;
   reservation.keepAlive();
-  // The handle settles once; a failed settle is logged where it is made, and the lease decides then.
-  const leave = (ending: Ending) => void settle(reservation, ending)?.catch(() => undefined);
   return {
     admitted: true,
-    headers: rateLimitHeaders(admission.quotas, [], engine.clock.now(), null),
+    headers: rateLimitHeaders(admission.quotas, NONE, engine.clock.now(), null),
     reservation,
-    leave,
+    leave: (ending) => settle(reservation, ending),
   };
 }
 
-function settle(reservation: ReservationHandle, ending: Ending): Promise<unknown> | undefined {
-  if (ending === 'unseen') {
-    reservation.letLapse();
-    return undefined;
-  }
-  if (ending === 'failed' || ending.status >= 500) return reservation.abandon();
-  return ending.status >= 400 ? reservation.release() : reservation.commit();
+const NONE: readonly never[] = [];
+
+/** The first ending but `unseen` counts. */
+function settle(reservation: ReservationHandle, ending: Ending): void {
+  if (ending === 'unseen') reservation.letLapse();
+  else if (ending === 'failed' || ending.status >= 500) settleUnawaited(reservation, 'unknown');
+  else settleUnawaited(reservation, ending.status >= 400 ? 'release' : 'commit');
 }
 
 /** The org that the engine's own option finds on the request. */
@@ -166,18 +168,26 @@ function chargesOf<K extends string>({
   return list.map((item) => (typeof item === 'string' ? { key: item, ...same } : item));
 }
 
+/** The charges that are the same for every request, frozen, so that they are planned once; null when requests tell. */
+function fixedCharges<R, K extends string>(options: KeyedGuardOptions<R, K>): readonly KeyCharge<K>[] | null {
+  const { key, amount, scope } = options;
+  if (typeof key === 'function' || typeof amount === 'function' || typeof scope === 'function') return null;
+  const charges = chargesOf({
+    key,
+    ...(amount === undefined ? {} : { amount }),
+    ...(scope === undefined ? {} : { scope }),
+  });
+  return Object.freeze(charges.map((charge) => Object.freeze({ ...charge })));
+}
+
 /** Keys that the host wrote down are the host's fault when they are wrong, not the client's. */
-function checkKeys<K extends string>(
-  charges: readonly KeyCharge<K>[],
-  { catalog }: Engine,
-): readonly KeyCharge<K>[] {
+function checkKeys<K extends string>(charges: readonly KeyCharge<K>[], { catalog }: Engine): void {
   const unknown = charges.find(({ key }) => catalog.quota(key) === undefined);
   if (unknown !== undefined || charges.length === 0) {
     throw new TollgateError('invalid_configuration', {
       message: `This guard charges ${unknown === undefined ? 'no quota key' : 'an unknown quota key'}. Name one of the engine's.`,
     });
   }
-  return charges;
 }
 
 /**

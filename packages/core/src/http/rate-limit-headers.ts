@@ -1,3 +1,4 @@
+import type { QuotaPeriod } from '../catalog/quota.ts';
 import type { QuotaState } from '../quota/types.ts';
 
 /** The largest integer of a structured field (RFC 9651): 15 digits. */
@@ -24,7 +25,7 @@ export function rateLimitHeaders(
   for (const quota of quotas) {
     const { value } = quota.limit;
     if (value === null) continue;
-    const name = quoted(policyName(quota));
+    const name = nameOf(quota);
     const { startsAt, endsAt } = quota.window;
     const window = startsAt === null || endsAt === null ? '' : `;w=${integer((endsAt - startsAt) / 1000)}`;
     const reset = endsAt === null ? '' : `;t=${secondsUntil(endsAt, now)}`;
@@ -46,8 +47,23 @@ export function rateLimitHeaders(
   return headers;
 }
 
-function policyName(quota: QuotaState): string {
-  return quota.period === 'lifetime' ? quota.key : `${quota.key}:${quota.period}`;
+/** Names are asked for by every create, and a host has few keys. */
+const names = new Map<string, Map<QuotaPeriod, string>>();
+const MOST_NAMED_KEYS = 1_000;
+
+function nameOf({ key, period }: QuotaState): string {
+  let ofKey = names.get(key);
+  if (ofKey === undefined) {
+    if (names.size >= MOST_NAMED_KEYS) names.clear();
+    ofKey = new Map();
+    names.set(key, ofKey);
+  }
+  let name = ofKey.get(period);
+  if (name === undefined) {
+    name = quoted(period === 'lifetime' ? key : `${key}:${period}`);
+    ofKey.set(period, name);
+  }
+  return name;
 }
 
 /** A structured-field string: what it cannot hold is dropped, what it must escape is escaped. */

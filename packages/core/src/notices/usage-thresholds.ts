@@ -33,6 +33,8 @@ export function createUsageThresholds(
   const { catalog, settings, repository, clock, logger } = wiring;
   const { usageThresholds: thresholds } = settings;
   const seen = new Map<string, Seen>();
+  /** Orgs with anything seen: most have nothing to look for. One that is in vain here costs a look. */
+  let seenOrgs = new Set<string>();
   const writing = new Set<Promise<void>>();
 
   function levelOf(used: number, limit: number): number {
@@ -51,6 +53,8 @@ export function createUsageThresholds(
     const oldest = seen.keys().next();
     if (seen.size >= MAX_SEEN && !oldest.done) seen.delete(oldest.value);
     seen.set(name, now);
+    if (seenOrgs.size >= 2 * MAX_SEEN) seenOrgs = new Set([...seen.keys()].map(orgOf));
+    seenOrgs.add(orgOf(name));
   }
 
   async function move(
@@ -87,7 +91,9 @@ export function createUsageThresholds(
         if (limit.value === null || limit.value === 0 || remaining === null || period === 'per_session')
           continue;
         const used = limit.value - remaining;
-        const now: Seen = { spell: window.startsAt ?? 0, level: levelOf(used, limit.value), at: clock.now() };
+        const level = levelOf(used, limit.value);
+        if (level === 0 && !seenOrgs.has(org)) continue;
+        const now: Seen = { spell: window.startsAt ?? 0, level, at: clock.now() };
         const name = `${org}\n${key}\n${period}`;
         if (isKnown(seen.get(name), now, catalog.quota(key)?.kind === 'capacity')) continue;
         remember(name, now);
@@ -104,4 +110,8 @@ export function createUsageThresholds(
       await Promise.all(writing);
     },
   };
+}
+
+function orgOf(name: string): string {
+  return name.slice(0, name.indexOf('\n'));
 }

@@ -3,7 +3,7 @@ import type { Tier } from '../catalog/tier.ts';
 import type { Customer, OrgBilling, StoredSubscription } from '../ports/billing-repository.ts';
 import type { EffectiveLimit } from '../quota/types.ts';
 import type { Wiring } from '../wiring.ts';
-import { type Entitlement, entitlementOf } from './entitlement.ts';
+import { type Entitlement, entitlementOf, graceEndsAt } from './entitlement.ts';
 import { resolveLimit } from './limits.ts';
 
 /** What an org has and may, as of the last read of the repository. */
@@ -15,6 +15,8 @@ export interface OrgView {
   subscription(now: number): StoredSubscription | null;
   readonly subscriptions: readonly StoredSubscription[];
   readonly customers: readonly Customer[];
+  /** Until when, epoch ms, nothing of this view changes by the mere passing of time; Infinity for never. */
+  steadyUntil(now: number): number;
   /** The limit in force at `now`; null for a period in which neither tier nor override limits the key. */
   limit(key: string, period: QuotaPeriod, now: number): EffectiveLimit | null;
 }
@@ -104,6 +106,16 @@ function viewOf(
     customers: billing.customers,
     tier: entitlement,
     subscription: (now) => entitlement(now).subscription,
+    steadyUntil(now) {
+      const ends = [
+        ...billing.overrides.map((override) => override.expiresAt),
+        ...billing.subscriptions.map((subscription) => graceEndsAt(subscription, settings)),
+      ];
+      return Math.min(
+        Number.POSITIVE_INFINITY,
+        ...ends.filter((end) => end !== null && end > now).map(Number),
+      );
+    },
     limit: (key, period, now) => resolveLimit(key, period, billing.overrides, entitlement(now), catalog, now),
   };
 }

@@ -173,6 +173,11 @@ export interface CounterStore {
     request: Reservation & {
       readonly as: 'commit' | 'release' | 'unknown';
       readonly amounts?: readonly number[];
+      /**
+       * False when nobody waits for the answer: the store may then gather a commit with what comes next, for some milliseconds.
+       * @default true
+       */
+      readonly isAwaited?: boolean;
     },
   ): Promise<SettleOutcome>;
 

@@ -73,5 +73,5 @@ export function gateOnMemory(
 /** Another engine's gate on the same store and host, as another process would have it. */
 export function gateOn(wiring: unknown) {
   const whole = wiring as Omit<Wiring, 'access' | 'provider'>;
-  return createGate(whole, createOrgViews(whole));
+  return createGate(whole, createOrgViews(whole), () => undefined);
 }

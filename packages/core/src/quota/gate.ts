@@ -8,6 +8,7 @@ import { createReleases, type Releases } from './releases.ts';
 import { createReservations, type Reservations } from './reservations.ts';
 import { createSettling } from './settling.ts';
 import { createSnapshots } from './snapshots.ts';
+import type { QuotaState } from './types.ts';
 import { createUsage, type Usage } from './usage.ts';
 
 /** Everything about counting, put together. */
@@ -21,13 +22,24 @@ export interface Gate extends Reservations {
   close(): Promise<void>;
 }
 
-export function createGate(wiring: Omit<Wiring, 'access' | 'provider'>, orgViews: OrgViews): Gate {
+/** @param observe - told of the quotas of every decision */
+export function createGate(
+  wiring: Omit<Wiring, 'access' | 'provider'>,
+  orgViews: OrgViews,
+  observe: (org: string, quotas: readonly QuotaState[]) => void,
+): Gate {
   const recounts = createRecounts(wiring);
   const snapshots = createSnapshots(wiring);
   const settling = createSettling(wiring, snapshots, recounts);
   const outage = createOutage(wiring, recounts);
   return {
-    ...createReservations(wiring, orgViews, createDecisions(wiring, recounts), settling, outage),
+    ...createReservations(wiring, {
+      orgViews,
+      decisions: createDecisions(wiring, recounts),
+      settler: settling,
+      outage,
+      observe,
+    }),
     usage: createUsage(wiring, orgViews, recounts),
     recounts,
     release: createReleases(wiring, recounts, snapshots),

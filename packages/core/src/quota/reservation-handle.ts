@@ -10,9 +10,15 @@ import type {
 
 type SettleAs = 'commit' | 'release' | 'unknown';
 
+/** `amounts`: what is kept of each charge. `isAwaited`: as `CounterStore.settle` has it. */
+export interface SettleHow {
+  readonly amounts?: readonly number[];
+  readonly isAwaited?: boolean;
+}
+
 /** What a handle asks of the gate. */
 export interface Settler {
-  settle(reservation: Reservation, as: SettleAs, amounts?: readonly number[]): Promise<SettleOutcome>;
+  settle(reservation: Reservation, as: SettleAs, how?: SettleHow): Promise<SettleOutcome>;
   /** Commits inside the host's transaction. */
   commitWithin(reservation: Reservation, transaction: object, amounts?: readonly number[]): Promise<void>;
   keepAlive(reservation: Reservation): void;
@@ -29,6 +35,14 @@ export function reservationHandle(
 ): ReservationHandle {
   return new Handle(reservation, settler, repeated);
 }
+
+/** Settles a reservation for somebody who does not wait for it. A failure is logged where it is made; the lease decides then. */
+export function settleUnawaited(handle: ReservationHandle, as: SettleAs): void {
+  if (handle instanceof Handle) handle.settle(as, UNAWAITED).catch(ignore);
+}
+
+const UNAWAITED: SettleHow = { isAwaited: false };
+const ignore = () => undefined;
 
 class Handle implements ReservationHandle {
   readonly repeated: boolean;
@@ -51,18 +65,18 @@ class Handle implements ReservationHandle {
   }
 
   commit(given?: CommitAmount | InTransaction): Promise<SettledAs> {
-    if (given === undefined) return this.#settle('commit');
+    if (given === undefined) return this.settle('commit');
     if (isInTransaction(given)) return this.#commitWithin(given);
     // Checked before it counts as settled: a wrong amount leaves the reservation as it is.
-    return this.#settle('commit', this.#amounts(given));
+    return this.settle('commit', { amounts: this.#amounts(given) });
   }
 
   release(): Promise<SettledAs> {
-    return this.#settle('release');
+    return this.settle('release');
   }
 
   abandon(): Promise<SettledAs> {
-    return this.#settle('unknown');
+    return this.settle('unknown');
   }
 
   async run<T>(create: () => Promise<T> | T): Promise<T> {
@@ -71,11 +85,11 @@ class Handle implements ReservationHandle {
     try {
       made = await create();
     } catch (error) {
-      await this.#settle('unknown').catch(() => undefined);
+      await this.settle('unknown').catch(() => undefined);
       throw error;
     }
     // The row is there: failing now would make the caller create it again. The gate counts the units when their lease ends.
-    await this.#settle('commit').catch(() => undefined);
+    await this.settle('commit').catch(() => undefined);
     return made;
   }
 
@@ -106,11 +120,11 @@ class Handle implements ReservationHandle {
     return this.#reservation.charges.map((charge) => partOf(charge, amount));
   }
 
-  #settle(as: SettleAs, amounts?: readonly number[]): Promise<SettledAs> {
+  settle(as: SettleAs, how?: SettleHow): Promise<SettledAs> {
     if (this.#settled === null) {
       this.#settler.letGo(this.#reservation);
       this.#settled = this.#settler
-        .settle(this.#reservation, as, amounts)
+        .settle(this.#reservation, as, how)
         .then((outcome) => settledAs(outcome, as));
     }
     return this.#settled;

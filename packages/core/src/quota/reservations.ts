@@ -4,11 +4,12 @@ import { checkOrgId } from '../org/org-id.ts';
 import type { OrgView, OrgViews } from '../org/org-views.ts';
 import type { CounterReading } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
-import { type PlannedCharge, planCharges, quotaState } from './charges.ts';
+import { type PlannedCharge, quotaState } from './charges.ts';
 import type { AskedReservation, Decision, Decisions } from './decisions.ts';
 import type { Outage } from './outage.ts';
+import { createPlanner } from './planner.ts';
 import { reservationHandle, type Settler } from './reservation-handle.ts';
-import type { Admission, ReservationHandle, ReservationRecord, ReserveRequest } from './types.ts';
+import type { Admission, QuotaState, ReservationHandle, ReservationRecord, ReserveRequest } from './types.ts';
 
 /** The gate: takes units before a create runs, or refuses. */
 export interface Reservations {
@@ -21,12 +22,18 @@ const MAX_ATTEMPTS = 16;
 
 export function createReservations(
   wiring: Pick<Wiring, 'catalog' | 'settings' | 'clock' | 'ids' | 'telemetry'>,
-  orgViews: OrgViews,
-  decisions: Decisions,
-  settler: Settler,
-  outage: Outage,
+  parts: {
+    readonly orgViews: OrgViews;
+    readonly decisions: Decisions;
+    readonly settler: Settler;
+    readonly outage: Outage;
+    /** Told of the quotas of every decision. */
+    readonly observe: (org: string, quotas: readonly QuotaState[]) => void;
+  },
 ): Reservations {
-  const { catalog, settings, clock, telemetry } = wiring;
+  const { orgViews, decisions, settler, outage, observe } = parts;
+  const { settings, clock, telemetry } = wiring;
+  const planner = createPlanner(wiring.catalog);
   const { leaseMs, maxHeldPerOrg: maxHeld } = settings;
   // An id that only its handle knows must be nobody else's: a random start for this engine, then a count.
   const engineId = wiring.ids.next();
@@ -38,22 +45,25 @@ export function createReservations(
     try {
       const known = orgViews.of(org);
       const view: OrgView = known instanceof Promise ? await known : known;
-      charges = planCharges(request, view, catalog, clock.now());
+      charges = planner.plan(request, view, clock.now());
       const admission =
         request.idempotencyKey === undefined
           ? await reserveFresh(org, charges)
           : await reserveOnce(org, charges, request.idempotencyKey);
       outage.storeAnswered();
+      observe(org, admission.quotas);
       return admission;
     } catch (error) {
       if (!isUnavailable(error)) throw error;
       const policy = request.onStoreError ?? settings.onStoreError;
       telemetry.count('tollgate.unavailable', 1, { policy });
-      return outage.admit(org, charges, policy, error);
+      const admission = await outage.admit(org, charges, policy, error);
+      observe(org, admission.quotas);
+      return admission;
     }
   }
 
-  async function reserveFresh(org: string, charges: readonly PlannedCharge[]): Promise<Admission> {
+  function reserveFresh(org: string, charges: readonly PlannedCharge[]): Promise<Admission> {
     const asked = {
       org,
       id: `${engineId}.${(made++).toString(36)}`,
@@ -62,7 +72,7 @@ export function createReservations(
       leaseMs,
       maxHeld,
     };
-    return admissionOf(asked, await decisions.ask(asked));
+    return decisions.ask(asked).then((decision) => admissionOf(asked, decision));
   }
 
   /** One key of the caller's may need several reservations: a create that failed for certain may be tried again. */

@@ -4,7 +4,7 @@ import type { Charge, Reservation, SettleOutcome } from '../ports/counter-store.
 import type { Wiring } from '../wiring.ts';
 import { createKeepAlive } from './keep-alive.ts';
 import type { Recounts } from './recounts.ts';
-import type { Settler } from './reservation-handle.ts';
+import type { SettleHow, Settler } from './reservation-handle.ts';
 import type { Snapshots } from './snapshots.ts';
 
 /** Settles reservations in the counter store, and waits for those under way when the engine closes. */
@@ -27,10 +27,11 @@ export function createSettling(
   function settle(
     reservation: Reservation,
     as: 'commit' | 'release' | 'unknown',
-    amounts?: readonly number[],
+    how: SettleHow,
   ): Promise<SettleOutcome> {
     const { org, id, charges, rememberMs } = reservation;
-    const request = { org, id, charges, rememberMs, as };
+    const request = { org, id, charges, rememberMs, as, isAwaited: how.isAwaited ?? true };
+    const { amounts } = how;
     return counters.settle(amounts === undefined ? request : { ...request, amounts }).then((outcome) => {
       if (as !== 'release') noteMetered(reservation);
       if (outcome.outcome === 'gone' && as === 'commit') {
@@ -90,8 +91,8 @@ export function createSettling(
   }
 
   return {
-    settle(reservation, as, amounts) {
-      const promise = settle(reservation, as, amounts);
+    settle(reservation, as, how = {}) {
+      const promise = settle(reservation, as, how);
       underWay++;
       promise.then(ended, failed);
       return promise;

@@ -26,7 +26,8 @@ export function createSnapshots(
   wiring: Pick<Wiring, 'counters' | 'repository' | 'settings' | 'clock' | 'logger' | 'telemetry'>,
 ): Snapshots {
   const { counters, repository, settings, clock, logger, telemetry } = wiring;
-  let changed = new Map<string, ChangedCounter & { readonly org: string }>();
+  /** By org; few of one org at a time. */
+  let changed = new Map<string, ChangedCounter[]>();
   let timer: NodeJS.Timeout | null = null;
   let flushing: Promise<void> = Promise.resolve();
   let purgedAt = clock.now();
@@ -36,7 +37,7 @@ export function createSnapshots(
     changed = new Map();
     try {
       const snapshots: UsageSnapshot[] = [];
-      for (const [org, counted] of byOrg(batch.values())) {
+      for (const [org, counted] of batch) {
         const readings = await counters.read({ org, counters: counted });
         for (const [i, { key, window, endsAt }] of counted.entries()) {
           const reading = readings[i];
@@ -46,10 +47,10 @@ export function createSnapshots(
       if (snapshots.length > 0) await repository.saveUsage(snapshots);
       await purge();
     } catch (error) {
-      for (const { org, ...counter } of batch.values()) note(org, counter);
+      for (const [org, counted] of batch) for (const counter of counted) note(org, counter);
       telemetry.count('tollgate.snapshot_failures', 1);
       logger.warn('metered use could not be written behind; it is tried again', {
-        counters: batch.size,
+        orgs: batch.size,
         ...describeFailure(error),
       });
     }
@@ -62,9 +63,10 @@ export function createSnapshots(
   }
 
   function note(org: string, { key, window, endsAt }: ChangedCounter): void {
-    const name = `${org}\n${key}\n${window}`;
-    if (changed.has(name)) return;
-    changed.set(name, { org, key, window, endsAt });
+    const noted = changed.get(org);
+    if (noted === undefined) changed.set(org, [{ key, window, endsAt }]);
+    else if (noted.some((counter) => counter.key === key && counter.window === window)) return;
+    else noted.push({ key, window, endsAt });
     timer ??= setTimeout(() => {
       timer = null;
       void flush();
@@ -85,14 +87,4 @@ export function createSnapshots(
       timer = null;
     },
   };
-}
-
-function byOrg<T extends { readonly org: string }>(counters: Iterable<T>): ReadonlyMap<string, readonly T[]> {
-  const groups = new Map<string, T[]>();
-  for (const counter of counters) {
-    const group = groups.get(counter.org);
-    if (group === undefined) groups.set(counter.org, [counter]);
-    else group.push(counter);
-  }
-  return groups;
 }

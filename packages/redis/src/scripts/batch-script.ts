@@ -11,71 +11,95 @@ import { rareOperations } from './rare-operations.ts';
  * KEYS   1 the process' record, 2 the epoch; then, for each org, its lease hash and the hashes of the windows it names.
  *        Beside these it touches, under the same hash tag, remembered ids and the windows that lapsed reservations were charged to.
  * ARGV   1 JSON `[seq, nonce, a record must exist, its time to live, check the server, set the clock, refuse reserves,
- *        how long lapsed reservations are kept, shapes, orgs, then for each org: windows, their names, operations, the operations]`
+ *        how long lapsed reservations are kept, the usual terms, shapes, lists of windows, orgs,
+ *        then for each org: the number of its list of windows, how many operations, the operations]`
+ *        An operation is `shape, id`, a reserve on the usual terms; `-shape, id`, a commit of all; or `0, code` and what that code takes.
  * Reply  msgpack list of numbers: `seq, epoch`, then each operation's result in the order asked.
  *
  * Keys are checked by reading them before the org's first write; an org with a key of a foreign type changes nothing.
+ *
+ * It is run for every create, so lists are used again for the next org instead of made anew, and nothing is made that is rarely needed.
  */
 const body = withConstants(`
 ${opening}${counters}${leases}${operations}${rareOperations}
-local lengths = { 4, 3, 3, 3, 4, 3, 4, 2, 2, 2, 5, 3 }
-local hasId = { true, true, true, true, true, true, false, false, false, false, true, true }
+-- By code: how long an operation is that begins with 0, and where in it an id stands.
+local lengths = { 5, 4, 4, 4, 5, 4, 5, 3, 3, 3, 6, 4 }
+local idAt = { 3, 3, 3, 3, 3, 3, false, false, false, false, 3, 3 }
 
 local function run(at)
-  local code = input[at]
-  if code == OP_RESERVE then
-    return reserve(shapes[input[at + 1]], input[at + 2], shapes[input[at + 3]])
-  elseif code <= OP_UNKNOWN or code == OP_FORGET then return settle(code, shapes[input[at + 1]], input[at + 2])
-  elseif code == OP_COMMIT_PART then return settle(code, shapes[input[at + 1]], input[at + 2], input[at + 3])
-  elseif code == OP_RENEW then return renew(input[at + 1], input[at + 2])
-  else return runRarely(code, at) end
+  local code = input[at + 1]
+  if code == OP_RESERVE then return reserve(shapes[input[at + 2]], input[at + 3], input[at + 4])
+  elseif code <= OP_UNKNOWN or code == OP_FORGET then return settle(code, shapes[input[at + 2]], input[at + 3])
+  elseif code == OP_COMMIT_PART then return settle(code, shapes[input[at + 2]], input[at + 3], input[at + 4])
+  else return runRarely(code, at + 1) end
 end
 
-local position, keyAt = 11, 3
-for _ = 1, input[10] do
-  local leasesOf = KEYS[keyAt]
-  base, windows, endsOf = string.sub(leasesOf, 1, -3), {}, nil
-  for index = 1, input[position] do windows[input[position + index]] = newWindow(KEYS[keyAt + index]) end
-  keyAt, position = keyAt + 1 + input[position], position + 1 + input[position]
+-- Answers whether it could be done.
+local function runSafely(task, at)
+  local ok, problem = pcall(task, at)
+  if not ok and problem ~= 'unreadable' then error(problem, 0) end
+  if not ok then isUnreadable = true end
+end
 
-  local ids, count, at = {}, input[position], position + 1
+local position = 13
+declaredAt = 3
+for _ = 1, input[12] do
+  declared, leasesKey = windowSets[input[position]], KEYS[declaredAt]
+  local count = input[position + 1]
+  position = position + 2
+
+  local at = position
+  idCount = 0
   for _ = 1, count do
-    local code = input[at]
-    if hasId[code] then ids[#ids + 1] = input[at + 2] end
-    at = at + lengths[code]
-  end
-  local isReadable, wrote = openLeases(leasesOf, ids), false
-  if isReadable and now >= earliest then
-    local ok, problem = pcall(lapseAll)
-    if not ok and problem ~= 'unreadable' then error(problem, 0) end
-    isReadable = ok
-  end
-  at = position + 1
-  for _ = 1, count do
-    if not isReadable then say(SAID_UNREADABLE)
+    local shape = input[at]
+    if shape ~= 0 then
+      idCount = idCount + 1
+      ids[idCount] = input[at + 1]
+      at = at + 2
     else
-      local before = size
-      local ok, result = pcall(run, at)
-      if ok then wrote = wrote or result
-      elseif result == 'unreadable' then
-        size = before
-        say(SAID_UNREADABLE)
-      else error(result, 0) end
+      local code = input[at + 1]
+      if idAt[code] then
+        idCount = idCount + 1
+        ids[idCount] = input[at + idAt[code]]
+      end
+      at = at + lengths[code]
     end
-    at = at + lengths[input[at]]
   end
-  position = at
+
+  local isReadable = openLeases()
+  wrote, isUnreadable = false, false
+  if isReadable and now >= earliest then
+    runSafely(lapseAll)
+    isReadable = not isUnreadable
+  end
+  for _ = 1, count do
+    local shape, before = input[position], size
+    isUnreadable = not isReadable
+    if isUnreadable then
+      -- Nothing of this org is run.
+    elseif shape == 0 then runSafely(run, position)
+    elseif shape > 0 then reserve(shapes[shape], input[position + 1], usualTerms)
+    else settle(OP_COMMIT, shapes[-shape], input[position + 1]) end
+    if isUnreadable then
+      size = before
+      say(SAID_UNREADABLE)
+    end
+    position = position + (shape == 0 and lengths[input[position + 1]] or 2)
+  end
   if wrote then
-    storePast()
+    if pastOf then storePast() end
     storeLeases()
     storeCounters()
   end
+  closeLeases()
+  declaredAt = declaredAt + 1 + #declared
+  loaded, endsOf = 0, nil
 end
 
 for index = #out, size + 1, -1 do out[index] = nil end
 local reply = pack(out)
-if isNewEpoch then redis.call('SET', KEYS[2], pack(epoch, server)) end
-redis.call('SET', KEYS[1], seq .. '|' .. reply, 'PX', recordMs)
+if isNewEpoch then call('SET', KEYS[2], pack(epoch, server)) end
+call('SET', KEYS[1], seq .. '|' .. reply, 'PX', recordMs)
 return reply
 `);
 

@@ -4,27 +4,27 @@
  * A counter is absent (unknown) when there is no such field; when its epoch is not the store's; when its time is over; and when it
  * counts held units of a lease hash that is not there any more.
  * One whose first recount is still going on is a mark: it keeps what changes meanwhile, until MARK_ENDS.
- * Nothing is written here: `storeCounters` writes what was changed once all operations of the org are done.
+ * Nothing is written here: `storeCounters` writes what was loaded once all operations of the org are done.
  */
 export const counters = `
 -- A time to live is never the judge of anything, so it may be late: records are judged by the instants they hold.
 local function ttl(ms) return max(1, min(ms + TTL_GRACE_MS, MOST_TTL_MS)) end
 
--- The org at hand.
--- windows: by name, the counters loaded so far by quota key, and at 0 the key of their hash.
-local base, windows, endsOf
+-- The org at hand: its lease hash, the windows that were declared for it, and before which of KEYS their hashes begin.
+local leasesKey, declared, declaredAt
 local incarnation, hasLeases
+-- What was loaded of it, in lists that all orgs use in turn: a counter is false where there is none.
+local loaded, windowOf, keyOf, hashOf, counterOf = 0, {}, {}, {}, {}
+-- Until when a hash must be kept, by hash; false: for good.
+local endsOf
 
--- Made with room for a counter.
-local function newWindow(hash) return { [0] = hash, [-1] = false } end
+local function base() return string.sub(leasesKey, 1, -3) end
 
-local function windowOf(name)
-  local window = windows[name]
-  if not window then
-    window = newWindow(name == 'lifetime' and base or base .. ':' .. name)
-    windows[name] = window
+local function spell(window)
+  for index = 1, #declared do
+    if declared[index] == window then return KEYS[declaredAt + index] end
   end
-  return window
+  return window == 'lifetime' and base() or base() .. ':' .. window
 end
 
 local function readCounter(text)
@@ -36,23 +36,38 @@ local function readCounter(text)
   return counter
 end
 
-local function findCounter(name, key)
-  local window = windowOf(name)
-  local counter = window[key]
-  if counter ~= nil then return counter end
-  local text = redis.pcall('HGET', window[0], key)
-  if type(text) == 'table' then fail() end
-  counter = text and readCounter(text)
-  window[key] = counter
+local function setCounter(window, key, hash, counter)
+  local index = 1
+  while index <= loaded and not (keyOf[index] == key and windowOf[index] == window) do index = index + 1 end
+  if index > loaded then loaded = index end
+  windowOf[index], keyOf[index], hashOf[index], counterOf[index] = window, key, hash, counter
+end
+
+-- false when there is none, and when its hash cannot be read: isUnreadable is set then.
+local function findCounter(window, key)
+  for index = 1, loaded do
+    if keyOf[index] == key and windowOf[index] == window then return counterOf[index] end
+  end
+  local hash, counter = spell(window), false
+  local text = try('HGET', hash, key)
+  if text then
+    if type(text) == 'table' then
+      isUnreadable = true
+      return false
+    end
+    counter = readCounter(text)
+  end
+  loaded = loaded + 1
+  windowOf[loaded], keyOf[loaded], hashOf[loaded], counterOf[loaded] = window, key, hash, counter
   return counter
 end
 
--- Keeps the hash of a window at least until an instant; false: for good.
 local function keepUntil(window, at)
+  local hash = spell(window)
   endsOf = endsOf or {}
-  local earlier = endsOf[window]
-  if earlier == nil then endsOf[window] = at
-  elseif earlier and (not at or at > earlier) then endsOf[window] = at end
+  local earlier = endsOf[hash]
+  if earlier == nil then endsOf[hash] = at
+  elseif earlier and (not at or at > earlier) then endsOf[hash] = at end
 end
 
 local function later(a, b) return a and b and max(a, b) or nil end
@@ -94,41 +109,49 @@ local function writeCounter(counter)
   if counter[PREVIOUS] or counter[MARK_ENDS] or counter[BIRTH] then
     return pack(unpack(counter, 1, BIRTH))
   end
-  if counter[FORGET_AT] then return pack(unpack(counter, 1, FORGET_AT)) end
-  if counter[REMOVED] == 0 and counter[UNCERTAIN] == 0 and counter[HELD] == 0 then
+  if not counter[FORGET_AT] and counter[REMOVED] == 0 and counter[UNCERTAIN] == 0 and counter[HELD] == 0 then
     return pack(counter[COMMITTED], counter[STAMP], counter[EPOCH], counter[ADDED])
   end
-  return pack(unpack(counter, 1, INCARNATION))
+  -- As a list it is packed at one go; the byte that says how long it is is left out.
+  return string.sub(pack(counter), 2)
+end
+
+local function storeExpiries(earlierOf)
+  for hash, at in pairs(endsOf) do
+    local earlier = earlierOf[hash]
+    if earlier ~= -1 then
+      if not at then
+        if earlier > 0 then call('PERSIST', hash) end
+      else
+        local ends = ttl(at - now)
+        local time = call('TIME')
+        if earlier < time[1] * 1000 + floor(time[2] / 1000) + ends then call('PEXPIRE', hash, ends) end
+      end
+    end
+  end
 end
 
 local function storeCounters()
-  local setExpiry
+  local earlierOf
   if endsOf then
-    setExpiry = function(key, earlier, at)
-      if earlier == -1 then return end
-      if not at then
-        if earlier > 0 then redis.call('PERSIST', key) end
-        return
+    earlierOf = {}
+    for hash in pairs(endsOf) do earlierOf[hash] = call('PEXPIRETIME', hash) end
+  end
+  for index = 1, loaded do
+    local hash, counter = hashOf[index], counterOf[index]
+    if counter and hash then
+      local fields
+      for other = index + 1, loaded do
+        if hashOf[other] == hash and counterOf[other] then
+          fields = fields or { keyOf[index], writeCounter(counter) }
+          fields[#fields + 1], fields[#fields + 2] = keyOf[other], writeCounter(counterOf[other])
+          hashOf[other] = false
+        end
       end
-      local ends = ttl(at - now)
-      local time = redis.call('TIME')
-      if earlier < time[1] * 1000 + floor(time[2] / 1000) + ends then redis.call('PEXPIRE', key, ends) end
+      if fields then call('HSET', hash, unpack(fields))
+      else call('HSET', hash, keyOf[index], writeCounter(counter)) end
     end
   end
-  for name, window in pairs(windows) do
-    local hash, fields, only = window[0], nil, nil
-    for key, counter in pairs(window) do
-      if counter and key ~= 0 then
-        if fields then fields[#fields + 1], fields[#fields + 2] = key, writeCounter(counter)
-        elseif only then fields = { only, writeCounter(window[only]), key, writeCounter(counter) }
-        else only = key end
-      end
-    end
-    local endsAt = endsOf and endsOf[name]
-    local earlier = endsAt ~= nil and redis.call('PEXPIRETIME', hash)
-    if fields then redis.call('HSET', hash, unpack(fields))
-    elseif only then redis.call('HSET', hash, only, writeCounter(window[only])) end
-    if earlier then setExpiry(hash, earlier, endsAt) end
-  end
+  if endsOf then storeExpiries(earlierOf) end
 end
 `;

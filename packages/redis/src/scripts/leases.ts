@@ -12,35 +12,45 @@
  */
 export const leases = `
 -- The org at hand. rememberedUntil: the last end of any remembered id; keptUntil: when the lease hash itself ends.
--- leaseOf: by id, as they are stored; false when there is none.
-local leasesKey, leaseOf, touched, hasAll, head, earliestBefore, liveBefore, rememberedBefore, isExtended
-local earliest, liveCount, rememberedUntil, keptUntil
+local head, isHeadNew, earliest, rememberedUntil, keptUntil, isExtended
+-- How many are live; nil until it is asked for.
+local live
+-- By id, as they are stored; false when there is none. The lists serve all orgs in turn.
+local leaseOf, idCount, ids, touchedCount, touched, hasAll = {}, 0, {}, 0, {}, false
+local fields, removed = {}, {}
 local pastOf, isPastTouched
 
-local function openLeases(key, ids)
-  leasesKey, leaseOf, touched, pastOf, isPastTouched, hasAll = key, {}, nil, nil, nil, false
-  isExtended = false
-  local values = redis.pcall('HMGET', key, '', unpack(ids))
-  if values.err then return false end
+local function openLeases()
+  touchedCount, live, pastOf, isPastTouched, isHeadNew, isExtended = 0, nil, nil, nil, false, false
+  local values = try('HMGET', leasesKey, '', unpack(ids, 1, idCount))
+  if values.err then
+    head = false
+    return false
+  end
   head = values[1]
   hasLeases = head ~= false
-  if head then
-    incarnation, earliest, liveCount, rememberedUntil, keptUntil = unpacked(head)
-  else
-    incarnation, earliest, liveCount, rememberedUntil, keptUntil = nonce, NEVER, 0, 0, 0
-  end
-  earliestBefore, liveBefore, rememberedBefore = earliest, liveCount, rememberedUntil
-  for index = 1, #ids do
-    local value = values[index + 1]
-    leaseOf[ids[index]] = value
-  end
+  if head then incarnation, earliest, rememberedUntil, keptUntil = unpacked(head)
+  else incarnation, earliest, rememberedUntil, keptUntil = nonce, NEVER, 0, 0 end
+  for index = 1, idCount do leaseOf[ids[index]] = values[index + 1] end
   return true
+end
+
+local function closeLeases()
+  if hasAll then leaseOf, hasAll = {}, false
+  else
+    for index = 1, idCount do leaseOf[ids[index]] = nil end
+  end
+end
+
+local function countLive()
+  if not live then live = head and call('HLEN', leasesKey) - 1 or 0 end
+  return live
 end
 
 local function loadAllLeases()
   if hasAll then return end
   hasAll = true
-  local list = redis.call('HGETALL', leasesKey)
+  local list = call('HGETALL', leasesKey)
   for index = 1, #list, 2 do
     local id = list[index]
     if id ~= '' and leaseOf[id] == nil then
@@ -49,13 +59,16 @@ local function loadAllLeases()
   end
 end
 
+-- false when there is none, and when it cannot be read: isUnreadable is set then. To be asked only while any id is remembered.
 local function findPast(id)
-  if now >= rememberedUntil then return false end
   pastOf, isPastTouched = pastOf or {}, isPastTouched or {}
   local past = pastOf[id]
   if past ~= nil then return past end
-  local text = redis.pcall('GET', base .. '|i:' .. id)
-  if type(text) == 'table' then fail() end
+  local text = try('GET', base() .. '|i:' .. id)
+  if type(text) == 'table' then
+    isUnreadable = true
+    return false
+  end
   past = text and { unpacked(text) }
   if past and past[PAST_ENDS] <= now then past = false end
   pastOf[id] = past
@@ -65,16 +78,17 @@ end
 local function setPast(id, past)
   pastOf, isPastTouched = pastOf or {}, isPastTouched or {}
   pastOf[id], isPastTouched[id] = past, true
-  if past then rememberedUntil = max(rememberedUntil, past[PAST_ENDS]) end
+  if past and past[PAST_ENDS] > rememberedUntil then rememberedUntil, isHeadNew = past[PAST_ENDS], true end
 end
 
 local function setLease(id, lease)
   leaseOf[id], hasLeases = lease, true
-  if touched then touched[#touched + 1] = id else touched = { id } end
+  touchedCount = touchedCount + 1
+  touched[touchedCount] = id
 end
 
 local function expect(deadline, rememberMs)
-  if deadline < earliest then earliest = deadline end
+  if deadline < earliest then earliest, isHeadNew = deadline, true end
   local needed = deadline + max(lapsedKeepMs, rememberMs)
   if needed > keptUntil then keptUntil, isExtended = needed + LEASES_GRACE_MS, true end
 end
@@ -83,17 +97,15 @@ local function hold(counter, units)
   counter[HELD], counter[INCARNATION] = counter[HELD] + units, incarnation
 end
 
--- Every operation begins here: leases that ran out become what their charges say. Writes nothing by itself.
+-- An org begins here: leases that ran out become what their charges say. Writes nothing by itself.
 local function lapseAll()
-  if now < earliest then return end
-
   local function lapse(id)
     local lease = { unpacked(leaseOf[id]) }
     local charges, ends = cjson.decode(lease[CORE]), lease[DEADLINE] + max(lapsedKeepMs, lease[REMEMBER])
     local past = { ends, STATE_LAPSED, lease[REMEMBER], lease[CORE] }
     local counters = {}
     for index = 1, #charges do counters[index] = findCounter(charges[index][1], charges[index][2]) end
-    if type(redis.pcall('EXISTS', base .. '|i:' .. id)) == 'table' then fail() end
+    if isUnreadable or type(try('EXISTS', base() .. '|i:' .. id)) == 'table' then fail() end
     for index = 1, #charges do
       local counter, at, units = counters[index], charges[index][4], charges[index][3]
       local field = PAST_CORE + (index - 1) * LAPSE_FIELDS
@@ -107,12 +119,13 @@ local function lapseAll()
       end
     end
     setLease(id, false)
-    liveCount = liveCount - 1
+    live = live - 1
     if ends > now then setPast(id, past) end
   end
 
+  countLive()
   loadAllLeases()
-  earliest = NEVER
+  earliest, isHeadNew = NEVER, true
   local ended = {}
   for id, lease in pairs(leaseOf) do
     if lease then
@@ -136,37 +149,37 @@ local function placeOfLapsed(past, index, counter)
 end
 
 local function storePast()
-  if not pastOf then return end
   for id in pairs(isPastTouched) do
-    local past, key = pastOf[id], base .. '|i:' .. id
-    if not past then redis.call('DEL', key)
-    else redis.call('SET', key, pack(unpack(past)), 'PX', ttl(past[PAST_ENDS] - now)) end
+    local past, key = pastOf[id], base() .. '|i:' .. id
+    if not past then call('DEL', key)
+    else call('SET', key, pack(unpack(past)), 'PX', ttl(past[PAST_ENDS] - now)) end
   end
 end
 
 local function storeLeases()
-  if liveCount == 0 and rememberedUntil <= now then
-    if head then redis.call('DEL', leasesKey) end
+  if rememberedUntil <= now and countLive() == 0 then
+    if head then call('DEL', leasesKey) end
     return
   end
   if rememberedUntil > keptUntil then keptUntil, isExtended = rememberedUntil + LEASES_GRACE_MS, true end
-  local fields, removed
-  for index = 1, touched and #touched or 0 do
+  local fieldCount, removedCount = 0, 0
+  for index = 1, touchedCount do
     local id = touched[index]
     local lease = leaseOf[id]
-    if not lease then
-      if removed then removed[#removed + 1] = id else removed = { id } end
-    elseif fields then fields[#fields + 1], fields[#fields + 2] = id, lease
-    else fields = { id, lease } end
+    if lease then
+      fields[fieldCount + 1], fields[fieldCount + 2] = id, lease
+      fieldCount = fieldCount + 2
+    else
+      removedCount = removedCount + 1
+      removed[removedCount] = id
+    end
   end
-  if removed then redis.call('HDEL', leasesKey, unpack(removed)) end
-  local isHeadSame = head and liveCount == liveBefore and earliest == earliestBefore
-    and rememberedUntil == rememberedBefore and not isExtended
-  if not isHeadSame then
-    fields = fields or {}
-    fields[#fields + 1], fields[#fields + 2] = '', pack(incarnation, earliest, liveCount, rememberedUntil, keptUntil)
+  if isHeadNew or isExtended then
+    fields[fieldCount + 1], fields[fieldCount + 2] = '', pack(incarnation, earliest, rememberedUntil, keptUntil)
+    fieldCount = fieldCount + 2
   end
-  if fields then redis.call('HSET', leasesKey, unpack(fields)) end
-  if isExtended then redis.call('PEXPIRE', leasesKey, ttl(keptUntil - now)) end
+  if removedCount > 0 then call('HDEL', leasesKey, unpack(removed, 1, removedCount)) end
+  if fieldCount > 0 then call('HSET', leasesKey, unpack(fields, 1, fieldCount)) end
+  if isExtended then call('PEXPIRE', leasesKey, ttl(keptUntil - now)) end
 end
 `;

@@ -7,13 +7,14 @@
 export const opening = `
 local unpack, floor, min, max, type = unpack, math.floor, math.min, math.max, type
 local pack, unpacked = cmsgpack.pack, cmsgpack.unpack
+local call, try, KEYS = redis.call, redis.pcall, KEYS
 
 local input = cjson.decode(ARGV[1])
 local seq, nonce, isKnown, recordMs, checksServer, setClock, isFull, lapsedKeepMs =
   input[1], input[2], input[3], input[4], input[5], input[6], input[7], input[8]
-local shapes = input[9]
+local usualTerms, shapes, windowSets = input[9], input[10], input[11]
 
-local kept = redis.call('MGET', KEYS[1], KEYS[2])
+local kept = call('MGET', KEYS[1], KEYS[2])
 local isLost = isKnown
 if kept[1] then
   local bar = string.find(kept[1], '|', 1, true)
@@ -29,7 +30,7 @@ local isNewEpoch = false
 if kept[2] then epoch, server = unpacked(kept[2]) end
 if not epoch or isLost then epoch, isNewEpoch = nonce, true end
 if checksServer or not server then
-  local info = redis.call('INFO', 'replication')
+  local info = call('INFO', 'replication')
   local id = string.match(info, 'master_replid:(%w+)')
   local earlier = string.match(info, 'master_replid2:(%w+)')
   if id ~= server then
@@ -44,7 +45,7 @@ local now, stampNow
 if setClock then
   now, stampNow = setClock, setClock * 1000 + seq % 1000
 else
-  local time = redis.call('TIME')
+  local time = call('TIME')
   now, stampNow = time[1] * 1000 + floor(time[2] / 1000), time[1] * 1000000 + time[2]
 end
 
@@ -55,5 +56,8 @@ local function sayList(numbers)
   say(#numbers)
   for index = 1, #numbers do say(numbers[index]) end
 end
+
+-- Set by whoever meets a key of a foreign type. What is often done looks at it itself; what is rare is ended by fail().
+local isUnreadable, wrote = false, false
 local function fail() error('unreadable', 0) end
 `;

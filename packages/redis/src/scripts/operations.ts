@@ -1,6 +1,6 @@
 /**
- * The operations. Each loads all that it reads first, so that a key it cannot read ends it before anything has changed; then it
- * changes the loaded data, says its result, and answers whether anything is to be written.
+ * The operations that most batches consist of. Each loads all that it reads first, so that a key it cannot read ends it before anything
+ * has changed (isUnreadable is set then, and nothing said); then it changes the loaded data and says its result.
  *
  * A shape is `core, [window, key, amount, onUnknown, limit, forgetAt], ...`, terms are `leaseMs, maxHeld, rememberMs`; both are shared by
  * all operations of a batch.
@@ -17,130 +17,126 @@ local function isSameCore(core, other)
   return true
 end
 
-local function findCounters(charges, first)
-  if #charges == first then return { findCounter(charges[first][1], charges[first][2]) } end
-  local found = {}
-  for index = first, #charges do
-    found[index - first + 1] = findCounter(charges[index][1], charges[index][2])
-  end
-  return found
-end
+-- The counters of the charges at hand, at the charges' own positions.
+local found = {}
 
-local function listUncounted(counters)
-  local missing
-  for index = 1, #counters do
-    if not isCounted(counters[index]) then
-      missing = missing or {}
-      missing[#missing + 1] = index - 1
-    end
+-- What all leases of one shape and the same terms begin with; their counters' stamps follow.
+local openingShape, openingTerms, opening
+local function openLease(shape, terms)
+  if shape ~= openingShape or terms ~= openingTerms then
+    openingShape, openingTerms = shape, terms
+    opening = pack(now + terms[1], terms[3], shape[1])
   end
-  return missing
+  return opening
 end
 
 local function reserve(shape, id, terms)
-  local leaseMs, maxHeld, rememberMs = terms[1], terms[2], terms[3]
-  if isFull then say(SAID_REFUSED) return false end
+  if isFull then return say(SAID_REFUSED) end
   local lease = leaseOf[id]
-  local past = not lease and findPast(id)
+  local past = not lease and now < rememberedUntil and findPast(id)
+  if isUnreadable then return end
   if lease or past then
     local _, _, core
     if lease then _, _, core = unpacked(lease) else core = past[PAST_CORE] end
-    if not isSameCore(core, shape[1]) then say(SAID_CONFLICT) return false end
+    if not isSameCore(core, shape[1]) then return say(SAID_CONFLICT) end
     say(SAID_REPEATED)
-    say(lease and STATE_HELD or past[PAST_STATE])
-    return false
+    return say(lease and STATE_HELD or past[PAST_STATE])
   end
 
-  local counters = findCounters(shape, 2)
-  local missing = listUncounted(counters)
-  if missing then say(SAID_UNKNOWN) sayList(missing) return false end
-  if liveCount >= maxHeld then say(SAID_CROWDED) return false end
-  local misfits
-  for index = 1, #counters do
-    local charge = shape[index + 1]
-    if room(counters[index], charge[5]) < charge[3] then
+  local missing, misfits
+  for index = 2, #shape do
+    local charge = shape[index]
+    local counter = findCounter(charge[1], charge[2])
+    found[index] = counter
+    if not counter or counter[MARK_ENDS] then
+      missing = missing or {}
+      missing[#missing + 1] = index - 2
+    elseif charge[5] - counter[COMMITTED] - counter[UNCERTAIN] - counter[HELD] < charge[3] then
       misfits = misfits or {}
-      misfits[#misfits + 1] = index - 1
+      misfits[#misfits + 1] = index - 2
     end
   end
+  if isUnreadable then return end
+  if missing then
+    say(SAID_UNKNOWN)
+    return sayList(missing)
+  end
+  if (live or countLive()) >= terms[2] then return say(SAID_CROWDED) end
   if misfits then
     say(SAID_DENIED)
     sayList(misfits)
-    for index = 1, #counters do sayReading(counters[index]) end
-    return false
+    for index = 2, #shape do sayReading(found[index]) end
+    return
   end
 
-  local made = #counters > 1 and { now + leaseMs, rememberMs, shape[1] }
-  say(SAID_DONE)
-  for index = 1, #counters do
-    local counter, charge = counters[index], shape[index + 1]
-    if made then made[CORE + index] = counter[STAMP] end
-    hold(counter, charge[3])
-    if counter[FORGET_AT] then extend(counter, charge[1], charge[6]) end
+  size = size + 1
+  out[size] = SAID_DONE
+  local made = openLease(shape, terms)
+  for index = 2, #shape do
+    local counter, charge = found[index], shape[index]
+    made = made .. pack(counter[STAMP])
+    counter[HELD], counter[INCARNATION] = counter[HELD] + charge[3], incarnation
+    if counter[FORGET_AT] and counter[FORGET_AT] ~= charge[6] then extend(counter, charge[1], charge[6]) end
     sayReading(counter)
   end
-  setLease(id, made and pack(unpack(made)) or pack(now + leaseMs, rememberMs, shape[1], counters[1][STAMP]))
-  expect(now + leaseMs, rememberMs)
-  liveCount = liveCount + 1
-  return true
+  setLease(id, made)
+  expect(now + terms[1], terms[3])
+  live, wrote = live + 1, true
 end
 
 local function settle(code, shape, id, amounts)
   local lease = leaseOf[id]
-  local past = not lease and findPast(id)
+  local past = not lease and now < rememberedUntil and findPast(id)
+  if isUnreadable then return end
   local _, rememberMs, core, onlyStamp
   if lease then _, rememberMs, core, onlyStamp = unpacked(lease)
   elseif past then rememberMs, core = past[PAST_REMEMBER], past[PAST_CORE] end
-  if not core or not isSameCore(core, shape[1]) then say(SAID_GONE) return false end
-  if past and past[PAST_STATE] ~= STATE_LAPSED then say(SAID_REPEATED) say(past[PAST_STATE]) return false end
+  if not core or not isSameCore(core, shape[1]) then return say(SAID_GONE) end
+  if past and past[PAST_STATE] ~= STATE_LAPSED then
+    say(SAID_REPEATED)
+    return say(past[PAST_STATE])
+  end
 
   local charges, first = shape, 2
   if core ~= shape[1] then charges, first = cjson.decode(core), 1 end
-  local counters = findCounters(charges, first)
+  for index = first, #charges do found[index] = findCounter(charges[index][1], charges[index][2]) end
+  if isUnreadable then return end
   local isCommit = code == OP_COMMIT or code == OP_COMMIT_PART
   local isLate, isOver = past and isCommit, false
-  local stamps = lease and #counters > 1 and { unpacked(lease) }
-  for index = 1, #counters do
-    local counter, charge = counters[index], charges[first + index - 1]
+  local stamps = lease and #charges > first and { unpacked(lease) }
+  for index = first, #charges do
+    local counter, charge, position = found[index], charges[index], index - first + 1
     if counter then
-      local stamp = stamps and stamps[CORE + index] or onlyStamp or past[PAST_CORE + (index - 1) * LAPSE_FIELDS + 1]
-      if lease then take(counter, HELD, charge[3])
+      local stamp = stamps and stamps[CORE + position] or onlyStamp or past[PAST_CORE + (position - 1) * LAPSE_FIELDS + 1]
+      if lease then counter[HELD] = max(0, counter[HELD] - charge[3])
       else
-        local at = placeOfLapsed(past, index, counter)
+        local at = placeOfLapsed(past, position, counter)
         if at == PLACE_UNCERTAIN then take(counter, UNCERTAIN, charge[3])
         elseif at == PLACE_COMMIT then take(counter, COMMITTED, charge[3]) end
       end
       if isCommit then
         -- A count that was taken meanwhile may show the new rows already: then nobody knows.
         local isStraddled = charge[4] == PLACE_UNCERTAIN and stamp ~= counter[STAMP]
-        local units = amounts and amounts[index] or charge[3]
+        local units = amounts and amounts[position] or charge[3]
         place(counter, isStraddled and PLACE_UNCERTAIN or PLACE_COMMIT, units)
-        isOver = isOver or (isLate and units > 0 and isCounted(counter) and room(counter, shape[index + 1][5]) < 0)
+        isOver = isOver or (isLate and units > 0 and isCounted(counter) and room(counter, shape[position + 1][5]) < 0)
       elseif code == OP_UNKNOWN then
         place(counter, charge[4], charge[3])
       end
     end
   end
 
-  if lease then setLease(id, false) liveCount = liveCount - 1 end
+  if lease then
+    live = countLive() - 1
+    setLease(id, false)
+  end
   if rememberMs > 0 and code ~= OP_FORGET then
     local state = isCommit and STATE_COMMITTED or code == OP_UNKNOWN and STATE_UNKNOWN or STATE_RELEASED
     setPast(id, { now + rememberMs, state, rememberMs, core })
   elseif past then setPast(id, false) end
-  say(SAID_DONE)
-  say(isLate and 1 or 0)
+  wrote = true
+  if not isLate then return say(SAID_DONE) end
+  say(SAID_LATE)
   say(isOver and 1 or 0)
-  return true
-end
-
-local function renew(leaseMs, id)
-  local lease = leaseOf[id]
-  if not lease then say(SAID_GONE) return true end
-  local fields = { unpacked(lease) }
-  fields[DEADLINE] = now + leaseMs
-  setLease(id, pack(unpack(fields)))
-  expect(fields[DEADLINE], fields[REMEMBER])
-  say(SAID_DONE)
-  return true
 end
 `;

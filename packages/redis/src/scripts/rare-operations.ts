@@ -4,21 +4,51 @@
  */
 export const rareOperations = `
 local function runRarely(code, at)
+  local function mustFind(window, key)
+    local counter = findCounter(window, key)
+    if isUnreadable then fail() end
+    return counter
+  end
+
+  local function findAll(refs, first)
+    local all = {}
+    for index = first, #refs do all[index - first + 1] = mustFind(refs[index][1], refs[index][2]) end
+    return all
+  end
+
+  local function listUncounted(counters)
+    local missing
+    for index = 1, #counters do
+      if not isCounted(counters[index]) then
+        missing = missing or {}
+        missing[#missing + 1] = index - 1
+      end
+    end
+    return missing
+  end
+
+  local function isLoaded(window, key)
+    for index = 1, loaded do
+      if keyOf[index] == key and windowOf[index] == window then return true end
+    end
+    return false
+  end
+
   -- Loads many at once: one command a window.
   local function loadCounters(refs)
     local missing = {}
     for index = 1, #refs do
-      local name, key = refs[index][1], refs[index][2]
-      if windowOf(name)[key] == nil then
-        local keys = missing[name] or {}
-        keys[#keys + 1], missing[name] = key, keys
+      local window, key = refs[index][1], refs[index][2]
+      if not isLoaded(window, key) then
+        local keys = missing[window] or {}
+        keys[#keys + 1], missing[window] = key, keys
       end
     end
-    for name, keys in pairs(missing) do
-      local window = windows[name]
-      local texts = redis.pcall('HMGET', window[0], unpack(keys))
+    for window, keys in pairs(missing) do
+      local hash = spell(window)
+      local texts = try('HMGET', hash, unpack(keys))
       if texts.err then fail() end
-      for index = 1, #keys do window[keys[index]] = texts[index] and readCounter(texts[index]) end
+      for index = 1, #keys do setCounter(window, keys[index], hash, texts[index] and readCounter(texts[index])) end
     end
   end
 
@@ -49,8 +79,11 @@ local function runRarely(code, at)
 
   -- For a reservation that this store no longer knows though its holder does. Whether a count saw it is not known: stamp 0.
   local function reassert(shape, id, leaseMs, rememberMs)
-    if leaseOf[id] or findPast(id) then say(SAID_REPEATED) return false end
-    local counters = findCounters(shape, 2)
+    local past = not leaseOf[id] and now < rememberedUntil and findPast(id)
+    if isUnreadable then fail() end
+    if leaseOf[id] or past then return say(SAID_REPEATED) end
+    local counters = findAll(shape, 2)
+    countLive()
     local made = { now + leaseMs, rememberMs, shape[1] }
     for index = 1, #counters do
       made[CORE + index] = 0
@@ -58,30 +91,43 @@ local function runRarely(code, at)
     end
     setLease(id, pack(unpack(made)))
     expect(now + leaseMs, rememberMs)
-    liveCount = liveCount + 1
+    live, wrote = live + 1, true
     say(SAID_DONE)
-    return true
+  end
+
+  local function renew(leaseMs, id)
+    local lease = leaseOf[id]
+    wrote = true
+    if not lease then return say(SAID_GONE) end
+    local fields = { unpacked(lease) }
+    fields[DEADLINE] = now + leaseMs
+    setLease(id, pack(unpack(fields)))
+    expect(fields[DEADLINE], fields[REMEMBER])
+    say(SAID_DONE)
   end
 
   local function adjust(adjustments, id, rememberMs)
-    local key = id ~= '' and base .. '|a:' .. id
+    local key = id ~= '' and base() .. '|a:' .. id
     if key then
-      local endsAt = redis.pcall('GET', key)
+      local endsAt = try('GET', key)
       if type(endsAt) == 'table' then fail() end
-      if endsAt and now < tonumber(endsAt) then say(SAID_REPEATED) return false end
+      if endsAt and now < tonumber(endsAt) then return say(SAID_REPEATED) end
     end
-    local counters = findCounters(adjustments, 1)
+    local counters = findAll(adjustments, 1)
     local missing = listUncounted(counters)
-    if missing then say(SAID_UNKNOWN) sayList(missing) return false end
+    if missing then
+      say(SAID_UNKNOWN)
+      return sayList(missing)
+    end
     for index = 1, #adjustments do
       local change = adjustments[index]
       adjustCounter(counters[index], change[1], change[3], change[4], change[5])
     end
     if key and rememberMs > 0 then
-      redis.call('SET', key, string.format('%.0f', now + rememberMs), 'PX', ttl(rememberMs))
+      call('SET', key, string.format('%.0f', now + rememberMs), 'PX', ttl(rememberMs))
     end
+    wrote = true
     say(SAID_DONE)
-    return true
   end
 
   local function read(refs)
@@ -89,15 +135,16 @@ local function runRarely(code, at)
     say(SAID_DONE)
     for index = 1, #refs do
       local counter = findCounter(refs[index][1], refs[index][2])
-      if isCounted(counter) then say(1) sayReading(counter) else say(0) end
+      if isCounted(counter) then
+        say(1)
+        sayReading(counter)
+      else say(0) end
     end
-    return false
   end
 
   local function beginRecount(refs)
     loadCounters(refs)
     say(SAID_DONE)
-    local wrote = false
     for index = 1, #refs do
       local window, key = refs[index][1], refs[index][2]
       local counter = findCounter(window, key)
@@ -107,7 +154,7 @@ local function runRarely(code, at)
         counter[MARK_ENDS] = now
         -- Reservations that lapsed on an earlier counter of this name must not be taken for this one's.
         if now < rememberedUntil then counter[BIRTH] = stampNow end
-        windowOf(window)[key] = counter
+        setCounter(window, key, spell(window), counter)
       end
       if counter[MARK_ENDS] then
         counter[MARK_ENDS] = now + MARK_MS
@@ -119,7 +166,6 @@ local function runRarely(code, at)
       say(counter[ADDED])
       say(counter[REMOVED])
     end
-    return wrote
   end
 
   local function finishRecount(counts)
@@ -142,14 +188,15 @@ local function runRarely(code, at)
         counter[MARK_ENDS], counter[ADDED], counter[REMOVED] = nil, 0, 0
         counter[STAMP] = max(stampNow, stamp + 1)
         keepUntil(window, counter[FORGET_AT] or false)
+        wrote = true
         say(1)
         say(counter[UNCERTAIN])
       end
     end
-    return true
   end
 
-  if code == OP_ADJUST then return adjust(input[at + 1], input[at + 2], input[at + 3])
+  if code == OP_RENEW then return renew(input[at + 1], input[at + 2])
+  elseif code == OP_ADJUST then return adjust(input[at + 1], input[at + 2], input[at + 3])
   elseif code == OP_READ then return read(input[at + 1])
   elseif code == OP_BEGIN_RECOUNT then return beginRecount(input[at + 1])
   elseif code == OP_FINISH_RECOUNT then return finishRecount(input[at + 1])

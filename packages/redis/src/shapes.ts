@@ -9,23 +9,37 @@ export interface Shape {
   readonly windows: readonly string[];
 }
 
+/** How reservations are made. */
+export interface Terms {
+  /** As it is sent: `[leaseMs, maxHeld, rememberMs]`. */
+  readonly text: string;
+}
+
 const LIFETIME: readonly string[] = ['lifetime'];
 /** Most apps have few: a key, its amount and the limit of a tier. */
-const MOST_SHAPES = 1_000;
+const MOST = 1_000;
+
 const shapes = new Map<string, Shape>();
+/** An engine hands the same list in again and again: it need not be read each time. */
+const known = new Map<readonly Charge[], Shape>();
 
 /** The shape of charges; equal charges have the very same one, until there are too many to keep. */
 export function shapeOf(charges: readonly Charge[]): Shape {
+  let shape = known.get(charges);
+  if (shape === undefined) {
+    shape = kept(shapes, nameOf(charges), () => makeShape(charges));
+    if (known.size >= MOST) known.clear();
+    known.set(charges, shape);
+  }
+  return shape;
+}
+
+function nameOf(charges: readonly Charge[]): string {
   let name = '';
   for (const { key, window, amount, limit, onUnknown, forgetAt } of charges) {
     name += `${key}\n${window}\n${amount}\n${limit}\n${onUnknown}\n${forgetAt}\n`;
   }
-  const known = shapes.get(name);
-  if (known) return known;
-  const shape = makeShape(charges);
-  if (shapes.size >= MOST_SHAPES) shapes.clear();
-  shapes.set(name, shape);
-  return shape;
+  return name;
 }
 
 function makeShape(charges: readonly Charge[]): Shape {
@@ -43,43 +57,23 @@ function makeShape(charges: readonly Charge[]): Shape {
   return { text: JSON.stringify([core, ...rows]), windows: windowsOf(charges) };
 }
 
-const terms = new Map<string, Shape>();
+const terms = new Map<string, Terms>();
 
-/** How reservations are made, in the form of a shape. */
-export function termsOf(leaseMs: number, maxHeld: number, rememberMs: number): Shape {
+export function termsOf(leaseMs: number, maxHeld: number, rememberMs: number): Terms {
   const text = `[${leaseMs},${maxHeld},${rememberMs}]`;
-  const known = terms.get(text);
-  if (known) return known;
-  const made = { text, windows: [] };
-  if (terms.size >= MOST_SHAPES) terms.clear();
-  terms.set(text, made);
+  return kept(terms, text, () => ({ text }));
+}
+
+function kept<T>(all: Map<string, T>, name: string, make: () => T): T {
+  const before = all.get(name);
+  if (before !== undefined) return before;
+  const made = make();
+  if (all.size >= MOST) all.clear();
+  all.set(name, made);
   return made;
 }
 
 export function windowsOf(refs: readonly { readonly window: string }[]): readonly string[] {
   if (refs.every(({ window }) => window === 'lifetime')) return LIFETIME;
   return [...new Set(refs.map(({ window }) => window))];
-}
-
-/** The shapes of one batch: each is sent once, operations name it by number. */
-export interface ShapeTable {
-  /** 1 for the first. */
-  indexOf(shape: Shape): number;
-  /** As JSON. */
-  toText(): string;
-}
-
-export function shapeTable(): ShapeTable {
-  const indexes = new Map<Shape, number>();
-  return {
-    indexOf(shape) {
-      let index = indexes.get(shape);
-      if (index === undefined) {
-        index = indexes.size + 1;
-        indexes.set(shape, index);
-      }
-      return index;
-    },
-    toText: () => `[${[...indexes.keys()].map(({ text }) => text).join()}]`,
-  };
 }

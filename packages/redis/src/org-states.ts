@@ -1,0 +1,54 @@
+import type { Reservation } from '@tollgate/core';
+import type { OrgKeys } from './keys.ts';
+import type { Operation } from './operation.ts';
+
+/** A reservation this process made and has not settled. */
+export interface LiveReservation {
+  readonly reservation: Reservation;
+  endsAt: number;
+}
+
+/** What this process has to do with one org at the moment. */
+export interface OrgState extends OrgKeys {
+  /** Operations to be sent, in the order they were asked; see queue.ts, which keeps all three. */
+  waiting: Operation<unknown>[];
+  isUrgent: boolean;
+  /** When the first of its patient operations has waited long enough; NEVER when it does not count. */
+  dueAt: number;
+  /** What is told to a store that lost it; see live-reservations.ts. */
+  readonly live: LiveReservation[];
+}
+
+export const NEVER = Number.POSITIVE_INFINITY;
+
+/** How many orgs are kept though nothing is under way: bounds memory whatever ids come. */
+const IDLE_ORGS = 10_000;
+
+export interface OrgStates {
+  of(org: string): OrgState;
+  all(): Iterable<OrgState>;
+}
+
+export function createOrgStates(spell: (org: string) => OrgKeys): OrgStates {
+  const states = new Map<string, OrgState>();
+  let most = IDLE_ORGS;
+
+  function dropIdle(): void {
+    for (const [org, { waiting, live }] of states) {
+      if (waiting.length === 0 && live.length === 0) states.delete(org);
+    }
+    most = states.size + IDLE_ORGS;
+  }
+
+  return {
+    of(org) {
+      const known = states.get(org);
+      if (known !== undefined) return known;
+      if (states.size >= most) dropIdle();
+      const state = { ...spell(org), waiting: [], isUrgent: false, dueAt: NEVER, live: [] };
+      states.set(org, state);
+      return state;
+    },
+    all: () => states.values(),
+  };
+}
