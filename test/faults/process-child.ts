@@ -31,21 +31,14 @@ export interface AppProcess {
   readonly ended: Promise<number | null>;
 }
 
-const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+const wrongClock = fileURLToPath(new URL('process-wrong-clock.ts', import.meta.url));
+const app = fileURLToPath(new URL('process-app.ts', import.meta.url));
 
 /** Starts a process; it never outlives this one. */
 export async function startApp(order: AppOrder, clockOffMs = 0): Promise<AppProcess> {
   const child = spawn(
     process.execPath,
-    [
-      '--conditions=@tollgate/source',
-      '--import',
-      'tsx',
-      '--import',
-      script('process-wrong-clock.ts'),
-      script('process-app.ts'),
-      JSON.stringify(order),
-    ],
+    ['--conditions=@tollgate/source', '--import', 'tsx', '--import', wrongClock, app, JSON.stringify(order)],
     {
       env: { ...process.env, NODE_OPTIONS: '', CLOCK_OFF_MS: `${clockOffMs}` },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
