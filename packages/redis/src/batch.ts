@@ -7,6 +7,8 @@ import type { Shape, Terms } from './shapes.ts';
 export interface Batch {
   readonly seq: number;
   readonly portions: readonly Portion[];
+  /** How many operations it has. */
+  readonly size: number;
   readonly keys: readonly string[];
   /** @param isFull - refuse reserves: Redis is over its `maxmemory` */
   toText(isFull: boolean): string;
@@ -52,10 +54,12 @@ export function writeBatch(
     },
   };
   let text = '';
+  let size = 0;
   for (const { org, operations } of portions) {
     const windows = unionOf(operations);
     keys.push(org.leases);
     for (const window of windows) keys.push(org.counters(window));
+    size += operations.length;
     text += `,${windowLists.indexOf(windows)},${operations.length}`;
     for (const operation of operations) text += operation.write(writer);
   }
@@ -63,7 +67,7 @@ export function writeBatch(
   const start = `${seq},${nonce},${mustBeKnown},${recordMs},${checkServer},${clock}`;
   const shared = `${(usual as Terms | null)?.text ?? false},[${shapes.list.map((shape) => shape.text).join()}]`;
   const end = `${lapsedKeepMs},${shared},${JSON.stringify(windowLists.list)},${portions.length}${text}`;
-  return { seq, portions, keys, toText: (isFull) => `[${start},${isFull},${end}]` };
+  return { seq, portions, size, keys, toText: (isFull) => `[${start},${isFull},${end}]` };
 }
 
 /** Numbers things from 1, in the order they are first met. Batches know few: a list is looked through faster than a map. */

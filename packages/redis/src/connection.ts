@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
+import type { Logger } from '@tollgate/core';
 import { Cluster, Redis } from 'ioredis';
-import { batchScript, batchScriptWhenFull } from './scripts/batch-script.ts';
+import { batchScript, batchScriptWhenFull, library } from './scripts/batch-script.ts';
 
 /** The store's own connection to Redis. */
 export interface Connection {
@@ -16,11 +16,6 @@ export interface Connection {
   info(section: string): Promise<string>;
   close(): void;
 }
-
-const SCRIPTS = [batchScript, batchScriptWhenFull].map((source) => ({
-  source,
-  sha: createHash('sha1').update(source).digest('hex'),
-}));
 
 /** Waiting for an answer, and giving up, is the lane's business: the client itself never gives up. */
 const OWN_OPTIONS = {
@@ -43,25 +38,46 @@ const OWN_REDIS_OPTIONS = {
 /** Opens a connection of the store's own beside the host's client, so that neither one's settings and load touch the other's. */
 export function openConnection(
   target: { readonly client: Redis | Cluster } | { readonly url: string },
-  onError: (error: Error) => void,
+  logger: Logger,
 ): Connection {
   const client = openClient(target);
-  client.on('error', onError);
+  client.on('error', (error: Error) => logger.debug('redis connection', { error }));
+
+  /** How batches are run: by the library's function, unless the server does not have it, or lets nobody load one. */
+  let way: 'function' | 'script' | 'script for good' = 'function';
 
   async function run(
     keys: readonly string[],
     batch: string,
     { isFull }: { readonly isFull: boolean },
   ): Promise<Buffer> {
-    const script = SCRIPTS[isFull ? 1 : 0];
-    if (script === undefined) throw new Error('There is no such script.');
+    const { name, script, sha } = isFull ? batchScriptWhenFull : batchScript;
     const rest = [String(keys.length), ...keys, batch];
-    try {
-      return (await client.callBuffer('EVALSHA', script.sha, ...rest)) as Buffer;
-    } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-      return (await client.callBuffer('EVAL', script.source, ...rest)) as Buffer;
+    // Where one is not known nothing was run, so the same may be told in the next way.
+    if (way === 'function') {
+      const reply = await unlessUnknown(client.callBuffer('FCALL', name, ...rest));
+      if (reply !== null) return reply;
+      way = 'script';
+      load();
     }
+    const reply = await unlessUnknown(client.callBuffer('EVALSHA', sha, ...rest));
+    return reply ?? ((await client.callBuffer('EVAL', script, ...rest)) as Buffer);
+  }
+
+  /** Tells the server, or each master of a Cluster, the library. */
+  function load(): void {
+    const servers = isCluster(client) ? client.nodes('master') : [client];
+    Promise.all(servers.map((server) => server.call('FUNCTION', 'LOAD', 'REPLACE', library))).then(
+      () => {
+        way = 'function';
+      },
+      (error: unknown) => {
+        // An outage passes: the next batch tries again. Older servers know no functions, and access lists may forbid them.
+        way = /^(NOPERM|ERR)/.test(String((error as Error).message)) ? 'script for good' : 'function';
+        if (way === 'function') return;
+        logger.warn('redis takes no functions: batches are run as scripts, which costs it more', { error });
+      },
+    );
   }
 
   return {
@@ -96,4 +112,15 @@ function openClient(
 
 export function isCluster(client: Redis | Cluster): client is Cluster {
   return client instanceof Cluster || 'startupNodes' in client;
+}
+
+/** null when the server does not know the function or script. */
+async function unlessUnknown(reply: Promise<unknown>): Promise<Buffer | null> {
+  try {
+    return (await reply) as Buffer;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : '';
+    if (/^(NOSCRIPT|ERR Function not found|ERR unknown command|NOPERM)/i.test(message)) return null;
+    throw error;
+  }
 }

@@ -133,8 +133,11 @@ export function createLane(options: LaneOptions): Lane {
     if (sent === undefined) return;
     const { batch, isFull } = sent;
     connection.run(batch.keys, batch.toText(isFull), { isFull }).then(
-      // What else has arrived with the reply is read first: it goes out with the next batch, before the callers of this one go on.
-      (reply) => setImmediate(() => sent === flight && land(reply)),
+      (reply) => {
+        // What else has arrived with the reply is read first: it goes out with the next batch, before the callers of this one go on.
+        if (batch.size >= LEAST_HALF) setImmediate(() => sent === flight && land(reply));
+        else if (sent === flight) land(reply);
+      },
       (error) => sent === flight && refused(error),
     );
   }

@@ -62,8 +62,10 @@ export function createQueue(patienceMs: number): Queue {
     return next;
   }
 
+  /** What has waited half its time goes along with what has waited all of it, and with what is urgent: else each would be a batch. */
   function ripen(now: number): void {
-    for (let next = nextPatient(); next !== undefined && next.dueAt <= now; next = nextPatient()) {
+    const ripeAt = now + patienceMs / 2;
+    for (let next = nextPatient(); next !== undefined && next.dueAt <= ripeAt; next = nextPatient()) {
       makeUrgent(next.org);
     }
   }

@@ -53,7 +53,7 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
   const hashTags = options.hashTags ?? ('client' in target && isCluster(target.client) ? 6 : 1);
   checkOptions({ prefix, timeoutMs, gatherMs, lapsedKeepMs, hashTags });
 
-  const connection = openConnection(target, (error) => logger.debug('redis connection', { error }));
+  const connection = openConnection(target, logger);
   const keys = spellKeys({ prefix, hashTags });
   const states = createOrgStates(keys.org);
   const live = createLiveReservations(states, clock);

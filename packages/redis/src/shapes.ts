@@ -13,6 +13,9 @@ export interface Shape {
 export interface Terms {
   /** As it is sent: `[leaseMs, maxHeld, rememberMs]`. */
   readonly text: string;
+  readonly leaseMs: number;
+  readonly maxHeld: number;
+  readonly rememberMs: number;
 }
 
 const LIFETIME: readonly string[] = ['lifetime'];
@@ -27,7 +30,10 @@ const known = new Map<readonly Charge[], Shape>();
 export function shapeOf(charges: readonly Charge[]): Shape {
   let shape = known.get(charges);
   if (shape === undefined) {
-    shape = kept(shapes, nameOf(charges), () => makeShape(charges));
+    const name = nameOf(charges);
+    shape = shapes.get(name) ?? makeShape(charges);
+    if (shapes.size >= MOST) shapes.clear();
+    shapes.set(name, shape);
     if (known.size >= MOST) known.clear();
     known.set(charges, shape);
   }
@@ -57,21 +63,20 @@ function makeShape(charges: readonly Charge[]): Shape {
   return { text: JSON.stringify([core, ...rows]), windows: windowsOf(charges) };
 }
 
-const terms = new Map<string, Terms>();
+/** An engine has two, with and without idempotency keys. */
+const terms: Terms[] = [];
 
 export function termsOf(leaseMs: number, maxHeld: number, rememberMs: number): Terms {
-  const text = `[${leaseMs},${maxHeld},${rememberMs}]`;
-  return kept(terms, text, () => ({ text }));
-}
-
-function kept<T>(all: Map<string, T>, name: string, make: () => T): T {
-  const before = all.get(name);
-  if (before !== undefined) return before;
-  const made = make();
-  if (all.size >= MOST) all.clear();
-  all.set(name, made);
+  for (const one of terms) {
+    if (one.leaseMs === leaseMs && one.maxHeld === maxHeld && one.rememberMs === rememberMs) return one;
+  }
+  const made = { text: `[${leaseMs},${maxHeld},${rememberMs}]`, leaseMs, maxHeld, rememberMs };
+  if (terms.length >= MOST_TERMS) terms.length = 0;
+  terms.push(made);
   return made;
 }
+
+const MOST_TERMS = 16;
 
 export function windowsOf(refs: readonly { readonly window: string }[]): readonly string[] {
   if (refs.every(({ window }) => window === 'lifetime')) return LIFETIME;

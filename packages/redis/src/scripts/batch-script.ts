@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { withConstants } from './constants.ts';
 import { counters } from './counters.ts';
 import { leases } from './leases.ts';
@@ -18,9 +19,9 @@ import { rareOperations } from './rare-operations.ts';
  *
  * Keys are checked by reading them before the org's first write; an org with a key of a foreign type changes nothing.
  *
- * It is run for every create, so lists are used again for the next org instead of made anew, and nothing is made that is rarely needed.
+ * It is run for every create, so lists are used again for the next org, and by the next batch, instead of made anew.
  */
-const body = withConstants(`
+const source = withConstants(`
 ${opening}${counters}${leases}${operations}${rareOperations}
 -- By code: how long an operation is that begins with 0, and where in it an id stands.
 local lengths = { 5, 4, 4, 4, 5, 4, 5, 3, 3, 3, 6, 4 }
@@ -34,38 +35,36 @@ local function run(at)
   else return runRarely(code, at + 1) end
 end
 
--- Answers whether it could be done.
+-- Sets isUnreadable when it meets a key it cannot read.
 local function runSafely(task, at)
   local ok, problem = pcall(task, at)
   if not ok and problem ~= 'unreadable' then error(problem, 0) end
   if not ok then isUnreadable = true end
 end
 
-local position = 13
-declaredAt = 3
-for _ = 1, input[12] do
-  declared, leasesKey = windowSets[input[position]], KEYS[declaredAt]
-  local count = input[position + 1]
-  position = position + 2
-
-  local at = position
+local function listIds(position, count)
   idCount = 0
   for _ = 1, count do
-    local shape = input[at]
+    local shape = input[position]
     if shape ~= 0 then
       idCount = idCount + 1
-      ids[idCount] = input[at + 1]
-      at = at + 2
+      ids[idCount] = input[position + 1]
+      position = position + 2
     else
-      local code = input[at + 1]
+      local code = input[position + 1]
       if idAt[code] then
         idCount = idCount + 1
-        ids[idCount] = input[at + idAt[code]]
+        ids[idCount] = input[position + idAt[code]]
       end
-      at = at + lengths[code]
+      position = position + lengths[code]
     end
   end
+end
 
+-- Runs the operations of the org at hand, which begin at a position of the batch; answers where they end.
+local function runOrg(position, count)
+  listIds(position, count)
+  openCounters()
   local isReadable = openLeases()
   wrote, isUnreadable = false, false
   if isReadable and now >= earliest then
@@ -75,11 +74,11 @@ for _ = 1, input[12] do
   for _ = 1, count do
     local shape, before = input[position], size
     isUnreadable = not isReadable
-    if isUnreadable then
-      -- Nothing of this org is run.
-    elseif shape == 0 then runSafely(run, position)
-    elseif shape > 0 then reserve(shapes[shape], input[position + 1], usualTerms)
-    else settle(OP_COMMIT, shapes[-shape], input[position + 1]) end
+    if isReadable then
+      if shape == 0 then runSafely(run, position)
+      elseif shape > 0 then reserve(shapes[shape], input[position + 1], usualTerms)
+      else settle(OP_COMMIT, shapes[-shape], input[position + 1]) end
+    end
     if isUnreadable then
       size = before
       say(SAID_UNREADABLE)
@@ -91,20 +90,55 @@ for _ = 1, input[12] do
     storeLeases()
     storeCounters()
   end
-  closeLeases()
-  declaredAt = declaredAt + 1 + #declared
-  loaded, endsOf = 0, nil
+  return position
 end
 
-for index = #out, size + 1, -1 do out[index] = nil end
-local reply = pack(out)
-if isNewEpoch then call('SET', KEYS[2], pack(epoch, server)) end
-call('SET', KEYS[1], seq .. '|' .. reply, 'PX', recordMs)
-return reply
+local function runBatch(keys, args)
+  setUp(keys, args[1])
+  local seq, recordMs = input[1], input[4]
+  local done = open(seq, input[3], input[5], input[6])
+  if done then return done end
+  local position = 13
+  declaredAt = 3
+  for _ = 1, input[12] do
+    declared, leasesKey = windowLists[input[position]], keyList[declaredAt]
+    position = runOrg(position + 2, input[position + 1])
+    declaredAt = declaredAt + 1 + #declared
+  end
+  for index = #out, size + 1, -1 do out[index] = nil end
+  local reply = pack(out)
+  call('SET', keyList[1], seq .. '|' .. reply, 'PX', recordMs)
+  return reply
+end
 `);
 
+/** The batch script in the forms in which Redis can be told to run it. */
+export interface Form {
+  /** For FCALL, from the library: made once, and so the cheapest. */
+  readonly name: string;
+  /** For EVAL: its functions are made anew at each run. */
+  readonly script: string;
+  /** For EVALSHA. */
+  readonly sha: string;
+}
+
+const sha1 = (text: string) => createHash('sha1').update(text).digest('hex');
+const version = sha1(source).slice(0, 12);
+
+function form(name: string, flags: string): Form {
+  const script = `#!lua${flags}\n${source}\nreturn runBatch(KEYS, ARGV)`;
+  return { name: `${name}_${version}`, script, sha: sha1(script) };
+}
+
 /** Refused by Redis, before it starts, while more memory is used than `maxmemory` allows. */
-export const batchScript = `#!lua\n${body}`;
+export const batchScript = form('tollgate', '');
 
 /** The same, for a full Redis: run with "refuse reserves" set, so that it only gives back. */
-export const batchScriptWhenFull = `#!lua flags=allow-oom\n${body}`;
+export const batchScriptWhenFull = form('tollgate_when_full', ' flags=allow-oom');
+
+/** Both as a library for FUNCTION LOAD. Its name tells its version, so that processes of several versions get along. */
+export const library = `#!lua name=tollgate_${version}
+${source}
+redis.register_function('${batchScript.name}', runBatch)
+redis.register_function({ function_name = '${batchScriptWhenFull.name}', callback = runBatch, flags = { 'allow-oom' } })
+`;

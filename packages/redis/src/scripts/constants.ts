@@ -55,16 +55,13 @@ function prefixed(prefix: string, names: Readonly<Record<string, number>>): Reco
   );
 }
 
-/** Names Redis gives to a script. */
-const GIVEN = new Set(['KEYS', 'ARGV']);
-
 /**
  * Puts the numbers in: Lua 5.1 has no constants, and a local that functions capture makes each run of a script slower.
  * @throws Error for a name in capitals that is not known
  */
 export function withConstants(lua: string): string {
   return lua.replace(/--[^\n]*|'[^'\n]*'|\b[A-Z][A-Z_]+\b/g, (match) => {
-    if (!/^[A-Z]/.test(match) || GIVEN.has(match)) return match.startsWith('--') ? '' : match;
+    if (!/^[A-Z]/.test(match)) return match.startsWith('--') ? '' : match;
     const value = CONSTANTS[match];
     if (value === undefined) throw new Error(`The script has no constant ${match}.`);
     return String(value);

@@ -18,11 +18,13 @@ local loaded, windowOf, keyOf, hashOf, counterOf = 0, {}, {}, {}, {}
 -- Until when a hash must be kept, by hash; false: for good.
 local endsOf
 
-local function base() return string.sub(leasesKey, 1, -3) end
+local function openCounters() loaded, endsOf = 0, nil end
+
+local function base() return sub(leasesKey, 1, -3) end
 
 local function spell(window)
   for index = 1, #declared do
-    if declared[index] == window then return KEYS[declaredAt + index] end
+    if declared[index] == window then return keyList[declaredAt + index] end
   end
   return window == 'lifetime' and base() or base() .. ':' .. window
 end
@@ -113,7 +115,7 @@ local function writeCounter(counter)
     return pack(counter[COMMITTED], counter[STAMP], counter[EPOCH], counter[ADDED])
   end
   -- As a list it is packed at one go; the byte that says how long it is is left out.
-  return string.sub(pack(counter), 2)
+  return sub(pack(counter), 2)
 end
 
 local function storeExpiries(earlierOf)

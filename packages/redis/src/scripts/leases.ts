@@ -15,7 +15,7 @@ export const leases = `
 local head, isHeadNew, earliest, rememberedUntil, keptUntil, isExtended
 -- How many are live; nil until it is asked for.
 local live
--- By id, as they are stored; false when there is none. The lists serve all orgs in turn.
+-- leaseOf: by id, as they are stored; false when there is none. The lists serve all orgs in turn.
 local leaseOf, idCount, ids, touchedCount, touched, hasAll = {}, 0, {}, 0, {}, false
 local fields, removed = {}, {}
 local pastOf, isPastTouched
@@ -31,15 +31,9 @@ local function openLeases()
   hasLeases = head ~= false
   if head then incarnation, earliest, rememberedUntil, keptUntil = unpacked(head)
   else incarnation, earliest, rememberedUntil, keptUntil = nonce, NEVER, 0, 0 end
+  leaseOf, hasAll = {}, false
   for index = 1, idCount do leaseOf[ids[index]] = values[index + 1] end
   return true
-end
-
-local function closeLeases()
-  if hasAll then leaseOf, hasAll = {}, false
-  else
-    for index = 1, idCount do leaseOf[ids[index]] = nil end
-  end
 end
 
 local function countLive()

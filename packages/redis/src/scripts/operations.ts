@@ -21,13 +21,13 @@ end
 local found = {}
 
 -- What all leases of one shape and the same terms begin with; their counters' stamps follow.
-local openingShape, openingTerms, opening
+local headShape, headTerms, leaseHead
 local function openLease(shape, terms)
-  if shape ~= openingShape or terms ~= openingTerms then
-    openingShape, openingTerms = shape, terms
-    opening = pack(now + terms[1], terms[3], shape[1])
+  if shape ~= headShape or terms ~= headTerms then
+    headShape, headTerms = shape, terms
+    leaseHead = pack(now + terms[1], terms[3], shape[1])
   end
-  return opening
+  return leaseHead
 end
 
 local function reserve(shape, id, terms)
