@@ -62,8 +62,9 @@ export function createQueue(patienceMs: number): Queue {
     return next;
   }
 
-  /** What has waited half its time goes along with what has waited all of it, and with what is urgent: else each would be a batch. */
+  /** What has waited half its time goes along with what has waited all of it: else each would be a batch of its own. */
   function ripen(now: number): void {
+    if ((nextPatient()?.dueAt ?? NEVER) > now) return;
     const ripeAt = now + patienceMs / 2;
     for (let next = nextPatient(); next !== undefined && next.dueAt <= ripeAt; next = nextPatient()) {
       makeUrgent(next.org);
