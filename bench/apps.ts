@@ -2,13 +2,14 @@ import type { RequestListener } from 'node:http';
 import Router from '@koa/router';
 import express, { type RequestHandler } from 'express';
 import { rateLimit } from 'express-rate-limit';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import Koa, { type Middleware } from 'koa';
 import koaRatelimit from 'koa-ratelimit';
 import { RedisStore } from 'rate-limit-redis';
 import { RateLimiterRedis } from 'rate-limiter-flexible';
 // biome-ignore lint/correctness/useImportExtensions: JavaScript, so that other harnesses can load it; its types lie beside it
 import { makeExpressApp, makeKoaApp } from './ours.mjs';
+import { openClient } from './redis-target.ts';
 
 const LIMIT = 1_000_000_000;
 const DAY_SECONDS = 86_400;
@@ -33,7 +34,10 @@ function koaApp(...guards: readonly Middleware[]): RequestListener {
 }
 
 const flexible = (redisUrl: string) =>
-  new RateLimiterRedis({ storeClient: new Redis(redisUrl), points: LIMIT, duration: DAY_SECONDS });
+  new RateLimiterRedis({ storeClient: openClient(redisUrl), points: LIMIT, duration: DAY_SECONDS });
+
+/** Contenders that know a Redis Cluster. */
+export const onCluster: ReadonlySet<string> = new Set(['bare', 'rate-limiter-flexible', 'tollgate']);
 
 /** Every contender, by framework and name, in the order they are shown. Each guards the same handler at a limit nobody reaches. */
 export const apps: Readonly<
@@ -45,7 +49,7 @@ export const apps: Readonly<
       koaApp(
         koaRatelimit({
           driver: 'redis',
-          db: new Redis(redisUrl),
+          db: openClient(redisUrl) as Redis,
           duration: DAY_SECONDS * 1_000,
           max: LIMIT,
           id: (ctx) => ctx.get('x-org'),
@@ -58,14 +62,15 @@ export const apps: Readonly<
         await next();
       });
     },
-    tollgate: async (redisUrl) => (await makeKoaApp({ redisUrl, limit: LIMIT })).callback(),
+    tollgate: async (redisUrl) =>
+      (await makeKoaApp({ redisClient: openClient(redisUrl), limit: LIMIT })).callback(),
     'tollgate without Redis': async (redisUrl) =>
       (await makeKoaApp({ redisUrl, limit: LIMIT, variant: 'memory' })).callback(),
   },
   express: {
     bare: () => expressApp(),
     'express-rate-limit': (redisUrl) => {
-      const client = new Redis(redisUrl);
+      const client = openClient(redisUrl) as Redis;
       const store = new RedisStore({
         sendCommand: (...args: string[]) => client.call(...(args as [string, ...string[]])) as never,
       });
@@ -84,7 +89,7 @@ export const apps: Readonly<
         limiter.consume(String(req.headers['x-org'])).then(() => next(), next);
       });
     },
-    tollgate: (redisUrl) => makeExpressApp({ redisUrl, limit: LIMIT }),
+    tollgate: (redisUrl) => makeExpressApp({ redisClient: openClient(redisUrl), limit: LIMIT }),
     'tollgate without Redis': (redisUrl) => makeExpressApp({ redisUrl, limit: LIMIT, variant: 'memory' }),
   },
 };

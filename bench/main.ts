@@ -1,10 +1,11 @@
 import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
-import { startRedis } from '../test/support/services.ts';
-import { apps } from './apps.ts';
+import { startRedis, startRedisCluster } from '../test/support/services.ts';
+import { apps, onCluster } from './apps.ts';
 import type { LoadOrder, LoadResult } from './load.ts';
 import { bytesPerIdleResource } from './memory.ts';
 import { type Child, pin, startChild } from './processes.ts';
+import { watchServers } from './redis-target.ts';
 import { median, table } from './stats.ts';
 
 const { values } = parseArgs({
@@ -14,6 +15,7 @@ const { values } = parseArgs({
     connections: { type: 'string', default: '1,50,200' },
     orgs: { type: 'string', default: '100,1' },
     only: { type: 'string', default: 'koa,express' },
+    cluster: { type: 'boolean', default: false },
   },
 });
 const list = (text: string) => text.split(',');
@@ -27,15 +29,17 @@ interface Cell extends LoadResult {
   readonly pingMs: number;
 }
 
-const redis = await startRedis();
-const admin = new Redis(redis.url);
-pin(redis.pid, 1);
+const started = values.cluster ? (await startRedisCluster()).nodes : [await startRedis()];
+const urls = started.map(({ url }) => url);
+const redis = watchServers(urls, median);
+for (const { pid } of started) pin(pid, 1);
 const load = await startChild(['load'], 1);
 try {
   for (const framework of list(values.only)) {
-    const names = Object.keys(apps[framework] ?? {});
+    const names = Object.keys(apps[framework] ?? {}).filter((name) => !values.cluster || onCluster.has(name));
     const servers = new Map<string, Child>();
-    for (const name of names) servers.set(name, await startChild(['server', framework, name, redis.url], 0));
+    for (const name of names)
+      servers.set(name, await startChild(['server', framework, name, urls.join()], 0));
     // Until its code is compiled a server is slow in proportion to how much of it there is: warmed up by requests, not by time.
     const warmUp = { connections: 50, orgs: 100, warmMs: 0, warmRequests: 20_000, ms: 100 };
     for (const { port } of servers.values()) await load.ask<LoadResult>({ ...warmUp, port });
@@ -43,25 +47,18 @@ try {
       for (const connections of list(values.connections).map(Number)) {
         const cells = await measure(servers, connections, orgs);
         console.log(
-          `\n### ${framework}, ${connections} connections, ${orgs === 1 ? 'one hot org' : `${orgs} orgs`}\n`,
+          `\n### ${framework}${values.cluster ? ' on a Cluster of three' : ''}, ${connections} connections, ${orgs === 1 ? 'one hot org' : `${orgs} orgs`}\n`,
         );
         console.log(report(cells));
       }
     }
     for (const server of servers.values()) server.stop();
   }
-  console.log('\n### Redis bytes for an idle org and resource\n');
-  const bytes = await bytesPerIdleResource(redis.url, admin);
-  console.log(
-    table(
-      ['resources used', 'bytes'],
-      [...bytes].map(([used, size]) => [`${used}`, size.toFixed(0)]),
-    ),
-  );
+  if (!values.cluster) await reportBytes(urls[0] ?? '');
 } finally {
   load.stop();
-  admin.disconnect();
-  await redis.stop();
+  redis.close();
+  for (const server of started) await server.stop();
 }
 process.exit(0);
 
@@ -81,7 +78,7 @@ async function measure(
 }
 
 async function run(server: Child, connections: number, orgs: number): Promise<Cell> {
-  await admin.flushdb();
+  await redis.empty();
   // The first requests after a flush recount: not what is compared.
   const order: LoadOrder = {
     port: server.port,
@@ -91,12 +88,12 @@ async function run(server: Child, connections: number, orgs: number): Promise<Ce
     ms: Number(values.seconds) * 1_000,
   };
   await load.ask<LoadResult>({ ...order, warmMs: 0, ms: 100 });
-  const pingMs = await ping();
+  const pingMs = await redis.pingMs();
   await server.ask('cpu');
-  const before = await redisUse();
+  const before = await redis.use();
   const result = await load.ask<LoadResult>(order);
   const nodeMicros = (await server.ask<number>('cpu')) / result.sent;
-  const after = await redisUse();
+  const after = await redis.use();
   return {
     ...result,
     pingMs,
@@ -106,23 +103,13 @@ async function run(server: Child, connections: number, orgs: number): Promise<Ce
   };
 }
 
-async function ping(): Promise<number> {
-  const times: number[] = [];
-  for (let turn = 0; turn < 100; turn += 1) {
-    const startedAt = performance.now();
-    await admin.ping();
-    times.push(performance.now() - startedAt);
-  }
-  return median(times);
-}
-
-async function redisUse(): Promise<{ readonly micros: number; readonly scripts: number }> {
-  const [cpu, commands] = [await admin.info('cpu'), await admin.info('commandstats')];
-  const of = (text: string, pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? 0);
-  return {
-    micros: (of(cpu, /used_cpu_user:([\d.]+)/) + of(cpu, /used_cpu_sys:([\d.]+)/)) * 1e6,
-    scripts: of(commands, /cmdstat_evalsha:calls=(\d+)/) + of(commands, /cmdstat_eval:calls=(\d+)/),
-  };
+async function reportBytes(url: string): Promise<void> {
+  const admin = new Redis(url);
+  const bytes = await bytesPerIdleResource(url, admin);
+  admin.disconnect();
+  console.log('\n### Redis bytes for an idle org and resource\n');
+  const rows = [...bytes].map(([used, size]) => [`${used}`, size.toFixed(0)]);
+  console.log(table(['resources used', 'bytes'], rows));
 }
 
 /** Each ratio is taken inside its round; shown is the median over the rounds. */

@@ -1,8 +1,11 @@
 import type { Express } from 'express';
+import type { Cluster, Redis } from 'ioredis';
 import type Koa from 'koa';
 
 export interface AppOptions {
-  readonly redisUrl: string;
+  /** The server's address, or a client of a server or Cluster. */
+  readonly redisUrl?: string;
+  readonly redisClient?: Redis | Cluster;
   /** Creates of one org a day. */
   readonly limit: number;
   /** `memory` counts in the process. */

@@ -1,52 +1,10 @@
 import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CounterStore } from '@tollgate/core';
-import { Redis } from 'ioredis';
-import { afterEach, describe, expect, it } from 'vitest';
-import {
-  type RedisOptions,
-  type RedisServer,
-  startRedis,
-  type TcpProxy,
-  tcpProxy,
-  waitUntil,
-} from '../../../test/support/services.ts';
+import type { Redis } from 'ioredis';
+import { describe, expect, it } from 'vitest';
+import { waitUntil } from '../../../test/support/services.ts';
 import { charge, count, openStore, read, reserve, settle, timed } from './faults.test-support.ts';
-import type { RedisCounterStoreOptions } from './options.ts';
-
-const endings: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of endings.splice(0).reverse()) await end();
-});
-
-async function server(options: RedisOptions = {}): Promise<RedisServer> {
-  const redis = await startRedis(options);
-  endings.push(() => redis.stop());
-  return redis;
-}
-
-async function proxied(redis: RedisServer): Promise<TcpProxy & { readonly url: string }> {
-  const proxy = await tcpProxy(redis.port);
-  endings.push(() => proxy.close());
-  return Object.assign(proxy, { url: `redis://127.0.0.1:${proxy.port}` });
-}
-
-function store(options: RedisCounterStoreOptions): CounterStore {
-  // Patient where the time-out is not the point: a loaded machine stalls now and then.
-  const opened = openStore({ timeoutMs: 2_000, ...options });
-  endings.push(() => opened.close());
-  return opened;
-}
-
-function plain(redis: RedisServer): Redis {
-  const client = new Redis(redis.url);
-  client.on('error', () => {});
-  endings.push(() => client.disconnect());
-  return client;
-}
-
-const answers = (one: CounterStore) =>
-  waitUntil('the store answers', async () => (await timed(() => read(one))).result !== 'quota_unavailable');
+import { answers, plain, proxied, server, store } from './outage-scene.test-support.ts';
 
 describe('the Redis counter store in an outage', () => {
   it('answers within its own time-out while Redis is stopped, then at once, and leaks nothing (F11)', async () => {
@@ -226,28 +184,6 @@ describe('the Redis counter store in an outage', () => {
     expect(await read(second)).toBeNull();
     await count(second, 0);
     expect(await read(second)).toMatchObject({ committed: 0, held: 1 });
-  });
-
-  it('survives SCRIPT FLUSH at any moment (F12)', async () => {
-    const redis = await server();
-    const counters = store({ url: redis.url });
-    await count(counters, 0);
-    const client = plain(redis);
-    let isOver = false;
-    const flushing = (async () => {
-      while (!isOver) {
-        await client.script('FLUSH');
-        await sleep(3);
-      }
-    })();
-    for (let made = 0; made < 200; made += 1) {
-      const charges = [charge({ limit: null })];
-      expect(await reserve(counters, `r-${made}`, { charges })).toMatchObject({ outcome: 'reserved' });
-      await settle(counters, `r-${made}`, 'commit', { charges });
-    }
-    isOver = true;
-    await flushing;
-    expect(await read(counters)).toMatchObject({ committed: 200, held: 0 });
   });
 
   it('over maxmemory a reserve is unavailable while commits and releases still work (F14)', async () => {

@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { count, read } from './faults.test-support.ts';
+import { create, plain, server, store } from './outage-scene.test-support.ts';
+
+describe('the Redis counter store and its function', () => {
+  it('survives SCRIPT FLUSH and FUNCTION FLUSH at any moment (F12)', async () => {
+    const redis = await server();
+    const counters = store({ url: redis.url });
+    await count(counters, 0);
+    const client = plain(redis);
+    let isOver = false;
+    const flushing = (async () => {
+      while (!isOver) {
+        await client.script('FLUSH');
+        await client.call('FUNCTION', 'FLUSH');
+        await sleep(3);
+      }
+    })();
+    await create(counters, 200);
+    isOver = true;
+    await flushing;
+    expect(await read(counters)).toMatchObject({ committed: 200, held: 0 });
+  });
+
+  it('runs scripts on a server that lets it have no functions, and says so once', async () => {
+    const redis = await server();
+    const client = plain(redis);
+    await client.call('ACL', 'SETUSER', 'gate', 'on', '>secret', '~*', '+@all', '-function', '-fcall');
+    const warnings: string[] = [];
+    const logger = {
+      debug: () => {},
+      info: () => {},
+      warn: (text: string) => void warnings.push(text),
+      error: () => {},
+    };
+    const counters = store({ url: redis.url.replace('//', '//gate:secret@'), logger });
+    await count(counters, 0);
+    await create(counters, 50);
+    expect(await read(counters)).toMatchObject({ committed: 50, held: 0 });
+    expect(await client.call('FUNCTION', 'LIST')).toEqual([]);
+    expect(warnings.filter((text) => text.includes('functions'))).toHaveLength(1);
+  });
+});
