@@ -4,7 +4,7 @@ import { createBilling } from '../create-billing.ts';
 import type { HttpRequest } from '../ports/http-message.ts';
 import { createGuard } from './guard.ts';
 
-function engine() {
+function engine(now = () => Date.now()) {
   const warnings: string[] = [];
   const billing = createBilling({
     quotas: { devices: capacity() },
@@ -12,6 +12,7 @@ function engine() {
     inventory: { count: async () => 0, list: async function* () {}, find: async () => null },
     access: () => null,
     provider: null,
+    clock: { now },
     logger: {
       debug: () => undefined,
       info: () => undefined,
@@ -57,5 +58,29 @@ describe('a guard', () => {
     const again = await enter(guard);
     expect(first.reservation.repeated).toBe(false);
     expect(again).toMatchObject({ admitted: true, reservation: { repeated: true } });
+  });
+
+  it("holds the limit of an override until the millisecond it ends, and the plan's from then on (Q12)", async () => {
+    let now = Date.UTC(2026, 3, 9);
+    const { billing } = engine(() => now);
+    const endsAt = now + 1_000;
+    await billing.setOverride({
+      actor: 'operator',
+      subjectType: 'org',
+      subjectId: 'acme',
+      key: 'devices',
+      limit: 5,
+      expiresAt: endsAt,
+    });
+    const guard = createGuard('devices', { billing, org: 'acme' });
+    const limit = async () => {
+      const entered = await enter(guard);
+      if (!entered.admitted) throw new Error('a create was refused');
+      await entered.reservation.release();
+      return entered.headers['RateLimit-Policy'];
+    };
+    const limits = [];
+    for (now of [endsAt - 1_000, endsAt - 1, endsAt, endsAt - 1]) limits.push(await limit());
+    expect(limits).toEqual(['"devices";q=5', '"devices";q=5', '"devices";q=3', '"devices";q=5']);
   });
 });

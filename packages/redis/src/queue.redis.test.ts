@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest';
+import { Operation } from './operation.ts';
+import { createOrgStates, NEVER } from './org-states.ts';
+import { createQueue } from './queue.ts';
+
+const states = createOrgStates(() => ({ tag: 0, leases: '', counters: () => '' }));
+
+class Asked extends Operation<unknown> {
+  readonly windows = [];
+  readonly name: string;
+  readonly #isPatient: boolean;
+  readonly #outlives: boolean;
+  failure: unknown = null;
+
+  constructor(org: string, name: string, { isPatient = false, outlives = true } = {}) {
+    super(states.of(org));
+    this.name = name;
+    this.#isPatient = isPatient;
+    this.#outlives = outlives;
+    this.reject = (error) => {
+      this.failure = error;
+    };
+  }
+  override get isPatient() {
+    return this.#isPatient;
+  }
+  override get outlivesCaller() {
+    return this.#outlives;
+  }
+  write = () => '';
+  read = () => null;
+}
+
+const patient = { isPatient: true };
+const namesOf = (portions: readonly { readonly operations: readonly Operation<unknown>[] }[]) =>
+  portions.map(({ operations }) => operations.map((operation) => (operation as Asked).name));
+
+describe('the queue of a lane', () => {
+  it('sends what is patient with the next urgent operation of its own org, in the order asked', () => {
+    const queue = createQueue(1_000);
+    queue.add(new Asked('a', 'commit a', patient));
+    queue.add(new Asked('b', 'commit b', patient));
+    expect(queue.dueAt).toBeGreaterThan(performance.now());
+    queue.add(new Asked('b', 'reserve b'));
+    queue.add(new Asked('b', 'late commit b', patient));
+    expect(queue.dueAt).toBe(0);
+    const now = performance.now();
+    expect(namesOf(queue.take(100, now))).toEqual([['commit b', 'reserve b', 'late commit b']]);
+    expect(queue.size).toBe(1);
+    expect(namesOf(queue.take(100, now + 1_000))).toEqual([['commit a']]);
+    expect(queue.size).toBe(0);
+    expect(queue.dueAt).toBe(NEVER);
+  });
+
+  it('sends what has waited half its time along with what has waited all of it, and nothing before', () => {
+    const queue = createQueue(1_000);
+    queue.add(new Asked('c', 'commit c', patient));
+    queue.add(new Asked('d', 'commit d', patient));
+    const { dueAt } = queue;
+    expect(queue.take(100, dueAt - 1)).toEqual([]);
+    expect(queue.countDue(dueAt)).toBe(2);
+    expect(namesOf(queue.take(100, dueAt))).toEqual([['commit c'], ['commit d']]);
+  });
+
+  it('waits anew for a commit that came after its org was sent', () => {
+    const queue = createQueue(1_000);
+    queue.add(new Asked('e', 'first', patient));
+    const first = queue.dueAt;
+    queue.add(new Asked('e', 'reserve'));
+    queue.take(100, performance.now());
+    while (performance.now() === first - 1_000);
+    queue.add(new Asked('e', 'second', patient));
+    expect(queue.dueAt).toBeGreaterThan(first);
+    expect(namesOf(queue.take(100, first))).toEqual([]);
+    expect(namesOf(queue.take(100, NEVER))).toEqual([['second']]);
+  });
+
+  it('takes no more than asked for, the rest of an org first the next time', () => {
+    const queue = createQueue(1_000);
+    for (const name of ['1', '2', '3']) queue.add(new Asked('f', name));
+    for (const name of ['4', '5']) queue.add(new Asked('g', name));
+    expect(namesOf(queue.take(2, 0))).toEqual([['1', '2']]);
+    queue.add(new Asked('f', '6'));
+    expect(queue.countDue(0)).toBe(4);
+    expect(namesOf(queue.take(3, 0))).toEqual([['3', '6'], ['4']]);
+    expect(namesOf(queue.take(100, 0))).toEqual([['5']]);
+    expect([queue.size, queue.dueAt]).toEqual([0, NEVER]);
+  });
+
+  it('in an outage tells every caller, and keeps what must still be sent', () => {
+    const queue = createQueue(1_000);
+    const asked = [
+      new Asked('h', 'commit', patient),
+      new Asked('i', 'reserve', { outlives: false }),
+      new Asked('i', 'release'),
+      new Asked('j', 'other reserve', { outlives: false }),
+    ];
+    for (const operation of asked) queue.add(operation);
+    queue.abandon('away');
+    expect(asked.map(({ failure }) => failure)).toEqual(['away', 'away', 'away', 'away']);
+    expect(queue.size).toBe(2);
+    expect(namesOf(queue.take(100, 0)).flat().sort()).toEqual(['commit', 'release']);
+    queue.add(new Asked('j', 'again'));
+    expect(namesOf(queue.take(100, 0))).toEqual([['again']]);
+  });
+});
