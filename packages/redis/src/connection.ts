@@ -17,6 +17,11 @@ export interface Connection {
   close(): void;
 }
 
+/** How long the function is not tried after it was missing, ms. */
+const MISS_MS = { first: 1_000, most: 60_000 };
+/** A first miss is how a server without the library is met. */
+const WARN_AT_MISS = 2;
+
 /** Waiting for an answer, and giving up, is the lane's business: the client itself never gives up. */
 const OWN_OPTIONS = {
   enableAutoPipelining: false,
@@ -43,8 +48,9 @@ export function openConnection(
   const client = openClient(target);
   client.on('error', (error: Error) => logger.debug('redis connection', { error }));
 
-  /** How batches are run: by the library's function, unless the server does not have it, or lets nobody load one. */
-  let way: 'function' | 'script' | 'script for good' = 'function';
+  /** From when on the library's function is tried, on the clock of `performance.now()`; until then batches are run as scripts. */
+  let functionFrom = 0;
+  let misses = 0;
 
   async function run(
     keys: readonly string[],
@@ -53,31 +59,34 @@ export function openConnection(
   ): Promise<Buffer> {
     const { name, script, sha } = isFull ? batchScriptWhenFull : batchScript;
     const rest = [String(keys.length), ...keys, batch];
-    // Where one is not known nothing was run, so the same may be told in the next way.
-    if (way === 'function') {
+    // Where one is not known, or not allowed, nothing was run: the same may be told in the next way.
+    if (performance.now() >= functionFrom) {
       const reply = await unlessUnknown(client.callBuffer('FCALL', name, ...rest));
-      if (reply !== null) return reply;
-      way = 'script';
-      load();
+      if (reply !== null) {
+        misses = 0;
+        return reply;
+      }
+      if (performance.now() >= functionFrom) missed();
     }
     const reply = await unlessUnknown(client.callBuffer('EVALSHA', sha, ...rest));
     return reply ?? ((await client.callBuffer('EVAL', script, ...rest)) as Buffer);
   }
 
-  /** Tells the server, or each master of a Cluster, the library. */
-  function load(): void {
+  /** Loads the library, on each master of a Cluster. The function is tried at once when it is there, and else later and later. */
+  function missed(): void {
+    functionFrom = performance.now() + Math.min(MISS_MS.first * 2 ** misses, MISS_MS.most);
+    misses += 1;
     const servers = isCluster(client) ? client.nodes('master') : [client];
-    Promise.all(servers.map((server) => server.call('FUNCTION', 'LOAD', 'REPLACE', library))).then(
-      () => {
-        way = 'function';
-      },
-      (error: unknown) => {
-        // An outage passes: the next batch tries again. Older servers know no functions, and access lists may forbid them.
-        way = /^(NOPERM|ERR)/.test(String((error as Error).message)) ? 'script for good' : 'function';
-        if (way === 'function') return;
-        logger.warn('redis takes no functions: batches are run as scripts, which costs it more', { error });
-      },
-    );
+    const loads = servers.map((server) => server.call('FUNCTION', 'LOAD', 'REPLACE', library));
+    void Promise.allSettled(loads).then((results) => {
+      const failure = results.find((result) => result.status === 'rejected');
+      if (failure === undefined && misses === 1) functionFrom = 0;
+      else if (misses === WARN_AT_MISS) {
+        logger.warn('redis does not run our function: batches are run as scripts, which costs it more', {
+          error: failure?.reason,
+        });
+      }
+    });
   }
 
   return {

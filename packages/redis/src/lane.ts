@@ -23,7 +23,7 @@ export interface LaneOptions {
   readonly connection: Connection;
   readonly tag: TagKeys;
   readonly timeoutMs: number;
-  /** How long a settle waits for company, ms. */
+  /** How long a commit that nobody waits for waits for company, ms. */
   readonly gatherMs: number;
   readonly lapsedKeepMs: number;
   /** For tests alone: what the script takes for the time. */
@@ -51,7 +51,13 @@ export function createLane(options: LaneOptions): Lane {
   let seq = 0;
   let epoch: number | undefined;
   let flight:
-    | { readonly batch: Batch; readonly sentAt: number; isFull: boolean; retries: number }
+    | {
+        readonly batch: Batch;
+        readonly sentAt: number;
+        isFull: boolean;
+        retries: number;
+        isAnswered: boolean;
+      }
     | undefined;
   let awaySince: number | undefined;
   let awayCause: unknown;
@@ -122,6 +128,7 @@ export function createLane(options: LaneOptions): Lane {
       sentAt: now,
       isFull: false,
       retries: 0,
+      isAnswered: false,
     };
     reconnectAt = now + RECONNECT_MS;
     watchdog ??= setTimeout(watch, timeoutMs).unref();
@@ -134,6 +141,7 @@ export function createLane(options: LaneOptions): Lane {
     const { batch, isFull } = sent;
     connection.run(batch.keys, batch.toText(isFull), { isFull }).then(
       (reply) => {
+        sent.isAnswered = true;
         // What else has arrived with the reply is read first: it goes out with the next batch, before the callers of this one go on.
         if (batch.size >= LEAST_HALF) setImmediate(() => sent === flight && land(reply));
         else if (sent === flight) land(reply);
@@ -148,6 +156,8 @@ export function createLane(options: LaneOptions): Lane {
     const numbers = numberReader(reply, startOfList(reply));
     if (numbers.next() !== batch.seq) {
       // The answer to something else: this socket's replies have slipped.
+      flight.isAnswered = false;
+      watchdog ??= setTimeout(watch, timeoutMs).unref();
       connection.reconnect();
       retry();
       return;
@@ -171,6 +181,7 @@ export function createLane(options: LaneOptions): Lane {
   }
 
   function answer(operation: Operation<unknown>, numbers: NumberReader): void {
+    operation.org.underWay -= 1;
     let result: unknown;
     try {
       result = operation.read(numbers);
@@ -218,7 +229,7 @@ export function createLane(options: LaneOptions): Lane {
     watchdog = undefined;
     // One more turn of the event loop: an answer may lie in the socket while this process was busy.
     setImmediate(() => {
-      if (flight === undefined) return;
+      if (flight === undefined || flight.isAnswered) return;
       const now = performance.now();
       const age = now - flight.sentAt;
       if (age >= timeoutMs) abandon(new Error(`Redis did not answer within ${timeoutMs} ms.`));
@@ -253,6 +264,7 @@ export function createLane(options: LaneOptions): Lane {
   /** Gives a batch up, never to be sent again: a new process id makes its late copies harmless to what follows. */
   function drop(cause: unknown): void {
     abandon(cause);
+    for (const { org, operations } of flight?.batch.portions ?? []) org.underWay -= operations.length;
     flight = undefined;
     process = randomBytes(6).toString('base64url');
     seq = 0;

@@ -42,6 +42,9 @@ export function createLiveReservations(
       return size;
     },
     add(org, reservation, leaseMs) {
+      // The store may have lost it and made it once more.
+      const index = find(org, reservation.id);
+      if (index >= 0) removeAt(org, index);
       org.live.push({ reservation, endsAt: clock() + leaseMs });
       size += 1;
     },

@@ -10,7 +10,9 @@ export interface LiveReservation {
 
 /** What this process has to do with one org at the moment. */
 export interface OrgState extends OrgKeys {
-  /** Operations to be sent, in the order they were asked; see queue.ts, which keeps all three. */
+  /** How many operations are waiting or in flight. */
+  underWay: number;
+  /** Operations to be sent, in the order they were asked; see queue.ts, which keeps these three. */
   waiting: Operation<unknown>[];
   isUrgent: boolean;
   /** When the first of its patient operations has waited long enough; NEVER when it does not count. */
@@ -34,8 +36,8 @@ export function createOrgStates(spell: (org: string) => OrgKeys): OrgStates {
   let most = IDLE_ORGS;
 
   function dropIdle(): void {
-    for (const [org, { waiting, live }] of states) {
-      if (waiting.length === 0 && live.length === 0) states.delete(org);
+    for (const [org, { underWay, live }] of states) {
+      if (underWay === 0 && live.length === 0) states.delete(org);
     }
     most = states.size + IDLE_ORGS;
   }
@@ -45,7 +47,7 @@ export function createOrgStates(spell: (org: string) => OrgKeys): OrgStates {
       const known = states.get(org);
       if (known !== undefined) return known;
       if (states.size >= most) dropIdle();
-      const state = { ...spell(org), waiting: [], isUrgent: false, dueAt: NEVER, live: [] };
+      const state = { ...spell(org), underWay: 0, waiting: [], isUrgent: false, dueAt: NEVER, live: [] };
       states.set(org, state);
       return state;
     },

@@ -38,6 +38,18 @@ describe('the Redis counter store in an outage', () => {
     expect(await read(counters)).toMatchObject({ committed: 20, held: 0, uncertain: 0 });
   });
 
+  it('takes an answer that came while this process was busy for an answer, however long it was busy', async () => {
+    const redis = await server();
+    const counters = store({ url: redis.url, timeoutMs: 100 });
+    await count(counters, 0);
+    const made = Array.from({ length: 40 }, (_, index) => reserve(counters, `busy-${index}`));
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    const until = performance.now() + 300;
+    while (performance.now() < until);
+    const outcomes = (await Promise.all(made)).map(({ outcome }) => outcome);
+    expect(new Set(outcomes)).toEqual(new Set(['reserved']));
+  });
+
   it('runs a batch whose reply was lost once (F13)', async () => {
     const redis = await server();
     const proxy = await proxied(redis);

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { createLiveReservations } from './live-reservations.ts';
 import { Operation } from './operation.ts';
 import { createOrgStates, NEVER } from './org-states.ts';
 import { createQueue } from './queue.ts';
+import { shapeOf } from './shapes.ts';
 
 const states = createOrgStates(() => ({ tag: 0, leases: '', counters: () => '' }));
 
@@ -102,5 +104,57 @@ describe('the queue of a lane', () => {
     expect(namesOf(queue.take(100, 0)).flat().sort()).toEqual(['commit', 'release']);
     queue.add(new Asked('j', 'again'));
     expect(namesOf(queue.take(100, 0))).toEqual([['again']]);
+  });
+});
+
+describe('the states of orgs', () => {
+  it('are kept while anything is under way, waiting or in flight, and dropped when there are too many', () => {
+    const own = createOrgStates(() => ({ tag: 0, leases: '', counters: () => '' }));
+    const queue = createQueue(1_000);
+    class Reserve extends Asked {
+      override readonly org = own.of('busy');
+    }
+    const busy = own.of('busy');
+    queue.add(new Reserve('busy', 'reserve'));
+    queue.take(100, 0);
+    const idle = own.of('idle');
+    for (let other = 0; other <= 10_000; other += 1) own.of(`org-${other}`);
+    expect(own.of('busy')).toBe(busy);
+    expect(own.of('idle')).not.toBe(idle);
+  });
+});
+
+describe('live reservations', () => {
+  it('know one that was made once more once', () => {
+    const live = createLiveReservations(states);
+    const org = states.of('twice');
+    const reservation = { org: 'twice', id: 'r', charges: [], rememberMs: 0 };
+    live.add(org, reservation, 1_000);
+    live.add(org, reservation, 1_000);
+    expect([live.size, live.list(org).length]).toEqual([1, 1]);
+    live.remove(org, 'r');
+    expect([live.size, live.list(org).length]).toEqual([0, 0]);
+  });
+});
+
+describe('the shape of charges', () => {
+  const charge = {
+    key: 'devices',
+    window: 'lifetime',
+    amount: 1,
+    limit: 5,
+    onUnknown: 'uncertain',
+    forgetAt: null,
+  } as const;
+
+  it('is one for equal charges, and read anew from a list that may have changed', () => {
+    const list = [{ ...charge }];
+    const before = shapeOf(list);
+    expect(shapeOf([charge])).toBe(before);
+    list[0] = { ...charge, limit: 100 as never };
+    expect(shapeOf(list)).not.toBe(before);
+    const fixed = Object.freeze([Object.freeze({ ...charge })]);
+    expect(shapeOf(fixed)).toBe(before);
+    expect(shapeOf(fixed)).toBe(before);
   });
 });

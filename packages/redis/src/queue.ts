@@ -18,7 +18,7 @@ export interface Queue {
   /** How many operations `take` would take if it could take any number. */
   countDue(now: number): number;
   add(operation: Operation<unknown>): void;
-  /** Takes what is due of whole orgs, until `most` operations are reached; of all orgs when `now` is Infinity. */
+  /** Takes what is due, org by org, until `most` operations are reached; of all orgs when `now` is Infinity. */
   take(most: number, now: number): readonly Portion[];
   /** Tells every caller that the store is away; keeps what is to be sent all the same. */
   abandon(error: unknown): void;
@@ -34,6 +34,7 @@ export function createQueue(patienceMs: number): Queue {
   function add(operation: Operation<unknown>): void {
     const { org } = operation;
     size += 1;
+    org.underWay += 1;
     org.waiting.push(operation);
     if (org.isUrgent) return;
     if (!operation.isPatient || patienceMs === 0) makeUrgent(org);
@@ -119,7 +120,10 @@ export function createQueue(patienceMs: number): Queue {
         for (const operation of waiting) {
           if (!operation.isAbandoned) operation.reject(error);
           operation.isAbandoned = true;
-          if (!operation.outlivesCaller) continue;
+          if (!operation.outlivesCaller) {
+            org.underWay -= 1;
+            continue;
+          }
           size += 1;
           org.waiting.push(operation);
           if (!org.isUrgent) makeUrgent(org);

@@ -23,7 +23,7 @@ const LIFETIME: readonly string[] = ['lifetime'];
 const MOST = 1_000;
 
 const shapes = new Map<string, Shape>();
-/** An engine hands the same list in again and again: it need not be read each time. */
+/** An engine hands the same frozen list in again and again: it need not be read each time. */
 const known = new Map<readonly Charge[], Shape>();
 
 /** The shape of charges; equal charges have the very same one, until there are too many to keep. */
@@ -34,6 +34,7 @@ export function shapeOf(charges: readonly Charge[]): Shape {
     shape = shapes.get(name) ?? makeShape(charges);
     if (shapes.size >= MOST) shapes.clear();
     shapes.set(name, shape);
+    if (!Object.isFrozen(charges) || !charges.every(Object.isFrozen)) return shape;
     if (known.size >= MOST) known.clear();
     known.set(charges, shape);
   }
@@ -41,11 +42,16 @@ export function shapeOf(charges: readonly Charge[]): Shape {
 }
 
 function nameOf(charges: readonly Charge[]): string {
-  let name = '';
-  for (const { key, window, amount, limit, onUnknown, forgetAt } of charges) {
-    name += `${key}\n${window}\n${amount}\n${limit}\n${onUnknown}\n${forgetAt}\n`;
-  }
-  return name;
+  return JSON.stringify(
+    charges.map(({ key, window, amount, limit, onUnknown, forgetAt }) => [
+      key,
+      window,
+      amount,
+      limit,
+      onUnknown,
+      forgetAt,
+    ]),
+  );
 }
 
 function makeShape(charges: readonly Charge[]): Shape {

@@ -15,5 +15,5 @@ export function keepReservation(native: object, reservation: ReservationHandle):
  * than it asked for, work that goes on after the answer. What the handler settles is not settled again.
  */
 export function reservationOf(native: object): ReservationHandle | undefined {
-  return (native as Holding)[RESERVATION];
+  return (native as Holding | undefined)?.[RESERVATION];
 }

@@ -7,7 +7,7 @@ import type { KeyCharge, ReserveRequest } from './types.ts';
 export interface Planner {
   /**
    * What `planCharges` answers. Of a frozen list with frozen charges, such as a guard's, it is kept as long as it holds; equal plans
-   * of different orgs are then the same object, so that a store need not look into it either.
+   * of different orgs are then the same frozen object, so that a store need not look into it either.
    */
   plan(
     request: Pick<ReserveRequest, 'charges' | 'onFailure'>,
@@ -25,13 +25,18 @@ interface Kept {
 
 /** Most apps have few: a guard's keys at the limits of a tier. */
 const MOST_PLANS = 1_000;
+/** Lists of charges that are kept for one view. */
+const MOST_LISTS = 64;
 
 export function createPlanner(catalog: Catalog): Planner {
   const byView = new WeakMap<OrgView, Map<readonly KeyCharge[], Kept>>();
   const plans = new Map<string, readonly PlannedCharge[]>();
 
   function keptOf(view: OrgView): Map<readonly KeyCharge[], Kept> {
-    const kept = byView.get(view) ?? new Map<readonly KeyCharge[], Kept>();
+    const known = byView.get(view);
+    // A host may freeze a list of its own for each request: such are of no use later.
+    if (known !== undefined && known.size < MOST_LISTS) return known;
+    const kept = new Map<readonly KeyCharge[], Kept>();
     byView.set(view, kept);
     return kept;
   }
@@ -42,7 +47,12 @@ export function createPlanner(catalog: Catalog): Planner {
     const known = plans.get(name);
     if (known !== undefined) return known;
     if (plans.size >= MOST_PLANS) plans.clear();
-    plans.set(name, plan);
+    for (const charge of plan) {
+      Object.freeze(charge.effective.source);
+      Object.freeze(charge.effective);
+      Object.freeze(charge);
+    }
+    plans.set(name, Object.freeze(plan));
     return plan;
   }
 

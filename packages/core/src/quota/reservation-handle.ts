@@ -37,9 +37,21 @@ export function reservationHandle(
 }
 
 /** Settles a reservation for somebody who does not wait for it. A failure is logged where it is made; the lease decides then. */
-export function settleUnawaited(handle: ReservationHandle, as: SettleAs): void {
-  if (handle instanceof Handle) handle.settle(as, UNAWAITED).catch(ignore);
+export function settleUnawaited(handle: ReservationHandle & { [SETTLE]?: Settle }, as: SettleAs): void {
+  // A handle may be a host's own, around ours.
+  const settled = handle[SETTLE]?.(as, UNAWAITED) ?? settleAwaited(handle, as);
+  settled.catch(ignore);
 }
+
+function settleAwaited(handle: ReservationHandle, as: SettleAs): Promise<SettledAs> {
+  if (as === 'commit') return handle.commit();
+  return as === 'release' ? handle.release() : handle.abandon();
+}
+
+type Settle = (as: SettleAs, how?: SettleHow) => Promise<SettledAs>;
+
+/** Registered, so that a guard of one installed copy of this package settles what an engine of another made. */
+const SETTLE = Symbol.for('@tollgate/settle');
 
 const UNAWAITED: SettleHow = { isAwaited: false };
 const ignore = () => undefined;
@@ -65,18 +77,18 @@ class Handle implements ReservationHandle {
   }
 
   commit(given?: CommitAmount | InTransaction): Promise<SettledAs> {
-    if (given === undefined) return this.settle('commit');
+    if (given === undefined) return this[SETTLE]('commit');
     if (isInTransaction(given)) return this.#commitWithin(given);
     // Checked before it counts as settled: a wrong amount leaves the reservation as it is.
-    return this.settle('commit', { amounts: this.#amounts(given) });
+    return this[SETTLE]('commit', { amounts: this.#amounts(given) });
   }
 
   release(): Promise<SettledAs> {
-    return this.settle('release');
+    return this[SETTLE]('release');
   }
 
   abandon(): Promise<SettledAs> {
-    return this.settle('unknown');
+    return this[SETTLE]('unknown');
   }
 
   async run<T>(create: () => Promise<T> | T): Promise<T> {
@@ -85,11 +97,11 @@ class Handle implements ReservationHandle {
     try {
       made = await create();
     } catch (error) {
-      await this.settle('unknown').catch(() => undefined);
+      await this[SETTLE]('unknown').catch(() => undefined);
       throw error;
     }
     // The row is there: failing now would make the caller create it again. The gate counts the units when their lease ends.
-    await this.settle('commit').catch(() => undefined);
+    await this[SETTLE]('commit').catch(() => undefined);
     return made;
   }
 
@@ -120,7 +132,7 @@ class Handle implements ReservationHandle {
     return this.#reservation.charges.map((charge) => partOf(charge, amount));
   }
 
-  settle(as: SettleAs, how?: SettleHow): Promise<SettledAs> {
+  [SETTLE](as: SettleAs, how?: SettleHow): Promise<SettledAs> {
     if (this.#settled === null) {
       this.#settler.letGo(this.#reservation);
       this.#settled = this.#settler

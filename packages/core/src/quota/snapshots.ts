@@ -26,8 +26,8 @@ export function createSnapshots(
   wiring: Pick<Wiring, 'counters' | 'repository' | 'settings' | 'clock' | 'logger' | 'telemetry'>,
 ): Snapshots {
   const { counters, repository, settings, clock, logger, telemetry } = wiring;
-  /** By org; few of one org at a time. */
-  let changed = new Map<string, ChangedCounter[]>();
+  /** By org, then by key and window. */
+  let changed = new Map<string, Map<string, ChangedCounter>>();
   let timer: NodeJS.Timeout | null = null;
   let flushing: Promise<void> = Promise.resolve();
   let purgedAt = clock.now();
@@ -37,7 +37,8 @@ export function createSnapshots(
     changed = new Map();
     try {
       const snapshots: UsageSnapshot[] = [];
-      for (const [org, counted] of batch) {
+      for (const [org, byName] of batch) {
+        const counted = [...byName.values()];
         const readings = await counters.read({ org, counters: counted });
         for (const [i, { key, window, endsAt }] of counted.entries()) {
           const reading = readings[i];
@@ -47,7 +48,7 @@ export function createSnapshots(
       if (snapshots.length > 0) await repository.saveUsage(snapshots);
       await purge();
     } catch (error) {
-      for (const [org, counted] of batch) for (const counter of counted) note(org, counter);
+      for (const [org, byName] of batch) for (const counter of byName.values()) note(org, counter);
       telemetry.count('tollgate.snapshot_failures', 1);
       logger.warn('metered use could not be written behind; it is tried again', {
         orgs: batch.size,
@@ -63,10 +64,14 @@ export function createSnapshots(
   }
 
   function note(org: string, { key, window, endsAt }: ChangedCounter): void {
-    const noted = changed.get(org);
-    if (noted === undefined) changed.set(org, [{ key, window, endsAt }]);
-    else if (noted.some((counter) => counter.key === key && counter.window === window)) return;
-    else noted.push({ key, window, endsAt });
+    let noted = changed.get(org);
+    if (noted === undefined) {
+      noted = new Map();
+      changed.set(org, noted);
+    }
+    const name = `${key}\n${window}`;
+    if (noted.has(name)) return;
+    noted.set(name, { key, window, endsAt });
     timer ??= setTimeout(() => {
       timer = null;
       void flush();

@@ -172,8 +172,13 @@ local function storeLeases()
     fields[fieldCount + 1], fields[fieldCount + 2] = '', pack(incarnation, earliest, rememberedUntil, keptUntil)
     fieldCount = fieldCount + 2
   end
-  if removedCount > 0 then call('HDEL', leasesKey, unpack(removed, 1, removedCount)) end
-  if fieldCount > 0 then call('HSET', leasesKey, unpack(fields, 1, fieldCount)) end
+  -- Lua passes a few thousand values at once; thousands of leases may run out together.
+  for index = 1, removedCount, 4000 do
+    call('HDEL', leasesKey, unpack(removed, index, min(index + 3999, removedCount)))
+  end
+  for index = 1, fieldCount, 4000 do
+    call('HSET', leasesKey, unpack(fields, index, min(index + 3999, fieldCount)))
+  end
   if isExtended then call('PEXPIRE', leasesKey, ttl(keptUntil - now)) end
 end
 `;
