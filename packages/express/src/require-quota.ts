@@ -48,7 +48,7 @@ export function requireQuota(
       }
       onEnding(res, entered.leave);
       keepReservation(req, entered.reservation);
-      res.set(entered.headers);
+      for (const [name, value] of Object.entries(entered.headers)) res.setHeader(name, value);
     } catch (error) {
       next(error);
       return;

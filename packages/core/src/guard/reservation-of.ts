@@ -1,13 +1,11 @@
 import type { ReservationHandle } from '../quota/types.ts';
 
-/** On the request itself: a WeakMap with an entry a request is work for every garbage collection. */
-const RESERVATION = Symbol.for('@tollgate/reservation');
-
-type Holding = object & { [RESERVATION]?: ReservationHandle };
+/** Not a property of the request: Express gives each request a shape of its own, and properties put on those are slow to make. */
+const reservations = new WeakMap<object, ReservationHandle>();
 
 /** Remembers the reservation a framework's request holds. */
 export function keepReservation(native: object, reservation: ReservationHandle): void {
-  (native as Holding)[RESERVATION] = reservation;
+  reservations.set(native, reservation);
 }
 
 /**
@@ -15,5 +13,5 @@ export function keepReservation(native: object, reservation: ReservationHandle):
  * than it asked for, work that goes on after the answer. What the handler settles is not settled again.
  */
 export function reservationOf(native: object): ReservationHandle | undefined {
-  return (native as Holding | undefined)?.[RESERVATION];
+  return reservations.get(native);
 }
