@@ -29,6 +29,8 @@ const OWN_OPTIONS = {
   lazyConnect: false,
   retryStrategy: (attempt: number) => Math.min(25 * 2 ** Math.min(attempt, 5), 500),
   connectTimeout: 2_000,
+  // A server that loads its data is asked again soon: its own estimate of how long it takes may be far off.
+  maxLoadingRetryTime: 500,
 } as const;
 
 const OWN_REDIS_OPTIONS = {
