@@ -87,10 +87,6 @@ local function expect(deadline, rememberMs)
   if needed > keptUntil then keptUntil, isExtended = needed + LEASES_GRACE_MS, true end
 end
 
-local function hold(counter, units)
-  counter[HELD], counter[INCARNATION] = counter[HELD] + units, incarnation
-end
-
 -- An org begins here: leases that ran out become what their charges say. Writes nothing by itself.
 local function lapseAll()
   local function lapse(id)

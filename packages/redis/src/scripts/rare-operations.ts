@@ -1,6 +1,6 @@
 /**
- * The operations off the way of a create. Their functions are made only when one of them is asked: making a function costs a run
- * of the script as much as several calls of it.
+ * The operations off the way of a create. Their functions are made only when one of them is asked for: where batches are run as
+ * scripts, each function that is made costs every run as much as several calls of it.
  */
 export const rareOperations = `
 local function runRarely(code, at)
@@ -87,7 +87,8 @@ local function runRarely(code, at)
     local made = { now + leaseMs, rememberMs, shape[1] }
     for index = 1, #counters do
       made[CORE + index] = 0
-      if counters[index] then hold(counters[index], shape[index + 1][3]) end
+      local counter = counters[index]
+      if counter then counter[HELD], counter[INCARNATION] = counter[HELD] + shape[index + 1][3], incarnation end
     end
     setLease(id, pack(unpack(made)))
     expect(now + leaseMs, rememberMs)
