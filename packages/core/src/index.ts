@@ -60,7 +60,13 @@ export type {
   RowCallbackRequest,
 } from './options.ts';
 export type * from './overrides/types.ts';
-export { checkAdjustments, checkCounts, checkReserve, checkSettle } from './ports/counter-store-checks.ts';
+export {
+  checkAdjustments,
+  checkCounts,
+  checkReservation,
+  checkReserve,
+  checkSettle,
+} from './ports/counter-store-checks.ts';
 export type * from './ports/index.ts';
 export type * from './quota/types.ts';
 export type { SandboxOptions } from './sandbox/sandbox-options.ts';

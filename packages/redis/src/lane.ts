@@ -1,19 +1,17 @@
-import { randomBytes, randomInt } from 'node:crypto';
 import type { Batch } from './batch.ts';
-import { writeBatch } from './batch.ts';
 import type { Connection } from './connection.ts';
 import type { TagKeys } from './keys.ts';
-import { type NumberReader, numberReader, startOfList } from './number-reader.ts';
+import type { NumberReader } from './number-reader.ts';
 import type { Operation } from './operation.ts';
 import { createQueue } from './queue.ts';
-import { classifyRefusal } from './refusal.ts';
+import { createSlot, type Slot } from './slot.ts';
 import { unavailable } from './unavailable.ts';
 
-/** The batches of one hash tag: one in flight at a time, everything else gathers meanwhile. */
+/** The batches of one hash tag: two on their way at most, everything else gathers meanwhile. */
 export interface Lane {
-  /** @throws TollgateError `quota_unavailable` within the time-out, at once while the store is known to be away */
-  ask<T>(operation: Operation<T>): Promise<T>;
-  /** Sends an empty batch when nothing was sent for a while, to notice a store that lost its data. */
+  /** Its caller is answered, or refused with `quota_unavailable`: within the time-out, at once while the store is known to be away. */
+  add(operation: Operation<unknown>): void;
+  /** Sends empty batches when nothing was sent for a while, to notice a store that lost its data. */
   beat(): void;
   /** Sends what waits and resolves when it is answered, or after the time-out. */
   drain(): Promise<void>;
@@ -34,60 +32,82 @@ export interface LaneOptions {
   readonly onBack: (awayMs: number) => void;
 }
 
+/** With one, this process and Redis would wait for each other in turn; with more, batches become small and dear. */
+const SLOTS = 2;
 const MOST_OPERATIONS = 512;
-const LEAST_HALF = 16;
+/** So many operations at once are sent as two batches: this process answers the callers of one while Redis decides on the other. */
+const WORTH_HALVING = 32;
 const MOST_WAITING = 10_000;
-/** How long Redis recognises a batch; a batch without an answer is dropped after half of it. */
-const RECORD_MS = 120_000;
-const GIVE_UP_MS = RECORD_MS / 2;
 const CHECK_SERVER_MS = 1_000;
-const RECONNECT_MS = 1_000;
-const RETRY_MS = { first: 25, most: 1_000 };
 
 export function createLane(options: LaneOptions): Lane {
   const { connection, tag, timeoutMs, gatherMs, lapsedKeepMs, clock } = options;
   const queue = createQueue(gatherMs);
-  let process = randomBytes(6).toString('base64url');
-  let seq = 0;
-  let epoch: number | undefined;
-  let flight:
-    | {
-        readonly batch: Batch;
-        readonly sentAt: number;
-        isFull: boolean;
-        retries: number;
-        isAnswered: boolean;
-      }
-    | undefined;
+  const slots = Array.from({ length: SLOTS }, () => {
+    const slot: Slot = createSlot({
+      connection,
+      tag,
+      timeoutMs,
+      lapsedKeepMs,
+      clock,
+      onAnswer: (answered) => land(slot, answered),
+      onTrouble: abandon,
+      onDrop(batch, cause) {
+        abandon(cause);
+        abandonBatch(batch, unavailable(cause));
+        for (const { org, operations } of batch.portions) org.underWay -= operations.length;
+        launch(slot);
+      },
+    });
+    return slot;
+  });
+  /** The store's epoch, and since when it is known: what was sent before may have been run in the one before. */
+  let epoch: { readonly is: number; readonly since: number } | undefined;
   let awaySince: number | undefined;
   let awayCause: unknown;
-  let ackedAt = 0;
   let checkedAt = 0;
-  let reconnectAt = 0;
   let isFlushDue = false;
   let isDraining = false;
   let gatherTimer: NodeJS.Timeout | undefined;
-  let watchdog: NodeJS.Timeout | undefined;
 
-  function ask<T>(operation: Operation<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      operation.resolve = resolve as (answer: unknown) => void;
-      operation.reject = reject;
-      const isAway = awaySince !== undefined;
-      if (isAway || queue.size >= MOST_WAITING) {
-        reject(unavailable(awayCause));
-        if (!operation.outlivesCaller || queue.size >= MOST_WAITING) return;
-        operation.isAbandoned = true;
-      }
-      queue.add(operation);
-      if (flight === undefined) schedule();
-    });
+  const freeSlot = () => slots.find((slot) => slot.batch === undefined);
+  const isIdle = () => slots.every((slot) => slot.batch === undefined);
+
+  /** Sends what is due; beside a batch on its way only if it is half as much, since small batches are dear. */
+  function launchDue(): void {
+    const [one, other] = slots.filter((slot) => slot.batch === undefined);
+    if (one === undefined) return;
+    const { due } = queue;
+    if (other === undefined) {
+      if (2 * due >= sizeUnderWay()) launch(one);
+    } else if (due < WORTH_HALVING) launch(one);
+    else {
+      launch(one, Math.ceil(due / 2));
+      launch(other);
+    }
   }
 
+  function sizeUnderWay(): number {
+    return slots.reduce((sum, { batch }) => sum + (batch?.size ?? 0), 0);
+  }
+
+  function add(operation: Operation<unknown>): void {
+    const isCrowded = queue.size >= MOST_WAITING;
+    if (isCrowded || awaySince !== undefined) {
+      operation.reject(unavailable(awayCause));
+      if (isCrowded || !operation.outlivesCaller) return;
+      operation.isAbandoned = true;
+    }
+    queue.add(operation);
+    schedule();
+  }
+
+  /** While the store is away the batches on their way are its probes: nothing is added to them. */
   function schedule(): void {
-    if (queue.size === 0 || isFlushDue) return;
+    if (isFlushDue || awaySince !== undefined || queue.size === 0) return;
     const { dueAt } = queue;
     if (dueAt === 0) {
+      if (freeSlot() === undefined) return;
       isFlushDue = true;
       setImmediate(flush);
     } else gatherTimer ??= setTimeout(gathered, Math.max(1, dueAt - performance.now()));
@@ -95,11 +115,9 @@ export function createLane(options: LaneOptions): Lane {
 
   function flush(): void {
     isFlushDue = false;
-    if (flight !== undefined) return;
-    const now = performance.now();
-    // Half of many: from then on this process answers the callers of one half while Redis decides on the other. All at once, each
-    // would wait for the other in turn.
-    if (queue.dueAt <= now) launch(Math.max(LEAST_HALF, Math.ceil(queue.countDue(now) / 2)));
+    if (awaySince !== undefined) return;
+    queue.ripen(performance.now());
+    if (queue.due > 0) launchDue();
     else schedule();
   }
 
@@ -108,76 +126,43 @@ export function createLane(options: LaneOptions): Lane {
     if (!isFlushDue) flush();
   }
 
-  function launch(most = MOST_OPERATIONS): void {
+  function launch(slot: Slot, most = MOST_OPERATIONS): void {
     const now = performance.now();
     const checkServer = now - checkedAt > CHECK_SERVER_MS;
     if (checkServer) checkedAt = now;
-    seq += 1;
-    const head = {
-      seq,
-      nonce: randomInt(1, 2 ** 32),
-      mustBeKnown: seq > 1 && now - ackedAt < GIVE_UP_MS,
-      recordMs: RECORD_MS,
+    slot.launch(
+      queue.take(Math.min(most, MOST_OPERATIONS), isDraining ? Number.POSITIVE_INFINITY : now),
       checkServer,
-      clock: clock?.() ?? (false as const),
-      lapsedKeepMs,
-    };
-    const portions = queue.take(Math.min(most, MOST_OPERATIONS), isDraining ? Number.POSITIVE_INFINITY : now);
-    flight = {
-      batch: writeBatch(head, tag, process, portions),
-      sentAt: now,
-      isFull: false,
-      retries: 0,
-      isAnswered: false,
-    };
-    reconnectAt = now + RECONNECT_MS;
-    watchdog ??= setTimeout(watch, timeoutMs).unref();
-    send();
-  }
-
-  function send(): void {
-    const sent = flight;
-    if (sent === undefined) return;
-    const { batch, isFull } = sent;
-    connection.run(batch.keys, batch.toText(isFull), { isFull }).then(
-      (reply) => {
-        sent.isAnswered = true;
-        // What else has arrived with the reply is read first: it goes out with the next batch, before the callers of this one go on.
-        if (batch.size >= LEAST_HALF) setImmediate(() => sent === flight && land(reply));
-        else if (sent === flight) land(reply);
-      },
-      (error) => sent === flight && refused(error),
     );
   }
 
-  function land(reply: Buffer): void {
-    if (flight === undefined) return;
-    const { batch } = flight;
-    const numbers = numberReader(reply, startOfList(reply));
-    if (numbers.next() !== batch.seq) {
-      // The answer to something else: this socket's replies have slipped.
-      flight.isAnswered = false;
-      watchdog ??= setTimeout(watch, timeoutMs).unref();
-      connection.reconnect();
-      retry();
-      return;
-    }
-    const storeEpoch = numbers.next();
-    flight = undefined;
-    ackedAt = performance.now();
+  function land(
+    slot: Slot,
+    answered: {
+      readonly batch: Batch;
+      readonly numbers: NumberReader;
+      readonly epoch: number;
+      readonly sentAt: number;
+    },
+  ): void {
+    const { batch, numbers, sentAt } = answered;
+    const now = performance.now();
     if (awaySince !== undefined) {
-      options.onBack(ackedAt - awaySince);
+      options.onBack(now - awaySince);
       awaySince = undefined;
       checkedAt = 0;
     }
     // Redis works on what waits while this process works on the answers.
-    if (queue.dueAt === 0) launch();
+    if (queue.due > 0) launchDue();
     for (const { operations } of batch.portions) {
       for (const operation of operations) answer(operation, numbers);
     }
-    if (epoch !== undefined && epoch !== storeEpoch) options.onLost();
-    epoch = storeEpoch;
-    if (flight === undefined) schedule();
+    if (epoch === undefined) epoch = { is: answered.epoch, since: now };
+    else if (epoch.is !== answered.epoch && sentAt >= epoch.since) {
+      epoch = { is: answered.epoch, since: now };
+      options.onLost();
+    }
+    schedule();
   }
 
   function answer(operation: Operation<unknown>, numbers: NumberReader): void {
@@ -194,57 +179,11 @@ export function createLane(options: LaneOptions): Lane {
       operation.resolve(result);
     } else {
       const undoing = operation.undo(result);
-      if (undoing !== null) void ask(undoing).catch(() => {});
+      if (undoing !== null) add(undoing);
     }
   }
 
-  /** Redis answered with an error: as far as this copy goes, nothing was run. */
-  function refused(error: unknown): void {
-    if (flight === undefined) return;
-    const refusal = classifyRefusal(error);
-    if (refusal === 'full' && !flight.isFull) {
-      flight.isFull = true;
-      send();
-    } else if (refusal === 'broken') drop(error);
-    else {
-      abandon(error);
-      retry();
-    }
-  }
-
-  /** Sends the same batch again after a while: an earlier copy may have been run all the same. */
-  function retry(): void {
-    const waiting = flight;
-    if (waiting === undefined) return;
-    if (performance.now() - waiting.sentAt > GIVE_UP_MS) {
-      drop(awayCause);
-      return;
-    }
-    const pause = Math.min(RETRY_MS.first * 2 ** waiting.retries, RETRY_MS.most);
-    waiting.retries += 1;
-    setTimeout(() => waiting === flight && send(), pause).unref();
-  }
-
-  function watch(): void {
-    watchdog = undefined;
-    // One more turn of the event loop: an answer may lie in the socket while this process was busy.
-    setImmediate(() => {
-      if (flight === undefined || flight.isAnswered) return;
-      const now = performance.now();
-      const age = now - flight.sentAt;
-      if (age >= timeoutMs) abandon(new Error(`Redis did not answer within ${timeoutMs} ms.`));
-      if (age > GIVE_UP_MS) drop(awayCause);
-      else if (now >= reconnectAt) {
-        reconnectAt = now + Math.min(age, 10_000);
-        if (connection.isReady) connection.reconnect();
-      }
-      if (flight !== undefined) {
-        watchdog ??= setTimeout(watch, age < timeoutMs ? timeoutMs - age : timeoutMs).unref();
-      }
-    });
-  }
-
-  /** Tells all callers that the store is away. The batch in flight is kept: it is also the probe. */
+  /** Tells all callers that the store is away. */
   function abandon(cause: unknown): void {
     awayCause = cause;
     if (awaySince === undefined) {
@@ -252,39 +191,38 @@ export function createLane(options: LaneOptions): Lane {
       options.onAway(cause);
     }
     const error = unavailable(cause);
-    for (const { operations } of flight?.batch.portions ?? []) {
+    for (const { batch } of slots) if (batch !== undefined) abandonBatch(batch, error);
+    queue.abandon(error);
+  }
+
+  function abandonBatch({ portions }: Batch, error: unknown): void {
+    for (const { operations } of portions) {
       for (const operation of operations) {
         if (!operation.isAbandoned) operation.reject(error);
         operation.isAbandoned = true;
       }
     }
-    queue.abandon(error);
-  }
-
-  /** Gives a batch up, never to be sent again: a new process id makes its late copies harmless to what follows. */
-  function drop(cause: unknown): void {
-    abandon(cause);
-    for (const { org, operations } of flight?.batch.portions ?? []) org.underWay -= operations.length;
-    flight = undefined;
-    process = randomBytes(6).toString('base64url');
-    seq = 0;
-    launch();
   }
 
   return {
-    ask,
+    add,
     beat() {
-      if (flight === undefined && performance.now() - ackedAt > CHECK_SERVER_MS) launch();
+      const now = performance.now();
+      for (const slot of slots) {
+        if (awaySince === undefined && slot.batch === undefined && now - slot.ackedAt > CHECK_SERVER_MS)
+          launch(slot);
+      }
     },
     async drain() {
       isDraining = true;
       const endsAt = performance.now() + timeoutMs;
-      while ((flight !== undefined || queue.size > 0) && performance.now() < endsAt) {
-        if (flight === undefined) launch();
+      while ((!isIdle() || queue.size > 0) && performance.now() < endsAt) {
+        const slot = freeSlot();
+        if (slot !== undefined && queue.size > 0) launch(slot);
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
       clearTimeout(gatherTimer);
-      clearTimeout(watchdog);
+      for (const slot of slots) slot.close();
     },
   };
 }

@@ -17,12 +17,28 @@ export abstract class Operation<T> {
   }
   /** Its caller has been told that the store is away. */
   isAbandoned = false;
-  /** Takes what `read` answered. */
-  resolve: (answer: unknown) => void = ignore;
-  reject: (error: unknown) => void = ignore;
+  #resolve: (answer: unknown) => void = ignore;
+  #reject: (error: unknown) => void = ignore;
 
   constructor(org: OrgState) {
     this.org = org;
+  }
+
+  /** The caller's promise, for operations that somebody waits for. */
+  promise(): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve as (answer: unknown) => void;
+      this.#reject = reject;
+    });
+  }
+
+  /** Tells the caller what `read` answered. */
+  resolve(answer: T): void {
+    this.#resolve(answer);
+  }
+
+  reject(error: unknown): void {
+    this.#reject(error);
   }
 
   /** Its part of the batch: JSON values, each with a comma before it. */

@@ -8,6 +8,8 @@ import type {
   Reservation,
   ReservationState,
   ReserveOutcome,
+  SettleAs,
+  SettleListener,
   SettleOutcome,
 } from '@tollgate/core';
 import type { BatchWriter } from './batch.ts';
@@ -20,7 +22,6 @@ import { type Shape, shapeOf, type Terms, termsOf, windowsOf } from './shapes.ts
 import { unavailable } from './unavailable.ts';
 
 type ReserveRequest = Parameters<CounterStore['reserve']>[0];
-type SettleRequest = Parameters<CounterStore['settle']>[0];
 
 export class ReserveOperation extends Operation<ReserveOutcome> {
   readonly #request: ReserveRequest;
@@ -87,31 +88,34 @@ export class ReserveOperation extends Operation<ReserveOutcome> {
 }
 
 export class SettleOperation extends Operation<SettleOutcome> {
-  readonly #request: SettleRequest;
+  readonly #id: string;
   readonly #shape: Shape;
+  readonly #as: SettleAs;
+  readonly #amounts: readonly number[] | undefined;
 
-  constructor(org: OrgState, request: SettleRequest) {
+  /** @param amounts - what is kept of each charge; all by default */
+  constructor(org: OrgState, { id, charges }: Reservation, as: SettleAs, amounts?: readonly number[]) {
     super(org);
-    this.#request = request;
-    this.#shape = shapeOf(request.charges);
+    this.#id = id;
+    this.#shape = shapeOf(charges);
+    this.#as = as;
+    this.#amounts = amounts;
   }
 
   get windows() {
     return this.#shape.windows;
   }
 
-  /** What is given back is given back at once: others may be waiting for it. */
-  override get isPatient() {
-    return this.#request.as === 'commit' && this.#request.isAwaited === false;
+  protected get isCommit() {
+    return this.#as === 'commit';
   }
 
   write(batch: BatchWriter): string {
-    const { as, amounts } = this.#request;
     const shape = batch.indexOf(this.#shape);
-    const id = JSON.stringify(this.#request.id);
-    if (as !== 'commit') return `,0,${OPERATION[as]},${shape},${id}`;
-    if (amounts === undefined) return `,${-shape},${id}`;
-    return `,0,${OPERATION.commitPart},${shape},${id},${JSON.stringify(amounts)}`;
+    const id = JSON.stringify(this.#id);
+    if (this.#as !== 'commit') return `,0,${OPERATION[this.#as]},${shape},${id}`;
+    if (this.#amounts === undefined) return `,${-shape},${id}`;
+    return `,0,${OPERATION.commitPart},${shape},${id},${JSON.stringify(this.#amounts)}`;
   }
 
   read(numbers: NumberReader): SettleOutcome {
@@ -128,6 +132,29 @@ export class SettleOperation extends Operation<SettleOutcome> {
       default:
         throw unexpected(result);
     }
+  }
+}
+
+/** A settle that nobody waits for. */
+export class UnawaitedSettleOperation extends SettleOperation {
+  readonly #listener: SettleListener;
+
+  constructor(org: OrgState, reservation: Reservation, as: SettleAs, listener: SettleListener) {
+    super(org, reservation, as);
+    this.#listener = listener;
+  }
+
+  /** What is given back is given back at once: others may be waiting for it. */
+  override get isPatient() {
+    return this.isCommit;
+  }
+
+  override resolve(outcome: SettleOutcome): void {
+    this.#listener.settled(outcome);
+  }
+
+  override reject(error: unknown): void {
+    this.#listener.failed(error);
   }
 }
 

@@ -13,10 +13,12 @@ export interface Portion {
  */
 export interface Queue {
   readonly size: number;
+  /** How many operations are known to be due. */
+  readonly due: number;
+  /** Makes due what has waited long enough. */
+  ripen(now: number): void;
   /** When a batch must go: 0 at once, Infinity when nothing waits, else on the clock of `performance.now()`. */
   readonly dueAt: number;
-  /** How many operations `take` would take if it could take any number. */
-  countDue(now: number): number;
   add(operation: Operation<unknown>): void;
   /** Takes what is due, org by org, until `most` operations are reached; of all orgs when `now` is Infinity. */
   take(most: number, now: number): readonly Portion[];
@@ -30,13 +32,17 @@ export function createQueue(patienceMs: number): Queue {
   let patient: { readonly org: OrgState; readonly dueAt: number }[] = [];
   let firstPatient = 0;
   let size = 0;
+  let due = 0;
 
   function add(operation: Operation<unknown>): void {
     const { org } = operation;
     size += 1;
     org.underWay += 1;
     org.waiting.push(operation);
-    if (org.isUrgent) return;
+    if (org.isUrgent) {
+      due += 1;
+      return;
+    }
     if (!operation.isPatient || patienceMs === 0) makeUrgent(org);
     else if (org.dueAt === NEVER) {
       org.dueAt = performance.now() + patienceMs;
@@ -48,6 +54,7 @@ export function createQueue(patienceMs: number): Queue {
     org.isUrgent = true;
     org.dueAt = NEVER;
     urgent.push(org);
+    due += org.waiting.length;
   }
 
   function nextPatient() {
@@ -76,15 +83,13 @@ export function createQueue(patienceMs: number): Queue {
     get size() {
       return size;
     },
+    get due() {
+      return due;
+    },
     get dueAt() {
       return urgent.length > 0 ? 0 : (nextPatient()?.dueAt ?? NEVER);
     },
-    countDue(now) {
-      ripen(now);
-      let count = 0;
-      for (const { waiting } of urgent) count += waiting.length;
-      return count;
-    },
+    ripen,
     add,
     take(most, now) {
       ripen(now);
@@ -104,6 +109,7 @@ export function createQueue(patienceMs: number): Queue {
       }
       urgent = taken === urgent.length ? [] : urgent.slice(taken);
       size -= most - room;
+      due -= most - room;
       return portions;
     },
     abandon(error) {
@@ -112,6 +118,7 @@ export function createQueue(patienceMs: number): Queue {
       patient = [];
       firstPatient = 0;
       size = 0;
+      due = 0;
       for (const org of orgs) {
         const { waiting } = org;
         org.waiting = [];
@@ -126,7 +133,8 @@ export function createQueue(patienceMs: number): Queue {
           }
           size += 1;
           org.waiting.push(operation);
-          if (!org.isUrgent) makeUrgent(org);
+          if (org.isUrgent) due += 1;
+          else makeUrgent(org);
         }
       }
     },

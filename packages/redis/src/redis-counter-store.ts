@@ -2,6 +2,7 @@ import type { CounterStore } from '@tollgate/core';
 import {
   checkAdjustments,
   checkCounts,
+  checkReservation,
   checkReserve,
   checkSettle,
   noTelemetry,
@@ -23,6 +24,7 @@ import {
   readOperation,
   renewOperation,
   SettleOperation,
+  UnawaitedSettleOperation,
 } from './operations.ts';
 import type { RedisCounterStoreOptions } from './options.ts';
 import { createOrgStates, type OrgState } from './org-states.ts';
@@ -73,10 +75,17 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
       onBack: (awayMs) => logger.info('redis answers again', { awayMs: Math.round(awayMs) }),
     }),
   );
-  function ask<T>(operation: Operation<T>): Promise<T> {
+  function add(operation: Operation<unknown>): void {
     const lane = lanes[operation.org.tag];
-    if (lane === undefined || isClosed) throw unavailable(new Error('The counter store is closed.'));
-    return lane.ask(operation);
+    if (lane === undefined || isClosed)
+      operation.reject(unavailable(new Error('The counter store is closed.')));
+    else lane.add(operation);
+  }
+
+  function ask<T>(operation: Operation<T>): Promise<T> {
+    const promise = operation.promise();
+    add(operation);
+    return promise;
   }
   let isClosed = false;
   let beat: NodeJS.Timeout | undefined;
@@ -110,19 +119,30 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
 
   return {
     reserve(request) {
-      return attempt(() => {
+      try {
         checkReserve(request);
-        keepBeating();
-        return ask(new ReserveOperation(states.of(request.org), request, live));
-      });
+      } catch (error) {
+        return Promise.reject(error);
+      }
+      keepBeating();
+      return ask(new ReserveOperation(states.of(request.org), request, live));
     },
-    settle(request) {
-      return attempt(() => {
-        checkSettle(request);
-        const org = states.of(request.org);
-        live.remove(org, request.id);
-        return ask(new SettleOperation(org, request));
-      });
+    async settle(request) {
+      checkSettle(request);
+      const org = states.of(request.org);
+      live.remove(org, request.id);
+      return await ask(new SettleOperation(org, request, request.as, request.amounts));
+    },
+    settleUnawaited(reservation, as, listener) {
+      try {
+        checkReservation(reservation);
+      } catch (error) {
+        listener.failed(error);
+        return;
+      }
+      const org = states.of(reservation.org);
+      live.remove(org, reservation.id);
+      add(new UnawaitedSettleOperation(org, reservation, as, listener));
     },
     async renew({ leases, leaseMs }) {
       return await Promise.all(
@@ -195,14 +215,5 @@ function checkOptions(options: {
     throw new TollgateError('invalid_configuration', {
       message: `The options of redisCounterStore have faults:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`,
     });
-  }
-}
-
-/** What a step throws, as a rejection; cheaper than an async function on the way of every create. */
-function attempt<T>(step: () => Promise<T>): Promise<T> {
-  try {
-    return step();
-  } catch (error) {
-    return Promise.reject(error);
   }
 }

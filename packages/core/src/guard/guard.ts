@@ -8,7 +8,13 @@ import { deniedReply, errorReply } from '../http/reply.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import type { HttpReply, HttpRequest } from '../ports/http-message.ts';
 import { settleUnawaited } from '../quota/reservation-handle.ts';
-import type { Admission, KeyCharge, OnStoreError, ReservationHandle } from '../quota/types.ts';
+import type {
+  Admission,
+  KeyCharge,
+  OnStoreError,
+  ReservationHandle,
+  ReserveRequest,
+} from '../quota/types.ts';
 import type { GuardKeys, GuardOptions, KeyedGuardOptions, ReleaseOptions } from './guard-options.ts';
 import { perRequest } from './per-request.ts';
 
@@ -44,7 +50,6 @@ interface GuardValues<K extends string> {
   readonly onFailure: 'release' | 'charge';
 }
 
-const POLICIES = ['onStoreError', 'onFailure'] as const;
 const VALUES = ['key', 'org', 'amount', 'scope', 'idempotencyKey', 'onStoreError', 'onFailure'] as const;
 
 /** A request on its way to a guarded handler. */
@@ -72,43 +77,92 @@ export function createGuard<R extends object, K extends string>(
 ): Guard<R> {
   const options = isKeyed<R, K>(keys) ? keys : { ...given, key: keys };
   const resolve = perRequest<R, GuardValues<K>>(pick(options, VALUES));
-  const knowsOrg = options.org !== undefined;
   const fixed = fixedCharges(options);
+  /** The engine that is known to have all keys the host wrote down. */
+  let checked: Engine | null = null;
 
-  return async (guarded) => {
-    const { native, passage } = guarded;
-    const engine = findEngine(passage, options.billing);
+  function orgFor(values: Partial<GuardValues<K>>, guarded: GuardedRequest<R>, engine: Engine) {
+    return options.org === undefined ? orgOf(guarded.request(), engine) : values.org;
+  }
+
+  function enter(
+    guarded: GuardedRequest<R>,
+    engine: Engine,
+    values: Partial<GuardValues<K>>,
+    known: string | null | undefined,
+  ): Promise<Entered> {
+    const org = checkKnown(known);
+    const charges = fixed ?? chargesOf(values);
+    if (checked !== engine && typeof options.key !== 'function') {
+      checkKeys(charges, engine);
+      checked = engine;
+    }
+    const { onStoreError, onFailure } = values;
+    const request: { -readonly [N in keyof ReserveRequest]: ReserveRequest[N] } = { org, charges };
+    if (onStoreError !== undefined) request.onStoreError = onStoreError;
+    if (onFailure !== undefined) request.onFailure = onFailure;
+    // An absent header is an empty text to some frameworks: both are no key.
+    if (values.idempotencyKey) request.idempotencyKey = values.idempotencyKey;
+    return engine.billing.reserve(request).then(
+      (admission) =>
+        admission.admitted ? entered(admission, engine) : denied(admission, org, guarded, engine),
+      (error) => failed(error, guarded, engine),
+    );
+  }
+
+  async function enterLater(
+    guarded: GuardedRequest<R>,
+    engine: Engine,
+    resolving: Partial<GuardValues<K>> | Promise<Partial<GuardValues<K>>>,
+    asked?: Promise<string | null | undefined>,
+  ): Promise<Entered> {
     try {
-      const resolved = resolve(native);
-      const values = resolved instanceof Promise ? await resolved : resolved;
-      const known = knowsOrg ? values.org : orgOf(guarded.request(), engine);
-      const org = checkKnown(known instanceof Promise ? await known : known);
-      const charges = fixed ?? chargesOf(values);
-      if (typeof options.key !== 'function') checkKeys(charges, engine);
-      const admission = await engine.billing.reserve({
-        org,
-        charges,
-        ...pick(values, POLICIES),
-        ...idempotency(values),
-      });
-      if (admission.admitted) return entered(admission, engine);
-      const basePath = engine.settings.basePath ?? passage?.basePath ?? '';
-      const upgradeLink = `${basePath}/orgs/${encodeURIComponent(org)}/billing/upgrade-options`;
-      const status = options.deniedStatus ?? engine.settings.deniedStatus;
-      const headers = rateLimitHeaders(admission.quotas, admission.denied, engine.clock.now(), upgradeLink);
-      const requestId = requestIdOf(guarded.request(), engine.ids);
-      return {
-        admitted: false,
-        reply: deniedReply({ status, keys: admission.denied.map((quota) => quota.key), requestId, headers }),
-      };
+      const values = await resolving;
+      return await enter(guarded, engine, values, await (asked ?? orgFor(values, guarded, engine)));
     } catch (error) {
-      const requestId = requestIdOf(guarded.request(), engine.ids);
-      if (!(error instanceof TollgateError) || error.status === 500) {
-        engine.logger.error('a quota guard failed', { requestId, ...describeError(error) });
-      }
-      return { admitted: false, reply: errorReply(error, requestId) };
+      return failed(error, guarded, engine);
+    }
+  }
+
+  function denied(
+    admission: Extract<Admission, { admitted: false }>,
+    org: string,
+    guarded: GuardedRequest<R>,
+    { settings, clock, ids }: Engine,
+  ): Entered {
+    const basePath = settings.basePath ?? guarded.passage?.basePath ?? '';
+    const upgradeLink = `${basePath}/orgs/${encodeURIComponent(org)}/billing/upgrade-options`;
+    const status = options.deniedStatus ?? settings.deniedStatus;
+    const headers = rateLimitHeaders(admission.quotas, admission.denied, clock.now(), upgradeLink);
+    const requestId = requestIdOf(guarded.request(), ids);
+    return {
+      admitted: false,
+      reply: deniedReply({ status, keys: admission.denied.map((quota) => quota.key), requestId, headers }),
+    };
+  }
+
+  // No async function, since every create passes here: nearly always all is known at once.
+  return (guarded) => {
+    const engine = findEngine(guarded.passage, options.billing);
+    try {
+      const values = resolve(guarded.native);
+      if (values instanceof Promise) return enterLater(guarded, engine, values);
+      const org = orgFor(values, guarded, engine);
+      if (org instanceof Promise) return enterLater(guarded, engine, values, org);
+      return enter(guarded, engine, values, org);
+    } catch (error) {
+      return Promise.resolve(failed(error, guarded, engine));
     }
   };
+}
+
+/** What a client is told when its request could not be decided. */
+function failed<R>(error: unknown, { request }: GuardedRequest<R>, { ids, logger }: Engine): Entered {
+  const requestId = requestIdOf(request(), ids);
+  if (!(error instanceof TollgateError) || error.status === 500) {
+    logger.error('a quota guard failed', { requestId, ...describeError(error) });
+  }
+  return { admitted: false, reply: errorReply(error, requestId) };
 }
 
 /** The engine that was passed, else that of the router the request came through. */

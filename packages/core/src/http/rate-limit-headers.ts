@@ -19,23 +19,18 @@ export function rateLimitHeaders(
   now: number,
   upgradeLink: string | null,
 ): Record<string, string> {
-  const headers: Record<string, string> = {};
-  const policies: string[] = [];
-  const limits: string[] = [];
+  let policies = '';
+  let limits = '';
   for (const quota of quotas) {
     const { value } = quota.limit;
     if (value === null) continue;
-    const name = nameOf(quota);
-    const { startsAt, endsAt } = quota.window;
-    const window = startsAt === null || endsAt === null ? '' : `;w=${integer((endsAt - startsAt) / 1000)}`;
-    const reset = endsAt === null ? '' : `;t=${secondsUntil(endsAt, now)}`;
-    policies.push(`${name};q=${integer(value)}${window}`);
-    limits.push(`${name};r=${integer(quota.remaining ?? 0)}${reset}`);
+    const { policy, start, reset } = fixedParts(quota, value, now);
+    const left = `${start}${integer(quota.remaining ?? 0)}${reset}`;
+    policies = policies === '' ? policy : `${policies}, ${policy}`;
+    limits = limits === '' ? left : `${limits}, ${left}`;
   }
-  if (policies.length > 0) {
-    headers['RateLimit-Policy'] = policies.join(', ');
-    headers.RateLimit = limits.join(', ');
-  }
+  const headers: Record<string, string> =
+    policies === '' ? {} : { 'RateLimit-Policy': policies, RateLimit: limits };
   if (denied.length > 0) {
     if (upgradeLink !== null) headers.Link = `<${escapeTarget(upgradeLink)}>; rel="upgrade"`;
     const ends = denied.map((quota) => quota.window.endsAt);
@@ -47,23 +42,58 @@ export function rateLimitHeaders(
   return headers;
 }
 
-/** Names are asked for by every create, and a host has few keys. */
-const names = new Map<string, Map<QuotaPeriod, string>>();
-const MOST_NAMED_KEYS = 1_000;
+/** What the headers say of a quota besides the units that are left. */
+interface FixedParts {
+  readonly name: string;
+  readonly value: number;
+  readonly startsAt: number | null;
+  readonly endsAt: number | null;
+  readonly seconds: number;
+  /** `"key:day";q=20;w=86400` */
+  readonly policy: string;
+  /** `"key:day";r=` */
+  readonly start: string;
+  /** `;t=43200`; empty for a window that does not end. */
+  readonly reset: string;
+}
 
-function nameOf({ key, period }: QuotaState): string {
-  let ofKey = names.get(key);
+/** The parts told last of each key and period: every create asks for them, and they change but once a second. */
+const parts = new Map<string, Map<QuotaPeriod, FixedParts>>();
+const MOST_KEYS = 1_000;
+
+function fixedParts({ key, period, window }: QuotaState, value: number, now: number): FixedParts {
+  let ofKey = parts.get(key);
   if (ofKey === undefined) {
-    if (names.size >= MOST_NAMED_KEYS) names.clear();
+    if (parts.size >= MOST_KEYS) parts.clear();
     ofKey = new Map();
-    names.set(key, ofKey);
+    parts.set(key, ofKey);
   }
-  let name = ofKey.get(period);
-  if (name === undefined) {
-    name = quoted(period === 'lifetime' ? key : `${key}:${period}`);
-    ofKey.set(period, name);
+  const { startsAt, endsAt } = window;
+  const seconds = endsAt === null ? 0 : secondsUntil(endsAt, now);
+  const last = ofKey.get(period);
+  if (
+    last !== undefined &&
+    last.seconds === seconds &&
+    last.value === value &&
+    last.startsAt === startsAt &&
+    last.endsAt === endsAt
+  ) {
+    return last;
   }
-  return name;
+  const name = last?.name ?? quoted(period === 'lifetime' ? key : `${key}:${period}`);
+  const width = startsAt === null || endsAt === null ? '' : `;w=${integer((endsAt - startsAt) / 1000)}`;
+  const made = {
+    name,
+    value,
+    startsAt,
+    endsAt,
+    seconds,
+    policy: `${name};q=${integer(value)}${width}`,
+    start: `${name};r=`,
+    reset: endsAt === null ? '' : `;t=${seconds}`,
+  };
+  ofKey.set(period, made);
+  return made;
 }
 
 /** A structured-field string: what it cannot hold is dropped, what it must escape is escaped. */

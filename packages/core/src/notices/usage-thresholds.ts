@@ -32,6 +32,7 @@ export function createUsageThresholds(
 ): UsageThresholds {
   const { catalog, settings, repository, clock, logger } = wiring;
   const { usageThresholds: thresholds } = settings;
+  const lowest = thresholds[0] ?? Number.POSITIVE_INFINITY;
   const seen = new Map<string, Seen>();
   /** Orgs with anything seen: most have nothing to look for. One that is in vain here costs a look. */
   let seenOrgs = new Set<string>();
@@ -91,8 +92,8 @@ export function createUsageThresholds(
         if (limit.value === null || limit.value === 0 || remaining === null || period === 'per_session')
           continue;
         const used = limit.value - remaining;
+        if (used * 100 < lowest * limit.value && !seenOrgs.has(org)) continue;
         const level = levelOf(used, limit.value);
-        if (level === 0 && !seenOrgs.has(org)) continue;
         const now: Seen = { spell: window.startsAt ?? 0, level, at: clock.now() };
         const name = `${org}\n${key}\n${period}`;
         if (isKnown(seen.get(name), now, catalog.quota(key)?.kind === 'capacity')) continue;

@@ -1,10 +1,12 @@
 import type { QuotaPeriod } from '../catalog/quota.ts';
 import type { Tier } from '../catalog/tier.ts';
 import type { Customer, OrgBilling, StoredSubscription } from '../ports/billing-repository.ts';
+import type { Plans } from '../quota/planner.ts';
 import type { EffectiveLimit } from '../quota/types.ts';
 import type { Wiring } from '../wiring.ts';
 import { type Entitlement, entitlementOf, graceEndsAt } from './entitlement.ts';
 import { resolveLimit } from './limits.ts';
+import { checkOrgId } from './org-id.ts';
 
 /** What an org has and may, as of the last read of the repository. */
 export interface OrgView {
@@ -19,11 +21,13 @@ export interface OrgView {
   steadyUntil(now: number): number;
   /** The limit in force at `now`; null for a period in which neither tier nor override limits the key. */
   limit(key: string, period: QuotaPeriod, now: number): EffectiveLimit | null;
+  /** What its creates were planned to be charged: the planner's, kept as long as the view. */
+  readonly plans: Plans;
 }
 
 /** Views of orgs, cached for `limitsTtlMs`. */
 export interface OrgViews {
-  /** A cached view at once, else a promise of a fresh one. @throws TollgateError `repository_unavailable` */
+  /** A cached view at once, else a promise of a fresh one. @throws TollgateError `invalid_org_id`; `repository_unavailable` in the promise */
   of(org: string): OrgView | Promise<OrgView>;
   /** A view read now, past the cache. */
   fresh(org: string): Promise<OrgView>;
@@ -77,7 +81,7 @@ export function createOrgViews(
         // A clock that was set back must not make a view last longer.
         if (ageMs >= 0 && ageMs < settings.limitsTtlMs) return known.view;
       }
-      return loads.get(org) ?? load(org);
+      return loads.get(org) ?? load(checkOrgId(org, settings.orgIdPattern));
     },
     fresh: load,
     drop(org) {
@@ -117,5 +121,6 @@ function viewOf(
       );
     },
     limit: (key, period, now) => resolveLimit(key, period, billing.overrides, entitlement(now), catalog, now),
+    plans: new Map(),
   };
 }

@@ -9,9 +9,6 @@ const RESERVATION_ID = /^[\x20-\x7e]{1,128}$/;
  */
 export function checkReserve(request: Parameters<CounterStore['reserve']>[0]): void {
   checkReservation(request);
-  for (const { limit } of request.charges) {
-    if (limit !== null && !isWhole(limit, 0)) throw new TollgateError('invalid_limit');
-  }
   checkDuration(request.leaseMs, 1);
   checkDuration(request.maxHeld, 0);
 }
@@ -42,18 +39,28 @@ export function checkCounts(counts: readonly { readonly count: number }[]): void
   }
 }
 
-function checkReservation({ id, charges, rememberMs }: Reservation): void {
+/** Checks what a reservation is made of. @throws as {@link checkReserve} */
+export function checkReservation({ id, charges, rememberMs }: Reservation): void {
   if (!RESERVATION_ID.test(id))
     throw new TollgateError('invalid_request', { message: 'The reservation id is not valid.' });
+  checkDuration(rememberMs, 0);
+  if (charges !== unchanging) checkCharges(charges);
+}
+
+/** The charges checked last that cannot change: an engine hands in the same ones again and again. */
+let unchanging: readonly Charge[] | null = null;
+
+function checkCharges(charges: readonly Charge[]): void {
   if (charges.length === 0 || hasDoubles(charges)) {
     throw new TollgateError('invalid_request', {
       message: 'A reservation charges at least one counter, and none twice.',
     });
   }
-  for (const { amount } of charges) {
+  for (const { amount, limit } of charges) {
     if (!isWhole(amount, 1)) throw new TollgateError('invalid_amount');
+    if (limit !== null && !isWhole(limit, 0)) throw new TollgateError('invalid_limit');
   }
-  checkDuration(rememberMs, 0);
+  if (Object.isFrozen(charges) && charges.every(Object.isFrozen)) unchanging = charges;
 }
 
 /** Whether two charges are of one counter. */

@@ -70,6 +70,16 @@ export type ReserveOutcome =
   /** The org has `maxHeld` live reservations already; nothing is held. */
   | { readonly outcome: 'crowded' };
 
+/** How a reservation ends; see {@link CounterStore.settle}. */
+export type SettleAs = 'commit' | 'release' | 'unknown';
+
+/** Is told how a settle ended: one of both, once. */
+export interface SettleListener {
+  settled(outcome: SettleOutcome): void;
+  /** @param error - a `TollgateError`, as `settle` would have thrown it */
+  failed(error: unknown): void;
+}
+
 export type SettleOutcome =
   /**
    * Done, once. `late`: the lease had run out before a commit (its units are counted all the same);
@@ -170,16 +180,14 @@ export interface CounterStore {
    * The store goes by the charges it was given at the reserve. A counter it has no count for takes no units.
    */
   settle(
-    request: Reservation & {
-      readonly as: 'commit' | 'release' | 'unknown';
-      readonly amounts?: readonly number[];
-      /**
-       * False when nobody waits for the answer: the store may then gather a commit with what comes next, for some milliseconds.
-       * @default true
-       */
-      readonly isAwaited?: boolean;
-    },
+    request: Reservation & { readonly as: SettleAs; readonly amounts?: readonly number[] },
   ): Promise<SettleOutcome>;
+
+  /**
+   * `settle` of all units for somebody who does not wait: the store may gather a commit with what comes next, for some milliseconds.
+   * Throws nothing; the listener is told, maybe while this is called. Optional: a store without it is asked to `settle`.
+   */
+  settleUnawaited?(reservation: Reservation, as: SettleAs, listener: SettleListener): void;
 
   /** Moves the end of live leases to `leaseMs` from now; answers, in order, whether each is still held. A lapsed lease stays lapsed. */
   renew(request: {

@@ -14,10 +14,15 @@ export interface AskedReservation extends Reservation {
 /** What the store decided on counts that may be trusted. */
 export type Decision = Exclude<ReserveOutcome, { outcome: 'unknown' | 'conflict' | 'crowded' }>;
 
-/** Asks the store, and the host's truth before a refusal is believed. */
+/** Believes what the store says of a reserve, after the host's truth was asked before a refusal. */
 export interface Decisions {
-  /** @throws TollgateError `quota_unavailable`, `reservation_conflict`, `too_many_pending` */
-  ask(asked: AskedReservation): Promise<Decision>;
+  /**
+   * The decision at once when the store's word is enough, as it nearly always is; else a promise.
+   *
+   * @param outcome - what the store answered
+   * @throws TollgateError `quota_unavailable`, `reservation_conflict`, `too_many_pending`, in the promise
+   */
+  judge(asked: AskedReservation, outcome: ReserveOutcome): Decision | Promise<Decision>;
 }
 
 /** How often is asked again after a recount, before what the store says is taken as it is. */
@@ -27,13 +32,10 @@ export function createDecisions(
   { counters, settings, telemetry }: Pick<Wiring, 'counters' | 'settings' | 'telemetry'>,
   recounts: Recounts,
 ): Decisions {
-  /** Nearly every create is admitted at once. */
-  function ask(asked: AskedReservation): Promise<Decision> {
-    return counters.reserve(asked).then((outcome) => {
-      if (outcome.outcome !== 'reserved') return decide(asked, outcome);
-      refreshOldCounts(asked, outcome.readings);
-      return outcome;
-    });
+  function judge(asked: AskedReservation, outcome: ReserveOutcome): Decision | Promise<Decision> {
+    if (outcome.outcome !== 'reserved') return decide(asked, outcome);
+    refreshOldCounts(asked, outcome.readings);
+    return outcome;
   }
 
   async function decide(asked: AskedReservation, first: ReserveOutcome): Promise<Decision> {
@@ -89,7 +91,7 @@ export function createDecisions(
     }
   }
 
-  return { ask };
+  return { judge };
 }
 
 function pick(charges: readonly PlannedCharge[], positions: readonly number[]): readonly PlannedCharge[] {

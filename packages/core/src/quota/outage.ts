@@ -106,8 +106,8 @@ export function createOutage(
   /** A handle on units that no store holds. */
   function looseHandle(org: string, charges: readonly PlannedCharge[], done: () => void) {
     const settler: Settler = {
-      settle(_reservation, as, how) {
-        if (as === 'commit') owe(org, charges, how?.amounts);
+      settle(_reservation, as, amounts) {
+        if (as === 'commit') owe(org, charges, amounts);
         done();
         return Promise.resolve({ outcome: 'settled', late: false, overLimit: false });
       },

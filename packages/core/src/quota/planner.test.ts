@@ -24,7 +24,8 @@ function viewUntil(end = Number.POSITIVE_INFINITY): OrgView {
     value: now < end ? 3 : 1,
     source: { kind: 'default' },
   });
-  return { limit, steadyUntil: (now: number) => (now < end ? end : Number.POSITIVE_INFINITY) } as never;
+  const steadyUntil = (now: number) => (now < end ? end : Number.POSITIVE_INFINITY);
+  return { limit, steadyUntil, plans: new Map() } as never;
 }
 
 const frozen = (...charges: KeyCharge[]) => Object.freeze(charges.map((charge) => Object.freeze(charge)));

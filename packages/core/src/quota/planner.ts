@@ -16,7 +16,10 @@ export interface Planner {
   ): readonly PlannedCharge[];
 }
 
-interface Kept {
+/** Plans that are kept of one view, by the list of charges that was asked. */
+export type Plans = Map<readonly KeyCharge[], KeptPlan>;
+
+interface KeptPlan {
   readonly onFailure: ReserveRequest['onFailure'];
   readonly from: number;
   readonly until: number;
@@ -29,17 +32,7 @@ const MOST_PLANS = 1_000;
 const MOST_LISTS = 64;
 
 export function createPlanner(catalog: Catalog): Planner {
-  const byView = new WeakMap<OrgView, Map<readonly KeyCharge[], Kept>>();
   const plans = new Map<string, readonly PlannedCharge[]>();
-
-  function keptOf(view: OrgView): Map<readonly KeyCharge[], Kept> {
-    const known = byView.get(view);
-    // A host may freeze a list of its own for each request: such are of no use later.
-    if (known !== undefined && known.size < MOST_LISTS) return known;
-    const kept = new Map<readonly KeyCharge[], Kept>();
-    byView.set(view, kept);
-    return kept;
-  }
 
   /** The one object of all equal plans. */
   function share(plan: readonly PlannedCharge[]): readonly PlannedCharge[] {
@@ -59,7 +52,7 @@ export function createPlanner(catalog: Catalog): Planner {
   return {
     plan(request, view, now) {
       const { charges, onFailure } = request;
-      const known = byView.get(view)?.get(charges);
+      const known = view.plans.get(charges);
       if (known !== undefined && known.onFailure === onFailure && now >= known.from && now < known.until) {
         return known.plan;
       }
@@ -68,7 +61,9 @@ export function createPlanner(catalog: Catalog): Planner {
       const until = Math.min(view.steadyUntil(now), ...plan.map(steadyUntil));
       if (until <= now) return plan;
       const shared = share(plan);
-      keptOf(view).set(charges, { onFailure, from: now, until, plan: shared });
+      // A host may freeze a list of its own for each request: such are of no use later.
+      if (view.plans.size >= MOST_LISTS) view.plans.clear();
+      view.plans.set(charges, { onFailure, from: now, until, plan: shared });
       return shared;
     },
   };

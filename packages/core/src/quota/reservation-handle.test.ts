@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { SettleAs } from '../ports/counter-store.ts';
 import { reservationHandle, settleUnawaited } from './reservation-handle.ts';
 import type { ReservationHandle } from './types.ts';
 
@@ -16,21 +17,28 @@ describe('settling for somebody who does not wait', () => {
     expect(called).toEqual(['commit', 'release', 'abandon']);
   });
 
-  it('tells the store that nobody waits, which a commit of the host does not', async () => {
-    const told: (boolean | undefined)[] = [];
+  it('makes no promise, and tells how it ended whoever asks later', async () => {
+    const told: string[] = [];
     const settler = {
-      settle: (_reservation: unknown, _as: unknown, how?: { readonly isAwaited?: boolean }) => {
-        told.push(how?.isAwaited);
+      settle: () => {
+        told.push('settle');
         return Promise.resolve({ outcome: 'gone' as const });
       },
+      settleUnawaited: (_reservation: unknown, as: SettleAs) => {
+        told.push(`unawaited ${as}`);
+        const outcome = { outcome: 'settled', late: false, overLimit: false } as const;
+        return { as, outcome: () => Promise.resolve(outcome) };
+      },
       commitWithin: () => Promise.resolve(),
-      keepAlive: () => undefined,
-      letGo: () => undefined,
+      keepAlive: () => told.push('keepAlive'),
+      letGo: () => told.push('letGo'),
     };
-    const handle = (id: string) =>
-      reservationHandle({ org: 'acme', id, charges: [], rememberMs: 0 }, settler);
-    settleUnawaited(handle('a'), 'commit');
-    await handle('b').commit();
-    expect(told).toEqual([false, undefined]);
+    const handle = reservationHandle({ org: 'acme', id: 'a', charges: [], rememberMs: 0 }, settler);
+    settleUnawaited(handle, 'release');
+    settleUnawaited(handle, 'commit');
+    handle.keepAlive();
+    expect(await handle.commit()).toBe('released');
+    expect(await handle.abandon()).toBe('released');
+    expect(told).toEqual(['letGo', 'unawaited release']);
   });
 });

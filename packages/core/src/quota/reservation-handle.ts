@@ -1,5 +1,5 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
-import type { Charge, Reservation, SettleOutcome } from '../ports/counter-store.ts';
+import type { Charge, Reservation, SettleAs, SettleOutcome } from '../ports/counter-store.ts';
 import type {
   CommitAmount,
   InTransaction,
@@ -8,21 +8,23 @@ import type {
   SettledAs,
 } from './types.ts';
 
-type SettleAs = 'commit' | 'release' | 'unknown';
-
-/** `amounts`: what is kept of each charge. `isAwaited`: as `CounterStore.settle` has it. */
-export interface SettleHow {
-  readonly amounts?: readonly number[];
-  readonly isAwaited?: boolean;
-}
-
 /** What a handle asks of the gate. */
 export interface Settler {
-  settle(reservation: Reservation, as: SettleAs, how?: SettleHow): Promise<SettleOutcome>;
+  /** @param amounts - what is kept of each charge; all by default */
+  settle(reservation: Reservation, as: SettleAs, amounts?: readonly number[]): Promise<SettleOutcome>;
+  /** Settles all of it for somebody who does not wait; a failure is logged where it is made. Absent: `settle` does as well. */
+  settleUnawaited?(reservation: Reservation, as: SettleAs): Unawaited;
   /** Commits inside the host's transaction. */
   commitWithin(reservation: Reservation, transaction: object, amounts?: readonly number[]): Promise<void>;
   keepAlive(reservation: Reservation): void;
   letGo(reservation: Reservation): void;
+}
+
+/** A settle that nobody waited for. */
+export interface Unawaited {
+  readonly as: SettleAs;
+  /** For somebody who asks for it after all. */
+  outcome(): Promise<SettleOutcome>;
 }
 
 const STATE_OF = { commit: 'committed', release: 'released', unknown: 'unknown' } as const;
@@ -37,10 +39,13 @@ export function reservationHandle(
 }
 
 /** Settles a reservation for somebody who does not wait for it. A failure is logged where it is made; the lease decides then. */
-export function settleUnawaited(handle: ReservationHandle & { [SETTLE]?: Settle }, as: SettleAs): void {
+export function settleUnawaited(
+  handle: ReservationHandle & { [UNAWAITED]?: (as: SettleAs) => void },
+  as: SettleAs,
+): void {
+  if (handle[UNAWAITED] !== undefined) handle[UNAWAITED](as);
   // A handle may be a host's own, around ours.
-  const settled = handle[SETTLE]?.(as, UNAWAITED) ?? settleAwaited(handle, as);
-  settled.catch(ignore);
+  else settleAwaited(handle, as).catch(ignore);
 }
 
 function settleAwaited(handle: ReservationHandle, as: SettleAs): Promise<SettledAs> {
@@ -48,12 +53,9 @@ function settleAwaited(handle: ReservationHandle, as: SettleAs): Promise<Settled
   return as === 'release' ? handle.release() : handle.abandon();
 }
 
-type Settle = (as: SettleAs, how?: SettleHow) => Promise<SettledAs>;
-
 /** Registered, so that a guard of one installed copy of this package settles what an engine of another made. */
-const SETTLE = Symbol.for('@tollgate/settle');
+const UNAWAITED = Symbol.for('@tollgate/settle-unawaited');
 
-const UNAWAITED: SettleHow = { isAwaited: false };
 const ignore = () => undefined;
 
 class Handle implements ReservationHandle {
@@ -61,6 +63,7 @@ class Handle implements ReservationHandle {
   readonly #reservation: Reservation;
   readonly #settler: Settler;
   #settled: Promise<SettledAs> | null = null;
+  #unawaited: Unawaited | null = null;
 
   constructor(reservation: Reservation, settler: Settler, repeated: boolean) {
     this.repeated = repeated;
@@ -77,18 +80,18 @@ class Handle implements ReservationHandle {
   }
 
   commit(given?: CommitAmount | InTransaction): Promise<SettledAs> {
-    if (given === undefined) return this[SETTLE]('commit');
+    if (given === undefined) return this.#settle('commit');
     if (isInTransaction(given)) return this.#commitWithin(given);
     // Checked before it counts as settled: a wrong amount leaves the reservation as it is.
-    return this[SETTLE]('commit', { amounts: this.#amounts(given) });
+    return this.#settle('commit', this.#amounts(given));
   }
 
   release(): Promise<SettledAs> {
-    return this[SETTLE]('release');
+    return this.#settle('release');
   }
 
   abandon(): Promise<SettledAs> {
-    return this[SETTLE]('unknown');
+    return this.#settle('unknown');
   }
 
   async run<T>(create: () => Promise<T> | T): Promise<T> {
@@ -97,16 +100,16 @@ class Handle implements ReservationHandle {
     try {
       made = await create();
     } catch (error) {
-      await this[SETTLE]('unknown').catch(() => undefined);
+      await this.#settle('unknown').catch(() => undefined);
       throw error;
     }
     // The row is there: failing now would make the caller create it again. The gate counts the units when their lease ends.
-    await this[SETTLE]('commit').catch(() => undefined);
+    await this.#settle('commit').catch(() => undefined);
     return made;
   }
 
   keepAlive(): void {
-    if (this.#settled === null) this.#settler.keepAlive(this.#reservation);
+    if (this.#settled === null && this.#unawaited === null) this.#settler.keepAlive(this.#reservation);
   }
 
   letLapse(): void {
@@ -132,14 +135,26 @@ class Handle implements ReservationHandle {
     return this.#reservation.charges.map((charge) => partOf(charge, amount));
   }
 
-  [SETTLE](as: SettleAs, how?: SettleHow): Promise<SettledAs> {
+  #settle(as: SettleAs, amounts?: readonly number[]): Promise<SettledAs> {
     if (this.#settled === null) {
-      this.#settler.letGo(this.#reservation);
-      this.#settled = this.#settler
-        .settle(this.#reservation, as, how)
-        .then((outcome) => settledAs(outcome, as));
+      const unawaited = this.#unawaited;
+      if (unawaited === null) this.#settler.letGo(this.#reservation);
+      this.#settled =
+        unawaited === null
+          ? this.#settler.settle(this.#reservation, as, amounts).then((outcome) => settledAs(outcome, as))
+          : unawaited.outcome().then((outcome) => settledAs(outcome, unawaited.as));
     }
     return this.#settled;
+  }
+
+  [UNAWAITED](as: SettleAs): void {
+    if (this.#settled !== null || this.#unawaited !== null) return;
+    if (this.#settler.settleUnawaited === undefined) {
+      this.#settle(as).catch(ignore);
+      return;
+    }
+    this.#settler.letGo(this.#reservation);
+    this.#unawaited = this.#settler.settleUnawaited(this.#reservation, as);
   }
 }
 

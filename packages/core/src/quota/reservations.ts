@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { TollgateError } from '../errors/tollgate-error.ts';
-import { checkOrgId } from '../org/org-id.ts';
 import type { OrgView, OrgViews } from '../org/org-views.ts';
 import type { CounterReading } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
@@ -21,7 +20,7 @@ export interface Reservations {
 const MAX_ATTEMPTS = 16;
 
 export function createReservations(
-  wiring: Pick<Wiring, 'catalog' | 'settings' | 'clock' | 'ids' | 'telemetry'>,
+  wiring: Pick<Wiring, 'catalog' | 'counters' | 'settings' | 'clock' | 'ids' | 'telemetry'>,
   parts: {
     readonly orgViews: OrgViews;
     readonly decisions: Decisions;
@@ -32,38 +31,41 @@ export function createReservations(
   },
 ): Reservations {
   const { orgViews, decisions, settler, outage, observe } = parts;
-  const { settings, clock, telemetry } = wiring;
+  const { counters, settings, clock, telemetry } = wiring;
   const planner = createPlanner(wiring.catalog);
   const { leaseMs, maxHeldPerOrg: maxHeld } = settings;
   // An id that only its handle knows must be nobody else's: a random start for this engine, then a count.
   const engineId = wiring.ids.next();
   let made = 0;
 
-  async function reserve(request: ReserveRequest): Promise<Admission> {
-    const org = checkOrgId(request.org, settings.orgIdPattern);
-    let charges: readonly PlannedCharge[] | null = null;
+  function reserve(request: ReserveRequest): Promise<Admission> {
     try {
-      const known = orgViews.of(org);
-      const view: OrgView = known instanceof Promise ? await known : known;
-      charges = planner.plan(request, view, clock.now());
-      const admission =
-        request.idempotencyKey === undefined
-          ? await reserveFresh(org, charges)
-          : await reserveOnce(org, charges, request.idempotencyKey);
-      outage.storeAnswered();
-      observe(org, admission.quotas);
-      return admission;
+      const view = orgViews.of(request.org);
+      return view instanceof Promise ? reserveLater(request, view) : reserveWith(request, view);
     } catch (error) {
-      if (!isUnavailable(error)) throw error;
-      const policy = request.onStoreError ?? settings.onStoreError;
-      telemetry.count('tollgate.unavailable', 1, { policy });
-      const admission = await outage.admit(org, charges, policy, error);
-      observe(org, admission.quotas);
-      return admission;
+      return Promise.reject(error);
     }
   }
 
-  function reserveFresh(org: string, charges: readonly PlannedCharge[]): Promise<Admission> {
+  async function reserveLater(request: ReserveRequest, loading: Promise<OrgView>): Promise<Admission> {
+    let view: OrgView;
+    try {
+      view = await loading;
+    } catch (error) {
+      return await withoutStore(request, null, error);
+    }
+    return await reserveWith(request, view);
+  }
+
+  /** On the way of every create: as few promises as can be. */
+  function reserveWith(request: ReserveRequest, view: OrgView): Promise<Admission> {
+    const charges = planner.plan(request, view, clock.now());
+    const { org } = view;
+    const failed = (error: unknown) => withoutStore(request, charges, error);
+    if (request.idempotencyKey !== undefined) {
+      const admission = reserveOnce(org, charges, request.idempotencyKey);
+      return admission.then((known) => answered(org, known), failed);
+    }
     const asked = {
       org,
       id: `${engineId}.${(made++).toString(36)}`,
@@ -72,7 +74,30 @@ export function createReservations(
       leaseMs,
       maxHeld,
     };
-    return decisions.ask(asked).then((decision) => admissionOf(asked, decision));
+    return counters.reserve(asked).then((outcome) => {
+      const decision = decisions.judge(asked, outcome);
+      if (!(decision instanceof Promise)) return answered(org, admissionOf(asked, decision));
+      return decision.then((late) => answered(org, admissionOf(asked, late))).catch(failed);
+    }, failed);
+  }
+
+  function answered(org: string, admission: Admission): Admission {
+    outage.storeAnswered();
+    observe(org, admission.quotas);
+    return admission;
+  }
+
+  async function withoutStore(
+    request: ReserveRequest,
+    charges: readonly PlannedCharge[] | null,
+    error: unknown,
+  ): Promise<Admission> {
+    if (!isUnavailable(error)) throw error;
+    const policy = request.onStoreError ?? settings.onStoreError;
+    telemetry.count('tollgate.unavailable', 1, { policy });
+    const admission = await outage.admit(request.org, charges, policy, error);
+    observe(request.org, admission.quotas);
+    return admission;
   }
 
   /** One key of the caller's may need several reservations: a create that failed for certain may be tried again. */
@@ -86,7 +111,7 @@ export function createReservations(
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const id = attempt === 1 ? name : `${name}.${attempt}`;
       const asked = { org, id, charges, rememberMs, leaseMs, maxHeld };
-      const decision = await decisions.ask(asked);
+      const decision = await decisions.judge(asked, await counters.reserve(asked));
       if (decision.outcome !== 'repeated') return admissionOf(asked, decision);
       if (decision.state === 'held') throw new TollgateError('request_in_progress', { retryAfterSeconds: 1 });
       if (decision.state === 'committed') return admitted(asked, [], DONE, true);

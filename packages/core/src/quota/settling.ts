@@ -1,10 +1,10 @@
 import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
-import type { Charge, Reservation, SettleOutcome } from '../ports/counter-store.ts';
+import type { Charge, Reservation, SettleAs, SettleListener, SettleOutcome } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import { createKeepAlive } from './keep-alive.ts';
 import type { Recounts } from './recounts.ts';
-import type { SettleHow, Settler } from './reservation-handle.ts';
+import type { Settler, Unawaited } from './reservation-handle.ts';
 import type { Snapshots } from './snapshots.ts';
 
 /** Settles reservations in the counter store, and waits for those under way when the engine closes. */
@@ -24,22 +24,17 @@ export function createSettling(
   let underWay = 0;
   const waiting: (() => void)[] = [];
 
-  function settle(
+  /** What follows from an outcome; a promise when it takes the store. */
+  function heard(
+    outcome: SettleOutcome,
     reservation: Reservation,
-    as: 'commit' | 'release' | 'unknown',
-    how: SettleHow,
-  ): Promise<SettleOutcome> {
-    const { org, id, charges, rememberMs } = reservation;
-    const request = { org, id, charges, rememberMs, as, isAwaited: how.isAwaited ?? true };
-    const { amounts } = how;
-    return counters.settle(amounts === undefined ? request : { ...request, amounts }).then((outcome) => {
-      if (as !== 'release') noteMetered(reservation);
-      if (outcome.outcome === 'gone' && as === 'commit') {
-        return countLost(reservation, amounts).then(() => outcome);
-      }
-      if (outcome.outcome === 'settled' && outcome.overLimit) reportOverLimit(reservation);
-      return outcome;
-    });
+    as: SettleAs,
+    amounts?: readonly number[],
+  ): Promise<void> | null {
+    if (as !== 'release') snapshots.noteCharged(reservation.org, reservation.charges);
+    if (outcome.outcome === 'gone' && as === 'commit') return countLost(reservation, amounts);
+    if (outcome.outcome === 'settled' && outcome.overLimit) reportOverLimit(reservation);
+    return null;
   }
 
   function reportOverLimit({ charges }: Reservation): void {
@@ -67,14 +62,6 @@ export function createSettling(
     await counters.adjust({ org, adjustments });
   }
 
-  function noteMetered(reservation: Reservation): void {
-    for (const charge of reservation.charges) {
-      if (!isCapacity(charge)) {
-        snapshots.note(reservation.org, { key: charge.key, window: charge.window, endsAt: charge.forgetAt });
-      }
-    }
-  }
-
   const isCapacity = (charge: Charge) => catalog.quota(charge.key)?.kind === 'capacity';
 
   function ended(): void {
@@ -90,21 +77,41 @@ export function createSettling(
     });
   }
 
+  const hooks: Hooks = { heard, ended, failed };
+
   return {
-    settle(reservation, as, how = {}) {
-      const promise = settle(reservation, as, how);
+    settle(reservation, as, amounts) {
+      const request = { ...plain(reservation), as };
+      const promise = counters
+        .settle(amounts === undefined ? request : { ...request, amounts })
+        .then(async (outcome) => {
+          await heard(outcome, reservation, as, amounts);
+          return outcome;
+        });
       underWay++;
       promise.then(ended, failed);
       return promise;
     },
-    async commitWithin({ org, id, charges, rememberMs }, transaction, amounts) {
+    settleUnawaited(reservation, as) {
+      const settle = new UnawaitedSettle(reservation, as, hooks);
+      underWay++;
+      if (counters.settleUnawaited !== undefined) counters.settleUnawaited(reservation, as, settle);
+      else {
+        counters.settle({ ...plain(reservation), as }).then(
+          (outcome) => settle.settled(outcome),
+          (error) => settle.failed(error),
+        );
+      }
+      return settle;
+    },
+    async commitWithin(reservation, transaction, amounts) {
       if (counters.transactions === null) {
         throw new TollgateError('invalid_configuration', {
           message:
             'The counter store cannot commit in a transaction of yours. Use one that is in your own database.',
         });
       }
-      const request = { org, id, charges, rememberMs, transaction };
+      const request = { ...plain(reservation), transaction };
       await counters.transactions.commitWithin(amounts === undefined ? request : { ...request, amounts });
     },
     keepAlive: (reservation) => leases.add(reservation),
@@ -114,6 +121,65 @@ export function createSettling(
     },
     close: () => leases.close(),
   };
+}
+
+function plain({ org, id, charges, rememberMs }: Reservation): Reservation {
+  return { org, id, charges, rememberMs };
+}
+
+interface Hooks {
+  heard(outcome: SettleOutcome, reservation: Reservation, as: SettleAs): Promise<void> | null;
+  ended(): void;
+  failed(error: unknown): void;
+}
+
+/** There are thousands a second, and hardly one is ever asked how it ended: no promise is made for one that is not. */
+class UnawaitedSettle implements SettleListener, Unawaited {
+  readonly as: SettleAs;
+  readonly #reservation: Reservation;
+  readonly #hooks: Hooks;
+  #outcome: SettleOutcome | undefined;
+  #error: unknown;
+  #tell: (() => void) | undefined;
+
+  constructor(reservation: Reservation, as: SettleAs, hooks: Hooks) {
+    this.as = as;
+    this.#reservation = reservation;
+    this.#hooks = hooks;
+  }
+
+  async outcome(): Promise<SettleOutcome> {
+    if (this.#outcome === undefined && this.#error === undefined) {
+      await new Promise<void>((resolve) => {
+        this.#tell = resolve;
+      });
+    }
+    if (this.#outcome === undefined) throw this.#error;
+    return this.#outcome;
+  }
+
+  settled(outcome: SettleOutcome): void {
+    const more = this.#hooks.heard(outcome, this.#reservation, this.as);
+    if (more === null) this.#ended(outcome);
+    else {
+      more.then(
+        () => this.#ended(outcome),
+        (error) => this.failed(error),
+      );
+    }
+  }
+
+  #ended(outcome: SettleOutcome): void {
+    this.#outcome = outcome;
+    this.#hooks.ended();
+    this.#tell?.();
+  }
+
+  failed(error: unknown): void {
+    this.#error = error;
+    this.#hooks.failed(error);
+    this.#tell?.();
+  }
 }
 
 function counterOf({ key, window, forgetAt }: Charge) {

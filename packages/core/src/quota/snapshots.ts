@@ -1,6 +1,6 @@
 import { describeFailure } from '../errors/describe-failure.ts';
 import type { UsageSnapshot } from '../ports/billing-repository.ts';
-import type { CounterRef } from '../ports/counter-store.ts';
+import type { Charge, CounterRef } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 
 /** A metered counter that changed. */
@@ -9,9 +9,19 @@ export interface ChangedCounter extends CounterRef {
   readonly endsAt: number | null;
 }
 
+/** What is noted of one org. */
+interface Noted {
+  /** By key and window. */
+  readonly byName: Map<string, ChangedCounter>;
+  /** The charges that were noted last: creates of one guard have the very same ones. */
+  charges: readonly Charge[] | null;
+}
+
 /** Writes metered use behind to the repository, so that a lost counter store loses no more than `snapshotEveryMs` of it. */
 export interface Snapshots {
   note(org: string, counter: ChangedCounter): void;
+  /** Notes the metered ones among the counters of these charges. */
+  noteCharged(org: string, charges: readonly Charge[]): void;
   /** Writes what is noted now; a failed write stays noted. */
   flush(): Promise<void>;
   /** Writes what is left and stops. */
@@ -23,11 +33,10 @@ const PURGE_EVERY_MS = 3_600_000;
 const KEEP_MS = 45 * 86_400_000;
 
 export function createSnapshots(
-  wiring: Pick<Wiring, 'counters' | 'repository' | 'settings' | 'clock' | 'logger' | 'telemetry'>,
+  wiring: Pick<Wiring, 'catalog' | 'counters' | 'repository' | 'settings' | 'clock' | 'logger' | 'telemetry'>,
 ): Snapshots {
-  const { counters, repository, settings, clock, logger, telemetry } = wiring;
-  /** By org, then by key and window. */
-  let changed = new Map<string, Map<string, ChangedCounter>>();
+  const { catalog, counters, repository, settings, clock, logger, telemetry } = wiring;
+  let changed = new Map<string, Noted>();
   let timer: NodeJS.Timeout | null = null;
   let flushing: Promise<void> = Promise.resolve();
   let purgedAt = clock.now();
@@ -37,7 +46,7 @@ export function createSnapshots(
     changed = new Map();
     try {
       const snapshots: UsageSnapshot[] = [];
-      for (const [org, byName] of batch) {
+      for (const [org, { byName }] of batch) {
         const counted = [...byName.values()];
         const readings = await counters.read({ org, counters: counted });
         for (const [i, { key, window, endsAt }] of counted.entries()) {
@@ -48,7 +57,7 @@ export function createSnapshots(
       if (snapshots.length > 0) await repository.saveUsage(snapshots);
       await purge();
     } catch (error) {
-      for (const [org, byName] of batch) for (const counter of byName.values()) note(org, counter);
+      for (const [org, { byName }] of batch) for (const counter of byName.values()) note(org, counter);
       telemetry.count('tollgate.snapshot_failures', 1);
       logger.warn('metered use could not be written behind; it is tried again', {
         orgs: batch.size,
@@ -66,16 +75,25 @@ export function createSnapshots(
   function note(org: string, { key, window, endsAt }: ChangedCounter): void {
     let noted = changed.get(org);
     if (noted === undefined) {
-      noted = new Map();
+      noted = { byName: new Map(), charges: null };
       changed.set(org, noted);
     }
     const name = `${key}\n${window}`;
-    if (noted.has(name)) return;
-    noted.set(name, { key, window, endsAt });
+    if (noted.byName.has(name)) return;
+    noted.byName.set(name, { key, window, endsAt });
     timer ??= setTimeout(() => {
       timer = null;
       void flush();
     }, settings.snapshotEveryMs).unref();
+  }
+
+  function noteCharged(org: string, charges: readonly Charge[]): void {
+    if (changed.get(org)?.charges === charges) return;
+    for (const { key, window, forgetAt } of charges) {
+      if (catalog.quota(key)?.kind === 'metered') note(org, { key, window, endsAt: forgetAt });
+    }
+    const noted = changed.get(org);
+    if (noted !== undefined) noted.charges = charges;
   }
 
   function flush(): Promise<void> {
@@ -85,6 +103,7 @@ export function createSnapshots(
 
   return {
     note,
+    noteCharged,
     flush,
     async close() {
       await flush();

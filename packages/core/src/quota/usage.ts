@@ -1,4 +1,3 @@
-import { checkOrgId } from '../org/org-id.ts';
 import type { OrgViews } from '../org/org-views.ts';
 import type { CounterReading } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
@@ -30,7 +29,6 @@ export function createUsage(
   const { catalog, settings, counters, clock } = wiring;
   return {
     async report(org, options = {}) {
-      checkOrgId(org, settings.orgIdPattern);
       const session = options.session === undefined ? undefined : checkSession(options.session);
       const view = await orgViews.of(org);
       const now = clock.now();

@@ -1,0 +1,189 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { type Batch, type BatchHead, writeBatch } from './batch.ts';
+import type { Connection } from './connection.ts';
+import type { TagKeys } from './keys.ts';
+import { type NumberReader, numberReader, startOfList } from './number-reader.ts';
+import type { Portion } from './queue.ts';
+import { classifyRefusal } from './refusal.ts';
+
+/** One batch at a time on its way: told again and again until Redis answers it, or until nobody can use the answer any more. */
+export interface Slot {
+  /** The batch on its way; undefined when a new one may go. */
+  readonly batch: Batch | undefined;
+  /** When Redis last answered one of its batches, on the clock of `performance.now()`. */
+  readonly ackedAt: number;
+  launch(portions: readonly Portion[], checkServer: boolean): void;
+  close(): void;
+}
+
+export interface SlotOptions {
+  readonly connection: Connection;
+  readonly tag: TagKeys;
+  readonly timeoutMs: number;
+  readonly lapsedKeepMs: number;
+  /** For tests alone: what the script takes for the time. */
+  readonly clock: (() => number) | undefined;
+  /** The batch is answered, and the slot is free. The results of its operations are read from `numbers`, in their order. */
+  readonly onAnswer: (answered: {
+    readonly batch: Batch;
+    readonly numbers: NumberReader;
+    readonly epoch: number;
+    readonly sentAt: number;
+  }) => void;
+  /** Redis refused the batch or does not answer in time. It is told again. */
+  readonly onTrouble: (cause: unknown) => void;
+  /** The batch is given up, and the slot is free: what it asked may have been done or not. */
+  readonly onDrop: (batch: Batch, cause: unknown) => void;
+}
+
+interface Flight {
+  readonly batch: Batch;
+  readonly sentAt: number;
+  isFull: boolean;
+  retries: number;
+  isAnswered: boolean;
+}
+
+/** The reply to so many operations is handled after whatever else has arrived with it. */
+const MANY = 16;
+/** How long Redis recognises a batch; a batch without an answer is dropped after half of it. */
+const RECORD_MS = 120_000;
+const GIVE_UP_MS = RECORD_MS / 2;
+const RECONNECT_MS = 1_000;
+const RETRY_MS = { first: 25, most: 1_000 };
+
+export function createSlot(options: SlotOptions): Slot {
+  const { connection, tag, timeoutMs, lapsedKeepMs, clock } = options;
+  /** Who Redis takes this slot for: its batches are numbered, and one that comes late or twice is recognised. */
+  let process = randomName();
+  let seq = 0;
+  let ackedAt = 0;
+  let flight: Flight | undefined;
+  let cause: unknown;
+  let reconnectAt = 0;
+  let watchdog: NodeJS.Timeout | undefined;
+
+  function launch(portions: readonly Portion[], checkServer: boolean): void {
+    const now = performance.now();
+    seq += 1;
+    const head: BatchHead = {
+      seq,
+      nonce: randomInt(1, 2 ** 32),
+      mustBeKnown: seq > 1 && now - ackedAt < GIVE_UP_MS,
+      recordMs: RECORD_MS,
+      checkServer,
+      clock: clock?.() ?? false,
+      lapsedKeepMs,
+    };
+    const batch = writeBatch(head, tag, process, portions);
+    flight = { batch, sentAt: now, isFull: false, retries: 0, isAnswered: false };
+    reconnectAt = now + RECONNECT_MS;
+    watch(timeoutMs);
+    send(flight);
+  }
+
+  function send(sent: Flight): void {
+    const { batch, isFull } = sent;
+    connection.run(batch.keys, batch.toText(isFull), { isFull }).then(
+      (reply) => {
+        sent.isAnswered = true;
+        // What else has arrived with the reply is read first: it goes out with the next batch, before the callers of this one go on.
+        if (batch.size >= MANY) setImmediate(() => sent === flight && land(sent, reply));
+        else if (sent === flight) land(sent, reply);
+      },
+      (error) => sent === flight && refused(sent, error),
+    );
+  }
+
+  function land(landed: Flight, reply: Buffer): void {
+    const { batch, sentAt } = landed;
+    const numbers = numberReader(reply, startOfList(reply));
+    if (numbers.next() !== batch.seq) {
+      // The answer to something else: this socket's replies have slipped.
+      landed.isAnswered = false;
+      watch(timeoutMs);
+      connection.reconnect();
+      retry(landed);
+      return;
+    }
+    const epoch = numbers.next();
+    flight = undefined;
+    ackedAt = performance.now();
+    options.onAnswer({ batch, numbers, epoch, sentAt });
+  }
+
+  /** Redis answered with an error: as far as this copy goes, nothing was run. */
+  function refused(sent: Flight, error: unknown): void {
+    const refusal = classifyRefusal(error);
+    if (refusal === 'full' && !sent.isFull) {
+      sent.isFull = true;
+      send(sent);
+    } else if (refusal === 'broken') drop(sent, error);
+    else {
+      trouble(error);
+      retry(sent);
+    }
+  }
+
+  function trouble(reason: unknown): void {
+    cause = reason;
+    options.onTrouble(reason);
+  }
+
+  /** Sends the same batch again after a while: an earlier copy may have been run all the same. */
+  function retry(waiting: Flight): void {
+    if (performance.now() - waiting.sentAt > GIVE_UP_MS) {
+      drop(waiting, cause);
+      return;
+    }
+    const pause = Math.min(RETRY_MS.first * 2 ** waiting.retries, RETRY_MS.most);
+    waiting.retries += 1;
+    setTimeout(() => waiting === flight && send(waiting), pause).unref();
+  }
+
+  /** One timer for all batches: it looks at the one that is on its way when it ends. */
+  function watch(ms: number): void {
+    watchdog ??= setTimeout(() => {
+      watchdog = undefined;
+      // One more turn of the event loop: an answer may lie in the socket while this process was busy.
+      setImmediate(look);
+    }, ms).unref();
+  }
+
+  function look(): void {
+    const looked = flight;
+    if (looked === undefined || looked.isAnswered) return;
+    const now = performance.now();
+    const age = now - looked.sentAt;
+    if (age >= timeoutMs) trouble(new Error(`Redis did not answer within ${timeoutMs} ms.`));
+    if (age > GIVE_UP_MS) drop(looked, cause);
+    else if (now >= reconnectAt) {
+      reconnectAt = now + Math.min(age, 10_000);
+      if (connection.isReady) connection.reconnect();
+    }
+    if (flight !== undefined) watch(age < timeoutMs ? timeoutMs - age : timeoutMs);
+  }
+
+  /** Gives a batch up, never to be sent again: a new name makes its late copies harmless to what follows. */
+  function drop(dropped: Flight, reason: unknown): void {
+    flight = undefined;
+    process = randomName();
+    seq = 0;
+    options.onDrop(dropped.batch, reason);
+  }
+
+  return {
+    get batch() {
+      return flight?.batch;
+    },
+    get ackedAt() {
+      return ackedAt;
+    },
+    launch,
+    close: () => clearTimeout(watchdog),
+  };
+}
+
+function randomName(): string {
+  return randomBytes(6).toString('base64url');
+}
