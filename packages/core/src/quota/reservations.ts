@@ -5,6 +5,7 @@ import type { OrgView, OrgViews } from '../org/org-views.ts';
 import type { CounterReading } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import { type PlannedCharge, quotaState } from './charges.ts';
+import type { Debts } from './debts.ts';
 import type { AskedReservation, Decision, Decisions } from './decisions.ts';
 import type { Outage } from './outage.ts';
 import { createPlanner } from './planner.ts';
@@ -26,12 +27,13 @@ export function createReservations(
     readonly orgViews: OrgViews;
     readonly decisions: Decisions;
     readonly settler: Settler;
+    readonly debts: Debts;
     readonly outage: Outage;
     /** Told of the quotas of every decision. */
     readonly observe: (org: string, quotas: readonly QuotaState[]) => void;
   },
 ): Reservations {
-  const { orgViews, decisions, settler, outage, observe } = parts;
+  const { orgViews, decisions, settler, debts, outage, observe } = parts;
   const { settings, clock, telemetry } = wiring;
   const planner = createPlanner(wiring.catalog);
   const { leaseMs, maxHeldPerOrg: maxHeld } = settings;
@@ -46,11 +48,13 @@ export function createReservations(
       const known = orgViews.of(org);
       const view: OrgView = known instanceof Promise ? await known : known;
       charges = planner.plan(request, view, clock.now());
+      // What the org owes is counted before its create is decided.
+      if (debts.size > 0) await debts.pay(org);
       const admission =
         request.idempotencyKey === undefined
           ? await reserveFresh(org, charges)
           : await reserveOnce(org, charges, request.idempotencyKey);
-      outage.storeAnswered();
+      if (debts.size > 0) void debts.payAll();
       observe(org, admission.quotas);
       return admission;
     } catch (error) {

@@ -2,8 +2,8 @@ import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Charge, Reservation, SettleOutcome } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
+import type { Debts } from './debts.ts';
 import { createKeepAlive } from './keep-alive.ts';
-import type { Recounts } from './recounts.ts';
 import type { SettleHow, Settler } from './reservation-handle.ts';
 import type { Snapshots } from './snapshots.ts';
 
@@ -17,7 +17,7 @@ export interface Settling extends Settler {
 export function createSettling(
   wiring: Pick<Wiring, 'counters' | 'settings' | 'logger' | 'telemetry' | 'catalog'>,
   snapshots: Snapshots,
-  recounts: Pick<Recounts, 'fill'>,
+  debts: Pick<Debts, 'owe' | 'pay'>,
 ): Settling {
   const { counters, catalog, logger, telemetry } = wiring;
   const leases = createKeepAlive(wiring);
@@ -35,7 +35,13 @@ export function createSettling(
     return counters.settle(amounts === undefined ? request : { ...request, amounts }).then((outcome) => {
       if (as !== 'release') noteMetered(reservation);
       if (outcome.outcome === 'gone' && as === 'commit') {
-        return countLost(reservation, amounts).then(() => outcome);
+        telemetry.count('tollgate.lost_reservations', 1);
+        // The store lost the reservation with its data, but its rows or events are real: they are counted all the same.
+        debts.owe(org, charges, amounts, id);
+        return debts.pay(org).then(
+          () => outcome,
+          () => outcome,
+        );
       }
       if (outcome.outcome === 'settled' && outcome.overLimit) reportOverLimit(reservation);
       return outcome;
@@ -47,24 +53,6 @@ export function createSettling(
     logger.warn('units were committed above their limit: their lease had run out before the create ended', {
       keys: charges.map((charge) => charge.key).join(','),
     });
-  }
-
-  /** The store lost the reservation with its data, but its rows or events are real: they are counted all the same. */
-  async function countLost(reservation: Reservation, amounts?: readonly number[]): Promise<void> {
-    const adjustments = reservation.charges.flatMap((charge, i) => {
-      const amount = amounts?.[i] ?? charge.amount;
-      return amount === 0
-        ? []
-        : [{ ...counterOf(charge), amount, change: isCapacity(charge) ? 'created' : 'charged' } as const];
-    });
-    telemetry.count('tollgate.lost_reservations', 1);
-    if (adjustments.length === 0) return;
-    const { org } = reservation;
-    const { missing } = await counters.adjust({ org, adjustments });
-    if (missing.length === 0) return;
-    // A count that is being taken may be older than these units: they are added to it once it stands.
-    await recounts.fill(org, adjustments);
-    await counters.adjust({ org, adjustments });
   }
 
   function noteMetered(reservation: Reservation): void {
@@ -114,8 +102,4 @@ export function createSettling(
     },
     close: () => leases.close(),
   };
-}
-
-function counterOf({ key, window, forgetAt }: Charge) {
-  return { key, window, forgetAt };
 }

@@ -1,0 +1,144 @@
+import { describe, expect, it } from 'vitest';
+import { TollgateError } from '../errors/tollgate-error.ts';
+import { memoryCounterStore } from '../memory/memory-counter-store.ts';
+import type { CounterStore } from '../ports/counter-store.ts';
+import { gateOnMemory } from './gate.test-support.ts';
+import type { Admission, OnStoreError, ReservationHandle } from './types.ts';
+
+const DEVICES = { key: 'devices', window: 'lifetime' };
+const OPENS = { key: 'door_opens', window: 'day:2026-04-09' };
+const unavailable = expect.objectContaining({ code: 'quota_unavailable' });
+
+function held(admission: Admission): ReservationHandle {
+  if (!admission.admitted) throw new Error('It was not admitted.');
+  return admission.reservation;
+}
+
+/** A gate whose store goes away, loses the replies to what it did, and comes back empty, as told. */
+function scene() {
+  const link = { state: 'up' as 'up' | 'down' | 'replies are lost', asked: [] as string[] };
+  let store: CounterStore;
+  const wrap = (first: CounterStore) => {
+    store = first;
+    return new Proxy(first, {
+      get(_first, name: keyof CounterStore) {
+        const call = store[name];
+        if (typeof call !== 'function' || name === 'close') return call;
+        return async (request: never) => {
+          link.asked.push(name);
+          const away = new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
+          if (link.state === 'down') throw away;
+          const answer = await (call as (request: never) => Promise<unknown>)(request);
+          if (link.state === 'replies are lost') throw away;
+          return answer;
+        };
+      },
+    });
+  };
+  const made = gateOnMemory({}, wrap);
+  const { gate, rows, clock } = made;
+  const reserve = (key: string, onStoreError: OnStoreError = 'closed') =>
+    gate.reserve({ org: 'acme', charges: [{ key }], onStoreError });
+  return {
+    ...made,
+    link,
+    reserve,
+    /** A create from its admission to its commit. */
+    async create(key: string, onStoreError: OnStoreError = 'closed') {
+      const reservation = held(await reserve(key, onStoreError));
+      if (key !== 'door_opens') rows.set(`acme/${key}`, (rows.get(`acme/${key}`) ?? 0) + 1);
+      await reservation.commit();
+    },
+    async read(counter: { key: string; window: string }) {
+      const [reading] = await store.read({ org: 'acme', counters: [counter] });
+      return reading && { committed: reading.committed, held: reading.held, uncertain: reading.uncertain };
+    },
+    loseEverything() {
+      store = memoryCounterStore({ clock });
+    },
+  };
+}
+
+describe('what an outage let through', () => {
+  it('is counted once when the reply to its payment is lost, with what was let through after it (F13, Q3)', async () => {
+    const { create, reserve, read, link } = scene();
+    await create('door_opens');
+    link.state = 'down';
+    await create('door_opens', 'open');
+    link.state = 'replies are lost';
+    await expect(reserve('devices')).rejects.toEqual(unavailable);
+    await expect(reserve('devices')).rejects.toEqual(unavailable);
+    link.state = 'down';
+    await create('door_opens', 'open');
+    link.state = 'replies are lost';
+    await expect(reserve('devices')).rejects.toEqual(unavailable);
+    link.state = 'up';
+    await create('devices');
+    expect(await read(OPENS)).toMatchObject({ committed: 3 });
+    await create('devices');
+    expect(await read(OPENS)).toMatchObject({ committed: 3 });
+  });
+
+  it('is paid before the first create of the org is decided, once for all that ask together (Q1)', async () => {
+    const { create, reserve, link } = scene();
+    await create('devices');
+    link.state = 'down';
+    await create('devices', 'open');
+    await create('devices', 'recount');
+    link.state = 'up';
+    link.asked.length = 0;
+    const answers = await Promise.all(Array.from({ length: 20 }, () => reserve('devices')));
+    expect(answers.filter(({ admitted }) => admitted)).toEqual([]);
+    expect(link.asked.filter((name) => name === 'adjust')).toHaveLength(1);
+  });
+
+  it('stays owed while it cannot be paid, and creates follow their own policy until it is', async () => {
+    const { create, reserve, link, counters } = scene();
+    await create('devices');
+    link.state = 'down';
+    await create('devices', 'open');
+    link.state = 'up';
+    const { adjust } = counters;
+    counters.adjust = () => Promise.reject(new TollgateError('quota_unavailable'));
+    await expect(reserve('devices')).rejects.toEqual(unavailable);
+    expect(await reserve('devices', 'open')).toMatchObject({ admitted: true, decidedBy: 'open' });
+    expect(await reserve('devices', 'recount')).toMatchObject({ admitted: true, decidedBy: 'recount' });
+    counters.adjust = adjust;
+    await create('devices');
+    expect((await reserve('devices')).admitted).toBe(false);
+  });
+
+  it('is not asked to be paid again and again of a store that is away', async () => {
+    const { create, reserve, link } = scene();
+    link.state = 'down';
+    for (let n = 0; n < 10; n++) await create('door_opens', 'open');
+    for (let n = 0; n < 10; n++) await expect(reserve('devices')).rejects.toEqual(unavailable);
+    expect(link.asked).not.toContain('adjust');
+  });
+
+  it('is counted by the rows alone when the store comes back empty', async () => {
+    const { create, read, link, loseEverything } = scene();
+    await create('devices');
+    link.state = 'down';
+    await create('devices', 'recount');
+    link.state = 'up';
+    loseEverything();
+    await create('zones');
+    expect(await read(DEVICES)).toEqual({ committed: 2, held: 0, uncertain: 0 });
+  });
+
+  it('is added to the last snapshot when the store comes back empty, and written behind (F10)', async () => {
+    const { gate, create, read, link, loseEverything, snapshots } = scene();
+    await create('door_opens');
+    await create('door_opens');
+    await gate.close();
+    link.state = 'down';
+    await create('door_opens', 'open');
+    link.state = 'up';
+    loseEverything();
+    await create('zones');
+    expect(await read(OPENS)).toMatchObject({ committed: 3 });
+    await gate.close();
+    expect(snapshots.get(`acme/${OPENS.key}/${OPENS.window}`)).toMatchObject({ used: 3 });
+  });
+});
