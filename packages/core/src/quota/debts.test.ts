@@ -142,3 +142,33 @@ describe('what an outage let through', () => {
     expect(snapshots.get(`acme/${OPENS.key}/${OPENS.window}`)).toMatchObject({ used: 3 });
   });
 });
+
+describe('a create that the store let in before an outage', () => {
+  it.each(['runs', 'was let lapse'])("takes its room under 'recount' while it %s (Q1)", async (how) => {
+    const { reserve, rows, link } = scene();
+    rows.set('acme/devices', 2);
+    const running = held(await reserve('devices'));
+    running.keepAlive();
+    if (how === 'was let lapse') running.letLapse();
+    link.state = 'down';
+    expect((await reserve('devices', 'recount')).admitted).toBe(false);
+    await running.release().catch(() => undefined);
+    expect((await reserve('devices', 'recount')).admitted).toBe(true);
+  });
+
+  it("takes its room under 'recount' when it ends while the rows are counted, which may have missed its row", async () => {
+    const { reserve, rows, link, wiring } = scene();
+    rows.set('acme/devices', 2);
+    const running = held(await reserve('devices'));
+    running.keepAlive();
+    link.state = 'down';
+    const { count } = wiring.inventory;
+    wiring.inventory.count = async (request) => {
+      const before = await count(request);
+      rows.set('acme/devices', 3);
+      await running.commit().catch(() => undefined);
+      return before;
+    };
+    expect((await reserve('devices', 'recount')).admitted).toBe(false);
+  });
+});

@@ -1,5 +1,6 @@
 import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
+import type { Reservation } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import { type PlannedCharge, quotaState } from './charges.ts';
 import type { Debts } from './debts.ts';
@@ -33,11 +34,13 @@ export function createOutage(
   parts: {
     readonly recounts: Recounts;
     readonly debts: Debts;
+    /** Reservations of this process that the store let in, of one org. */
+    readonly heldBy: (org: string) => readonly Reservation[];
   },
 ): Outage {
   const { ids, logger, telemetry } = wiring;
   const { debts } = parts;
-  const headcounts = createHeadcounts(parts.recounts);
+  const headcounts = createHeadcounts(parts.recounts, parts.heldBy);
   let silentUntil = 0;
   let unsaid = 0;
 
@@ -65,6 +68,7 @@ export function createOutage(
       // Nothing is held in the store: a strict host must not create on it.
       commitWithin: () => Promise.reject(new TollgateError('reservation_lapsed')),
       keepAlive: () => undefined,
+      letLapse: () => undefined,
       letGo: () => undefined,
     };
     return reservationHandle({ org, id: ids.next(), charges, rememberMs: 0 }, settler);

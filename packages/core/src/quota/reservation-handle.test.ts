@@ -25,6 +25,7 @@ describe('settling for somebody who does not wait', () => {
       },
       commitWithin: () => Promise.resolve(),
       keepAlive: () => undefined,
+      letLapse: () => undefined,
       letGo: () => undefined,
     };
     const handle = (id: string) =>

@@ -131,6 +131,7 @@ const DONE: Settler = {
   settle: () => Promise.resolve({ outcome: 'repeated', state: 'committed' }),
   commitWithin: () => Promise.resolve(),
   keepAlive: () => undefined,
+  letLapse: () => undefined,
   letGo: () => undefined,
 };
 

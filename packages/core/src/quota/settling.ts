@@ -9,6 +9,8 @@ import type { Snapshots } from './snapshots.ts';
 
 /** Settles reservations in the counter store, and waits for those under way when the engine closes. */
 export interface Settling extends Settler {
+  /** Reservations of this process whose handlers may be running, of one org. */
+  heldBy(org: string): readonly Reservation[];
   /** Resolves when every settle asked for so far has been answered. */
   drain(): Promise<void>;
   close(): void;
@@ -96,7 +98,9 @@ export function createSettling(
       await counters.transactions.commitWithin(amounts === undefined ? request : { ...request, amounts });
     },
     keepAlive: (reservation) => leases.add(reservation),
+    letLapse: (reservation) => leases.letLapse(reservation),
     letGo: (reservation) => leases.remove(reservation),
+    heldBy: (org) => leases.of(org),
     async drain() {
       if (underWay > 0) await new Promise<void>((resolve) => waiting.push(resolve));
     },
