@@ -34,6 +34,16 @@ export interface LaneOptions {
   readonly onBack: (awayMs: number) => void;
 }
 
+/** A batch on its way. */
+interface Flight {
+  readonly batch: Batch;
+  readonly sentAt: number;
+  isFull: boolean;
+  retries: number;
+  isAnswered: boolean;
+  isDropped: boolean;
+}
+
 const MOST_OPERATIONS = 512;
 const LEAST_HALF = 16;
 const MOST_WAITING = 10_000;
@@ -50,15 +60,7 @@ export function createLane(options: LaneOptions): Lane {
   let process = randomBytes(6).toString('base64url');
   let seq = 0;
   let epoch: number | undefined;
-  let flight:
-    | {
-        readonly batch: Batch;
-        readonly sentAt: number;
-        isFull: boolean;
-        retries: number;
-        isAnswered: boolean;
-      }
-    | undefined;
+  let flight: Flight | undefined;
   let awaySince: number | undefined;
   let awayCause: unknown;
   let ackedAt = 0;
@@ -129,6 +131,7 @@ export function createLane(options: LaneOptions): Lane {
       isFull: false,
       retries: 0,
       isAnswered: false,
+      isDropped: false,
     };
     reconnectAt = now + RECONNECT_MS;
     watchdog ??= setTimeout(watch, timeoutMs).unref();
@@ -142,6 +145,7 @@ export function createLane(options: LaneOptions): Lane {
     connection.run(batch.keys, batch.toText(isFull), { isFull }).then(
       (reply) => {
         sent.isAnswered = true;
+        if (sent.isDropped) return landDropped(sent, reply);
         // What else has arrived with the reply is read first: it goes out with the next batch, before the callers of this one go on.
         if (batch.size >= LEAST_HALF) setImmediate(() => sent === flight && land(reply));
         else if (sent === flight) land(reply);
@@ -172,7 +176,8 @@ export function createLane(options: LaneOptions): Lane {
     }
     // Redis works on what waits while this process works on the answers.
     if (queue.dueAt === 0) launch();
-    for (const { operations } of batch.portions) {
+    for (const { org, operations } of batch.portions) {
+      org.underWay -= operations.length;
       for (const operation of operations) answer(operation, numbers);
     }
     if (epoch !== undefined && epoch !== storeEpoch) options.onLost();
@@ -180,8 +185,19 @@ export function createLane(options: LaneOptions): Lane {
     if (flight === undefined) schedule();
   }
 
+  /** A batch that was given up may be run all the same when the connection is back. Its first answer counts, while Redis recognises it. */
+  function landDropped(dropped: Flight, reply: Buffer): void {
+    const { batch, sentAt } = dropped;
+    const numbers = numberReader(reply, startOfList(reply));
+    if (numbers.next() !== batch.seq || performance.now() - sentAt >= RECORD_MS) return;
+    dropped.isDropped = false;
+    numbers.next();
+    for (const { operations } of batch.portions) {
+      for (const operation of operations) answer(operation, numbers);
+    }
+  }
+
   function answer(operation: Operation<unknown>, numbers: NumberReader): void {
-    operation.org.underWay -= 1;
     let result: unknown;
     try {
       result = operation.read(numbers);
@@ -193,6 +209,7 @@ export function createLane(options: LaneOptions): Lane {
       operation.settled(result);
       operation.resolve(result);
     } else {
+      operation.settledLate(result);
       const undoing = operation.undo(result);
       if (undoing !== null) void ask(undoing).catch(() => {});
     }
@@ -264,7 +281,10 @@ export function createLane(options: LaneOptions): Lane {
   /** Gives a batch up, never to be sent again: a new process id makes its late copies harmless to what follows. */
   function drop(cause: unknown): void {
     abandon(cause);
-    for (const { org, operations } of flight?.batch.portions ?? []) org.underWay -= operations.length;
+    if (flight !== undefined) {
+      for (const { org, operations } of flight.batch.portions) org.underWay -= operations.length;
+      flight.isDropped = true;
+    }
     flight = undefined;
     process = randomBytes(6).toString('base64url');
     seq = 0;

@@ -9,6 +9,7 @@ import type {
   ReservationState,
   ReserveOutcome,
   SettleOutcome,
+  SettleRequest,
 } from '@tollgate/core';
 import type { BatchWriter } from './batch.ts';
 import type { LiveReservations } from './live-reservations.ts';
@@ -20,7 +21,6 @@ import { type Shape, shapeOf, type Terms, termsOf, windowsOf } from './shapes.ts
 import { unavailable } from './unavailable.ts';
 
 type ReserveRequest = Parameters<CounterStore['reserve']>[0];
-type SettleRequest = Parameters<CounterStore['settle']>[0];
 
 export class ReserveOperation extends Operation<ReserveOutcome> {
   readonly #request: ReserveRequest;
@@ -114,6 +114,10 @@ export class SettleOperation extends Operation<SettleOutcome> {
     return `,0,${OPERATION.commitPart},${shape},${id},${JSON.stringify(amounts)}`;
   }
 
+  override settledLate(answer: SettleOutcome): void {
+    this.#request.onLateAnswer?.(answer, this.#request);
+  }
+
   read(numbers: NumberReader): SettleOutcome {
     const result = readResult(numbers);
     switch (result) {
@@ -121,6 +125,11 @@ export class SettleOperation extends Operation<SettleOutcome> {
         return { outcome: 'settled', late: false, overLimit: false };
       case RESULT.late:
         return { outcome: 'settled', late: true, overLimit: numbers.next() === 1 };
+      case RESULT.incomplete: {
+        const missing = readList(numbers);
+        const late = numbers.next() === RESULT.late;
+        return { outcome: 'settled', late, overLimit: late && numbers.next() === 1, missing };
+      }
       case RESULT.repeated:
         return { outcome: 'repeated', state: readState(numbers) };
       case RESULT.gone:

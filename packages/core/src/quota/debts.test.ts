@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import { memoryCounterStore } from '../memory/memory-counter-store.ts';
-import type { CounterStore } from '../ports/counter-store.ts';
+import type { CounterStore, SettleOutcome } from '../ports/counter-store.ts';
 import { gateOnMemory } from './gate.test-support.ts';
 import type { Admission, OnStoreError, ReservationHandle } from './types.ts';
 
@@ -16,13 +16,18 @@ function held(admission: Admission): ReservationHandle {
 
 /** A gate whose store goes away, loses the replies to what it did, and comes back empty, as told. */
 function scene() {
-  const link = { state: 'up' as 'up' | 'down' | 'replies are lost', asked: [] as string[] };
+  const link = {
+    state: 'up' as 'up' | 'down' | 'replies are lost',
+    asked: [] as string[],
+    /** What is called instead of the store's own. */
+    instead: {} as Partial<CounterStore>,
+  };
   let store: CounterStore;
   const wrap = (first: CounterStore) => {
     store = first;
     return new Proxy(first, {
       get(_first, name: keyof CounterStore) {
-        const call = store[name];
+        const call = link.instead[name] ?? store[name];
         if (typeof call !== 'function' || name === 'close') return call;
         return async (request: never) => {
           link.asked.push(name);
@@ -93,17 +98,16 @@ describe('what an outage let through', () => {
   });
 
   it('stays owed while it cannot be paid, and creates follow their own policy until it is', async () => {
-    const { create, reserve, link, counters } = scene();
+    const { create, reserve, link } = scene();
     await create('devices');
     link.state = 'down';
     await create('devices', 'open');
     link.state = 'up';
-    const { adjust } = counters;
-    counters.adjust = () => Promise.reject(new TollgateError('quota_unavailable'));
+    link.instead = { adjust: () => Promise.reject(new TollgateError('quota_unavailable')) };
     await expect(reserve('devices')).rejects.toEqual(unavailable);
     expect(await reserve('devices', 'open')).toMatchObject({ admitted: true, decidedBy: 'open' });
     expect(await reserve('devices', 'recount')).toMatchObject({ admitted: true, decidedBy: 'recount' });
-    counters.adjust = adjust;
+    link.instead = {};
     await create('devices');
     expect((await reserve('devices')).admitted).toBe(false);
   });
@@ -170,5 +174,57 @@ describe('a create that the store let in before an outage', () => {
       return before;
     };
     expect((await reserve('devices', 'recount')).admitted).toBe(false);
+  });
+});
+
+describe('units held when the store lost its data', () => {
+  it.each<[string, SettleOutcome]>([
+    ['the reservation', { outcome: 'gone' }],
+    ['its counter', { outcome: 'settled', late: false, overLimit: false, missing: [0, 1] }],
+  ])(
+    'are added to the last snapshot when %s is gone at the commit, once (F10, Q3)',
+    async (_what, answer) => {
+      const { gate, create, reserve, read, loseEverything, link } = scene();
+      await create('door_opens');
+      await gate.close();
+      const running = held(await reserve('door_opens'));
+      loseEverything();
+      link.instead = { settle: async () => answer };
+      await running.commit();
+      expect(await read(OPENS)).toMatchObject({ committed: 2 });
+      await gate.resume(running.toJSON()).commit();
+      expect(await read(OPENS)).toMatchObject({ committed: 2 });
+    },
+  );
+
+  it('are added when the answer comes after the commit had failed', async () => {
+    const { create, reserve, read, loseEverything, link } = scene();
+    const running = held(await reserve('door_opens'));
+    loseEverything();
+    let answerLate = () => {};
+    link.instead = {
+      async settle(request) {
+        answerLate = () => request.onLateAnswer?.({ outcome: 'gone' }, request);
+        throw new TollgateError('quota_unavailable');
+      },
+    };
+    await expect(running.commit()).rejects.toEqual(unavailable);
+    answerLate();
+    link.instead = {};
+    await create('zones');
+    expect(await read(OPENS)).toMatchObject({ committed: 1 });
+  });
+
+  it('are not added for rows, which the next recount sees', async () => {
+    const { reserve, read, loseEverything, link } = scene();
+    const running = held(await reserve('devices'));
+    loseEverything();
+    link.instead = {
+      settle: async () => ({ outcome: 'settled', late: false, overLimit: false, missing: [0] }),
+    };
+    link.asked.length = 0;
+    await running.commit();
+    expect(link.asked).toEqual(['settle']);
+    expect(await read(DEVICES)).toBeNull();
   });
 });

@@ -1,6 +1,6 @@
 import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
-import type { Charge, Reservation, SettleOutcome } from '../ports/counter-store.ts';
+import type { Charge, Reservation, SettleOutcome, SettleRequest } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import type { Debts } from './debts.ts';
 import { createKeepAlive } from './keep-alive.ts';
@@ -27,37 +27,56 @@ export function createSettling(
   const waiting: (() => void)[] = [];
 
   function settle(
-    reservation: Reservation,
-    as: 'commit' | 'release' | 'unknown',
-    how: SettleHow,
+    { org, id, charges, rememberMs }: Reservation,
+    as: SettleRequest['as'],
+    { amounts, isAwaited = true }: SettleHow,
   ): Promise<SettleOutcome> {
-    const { org, id, charges, rememberMs } = reservation;
-    const request = { org, id, charges, rememberMs, as, isAwaited: how.isAwaited ?? true };
-    const { amounts } = how;
-    return counters.settle(amounts === undefined ? request : { ...request, amounts }).then((outcome) => {
-      if (as !== 'release') noteMetered(reservation);
-      if (outcome.outcome === 'gone' && as === 'commit') {
-        telemetry.count('tollgate.lost_reservations', 1);
-        // The store lost the reservation with its data, but its rows or events are real: they are counted all the same.
-        debts.owe(org, charges, amounts, id);
-        return debts.pay(org).then(
-          () => outcome,
-          () => outcome,
-        );
-      }
-      if (outcome.outcome === 'settled' && outcome.overLimit) reportOverLimit(reservation);
-      return outcome;
-    });
+    const whole = { org, id, charges, rememberMs, as, isAwaited, onLateAnswer };
+    const request = amounts === undefined ? whole : { ...whole, amounts };
+    return counters.settle(request).then((outcome) => heard(outcome, request));
   }
 
-  function reportOverLimit({ charges }: Reservation): void {
+  function onLateAnswer(outcome: SettleOutcome, request: SettleRequest): void {
+    void heard(outcome, request);
+  }
+
+  /** What the store answers: units that it lost, with the reservation or with their counter alone, are real and are counted all the same. */
+  function heard(outcome: SettleOutcome, request: SettleRequest): SettleOutcome | Promise<SettleOutcome> {
+    const { as, charges } = request;
+    if (as !== 'release') noteMetered(request);
+    if (outcome.outcome === 'gone' && as === 'commit') {
+      telemetry.count('tollgate.lost_reservations', 1);
+      return countAnew(outcome, request, () => true);
+    }
+    if (outcome.outcome !== 'settled') return outcome;
+    if (outcome.overLimit) reportOverLimit(request);
+    const { missing } = outcome;
+    // Rows without a counter are seen by whichever recount comes first.
+    return missing === undefined || charges.every(isCapacity)
+      ? outcome
+      : countAnew(outcome, request, (charge, i) => missing.includes(i) && !isCapacity(charge));
+  }
+
+  async function countAnew(
+    outcome: SettleOutcome,
+    { org, id, charges, amounts }: SettleRequest,
+    isLost: (charge: Charge, index: number) => boolean,
+  ): Promise<SettleOutcome> {
+    const lost = charges.map((charge, i) => (isLost(charge, i) ? (amounts?.[i] ?? charge.amount) : 0));
+    debts.owe(org, charges, lost, id);
+    // What cannot be paid now stays owed.
+    await debts.pay(org).catch(() => undefined);
+    return outcome;
+  }
+
+  function reportOverLimit({ charges }: SettleRequest): void {
     telemetry.count('tollgate.committed_over_limit', 1);
     logger.warn('units were committed above their limit: their lease had run out before the create ended', {
       keys: charges.map((charge) => charge.key).join(','),
     });
   }
 
-  function noteMetered(reservation: Reservation): void {
+  function noteMetered(reservation: SettleRequest): void {
     for (const charge of reservation.charges) {
       if (!isCapacity(charge)) {
         snapshots.note(reservation.org, { key: charge.key, window: charge.window, endsAt: charge.forgetAt });
