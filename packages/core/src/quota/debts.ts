@@ -49,7 +49,7 @@ export function createDebts(
   const debtors = new Map<string, Debtor>();
   let owed = 0;
   let paying: Promise<void> | null = null;
-  /** Whether the store has answered since it was last away. */
+  /** Whether the store has answered since units were last owed, or could not be paid. */
   let isAnswering = false;
   let silentUntil = 0;
 
@@ -67,7 +67,7 @@ export function createDebts(
   }
 
   async function payOne(org: string, debt: Debt): Promise<void> {
-    // A store that is away may keep what it is told for later, and is to be told each debt once: it is asked first whether it answers.
+    // A store that is away may keep for later what it is told: so as not to fill it with payments, it is asked first whether it answers.
     if (debt.isClosed || !isAnswering) await counters.read({ org, counters: [...debt.adjustments.values()] });
     debt.isClosed = true;
     let left = [...debt.adjustments.values()];
