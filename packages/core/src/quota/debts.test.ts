@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import { memoryCounterStore } from '../memory/memory-counter-store.ts';
 import type { CounterStore, SettleOutcome } from '../ports/counter-store.ts';
@@ -173,6 +173,26 @@ describe('a create that the store let in before an outage', () => {
       await running.commit().catch(() => undefined);
       return before;
     };
+    expect((await reserve('devices', 'recount')).admitted).toBe(false);
+  });
+});
+
+describe("a create that was let in under 'recount'", () => {
+  it('takes its room as long as a lease lasts when nobody saw its end', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { reserve, rows, link } = scene();
+    rows.set('acme/devices', 2);
+    link.state = 'down';
+    const unseen = held(await reserve('devices', 'recount'));
+    unseen.letLapse();
+    vi.advanceTimersByTime(999);
+    expect((await reserve('devices', 'recount')).admitted).toBe(false);
+    vi.advanceTimersByTime(1);
+    const next = held(await reserve('devices', 'recount'));
+    await unseen.commit();
+    await next.release();
+    expect((await reserve('devices', 'recount')).admitted).toBe(true);
     expect((await reserve('devices', 'recount')).admitted).toBe(false);
   });
 });

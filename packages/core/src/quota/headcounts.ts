@@ -8,7 +8,7 @@ export interface Headcount {
   readonly misfits: readonly number[];
   /** Rows in use by charge, those of this create included when let in. */
   readonly counts: readonly number[];
-  /** Ends the create; its rows are in the host's count from then on. */
+  /** Ends the create, once; its rows are in the host's count from then on. */
   readonly leave: () => void;
 }
 
@@ -70,7 +70,10 @@ export function createHeadcounts(
           const crowd = all[i];
           if (crowd !== undefined) crowd.inside += charge.amount;
         });
+        let isInside = true;
         const leave = () => {
+          if (!isInside) return;
+          isInside = false;
           charges.forEach((charge, i) => {
             const crowd = all[i];
             const name = names[i];

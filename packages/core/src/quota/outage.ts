@@ -30,7 +30,7 @@ export interface Outage {
 const WARN_EVERY_MS = 10_000;
 
 export function createOutage(
-  wiring: Pick<Wiring, 'ids' | 'logger' | 'telemetry'>,
+  wiring: Pick<Wiring, 'settings' | 'ids' | 'logger' | 'telemetry'>,
   parts: {
     readonly recounts: Recounts;
     readonly debts: Debts;
@@ -38,7 +38,7 @@ export function createOutage(
     readonly heldBy: (org: string) => readonly Reservation[];
   },
 ): Outage {
-  const { ids, logger, telemetry } = wiring;
+  const { settings, ids, logger, telemetry } = wiring;
   const { debts } = parts;
   const headcounts = createHeadcounts(parts.recounts, parts.heldBy);
   let silentUntil = 0;
@@ -68,7 +68,8 @@ export function createOutage(
       // Nothing is held in the store: a strict host must not create on it.
       commitWithin: () => Promise.reject(new TollgateError('reservation_lapsed')),
       keepAlive: () => undefined,
-      letLapse: () => undefined,
+      // Nobody may ever see its end: it takes its room for as long as a lease would.
+      letLapse: () => void setTimeout(done, settings.leaseMs).unref(),
       letGo: () => undefined,
     };
     return reservationHandle({ org, id: ids.next(), charges, rememberMs: 0 }, settler);
