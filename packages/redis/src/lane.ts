@@ -4,7 +4,7 @@ import type { TagKeys } from './keys.ts';
 import type { NumberReader } from './number-reader.ts';
 import type { Operation } from './operation.ts';
 import { createQueue } from './queue.ts';
-import { createSlot, type Slot } from './slot.ts';
+import { type Answered, createSlot, type Slot } from './slot.ts';
 import { unavailable } from './unavailable.ts';
 
 /** The batches of one hash tag: two on their way at most, everything else gathers meanwhile. */
@@ -50,7 +50,7 @@ export function createLane(options: LaneOptions): Lane {
       timeoutMs,
       lapsedKeepMs,
       clock,
-      onAnswer: (answered) => land(slot, answered),
+      onAnswer: land,
       onTrouble: abandon,
       onDrop(batch, cause) {
         abandon(cause);
@@ -58,6 +58,7 @@ export function createLane(options: LaneOptions): Lane {
         for (const { org, operations } of batch.portions) org.underWay -= operations.length;
         launch(slot);
       },
+      onDroppedAnswer: answerAll,
     });
     return slot;
   });
@@ -136,15 +137,7 @@ export function createLane(options: LaneOptions): Lane {
     );
   }
 
-  function land(
-    slot: Slot,
-    answered: {
-      readonly batch: Batch;
-      readonly numbers: NumberReader;
-      readonly epoch: number;
-      readonly sentAt: number;
-    },
-  ): void {
+  function land(answered: Answered): void {
     const { batch, numbers, sentAt } = answered;
     const now = performance.now();
     if (awaySince !== undefined) {
@@ -154,9 +147,8 @@ export function createLane(options: LaneOptions): Lane {
     }
     // Redis works on what waits while this process works on the answers.
     if (queue.due > 0) launchDue();
-    for (const { operations } of batch.portions) {
-      for (const operation of operations) answer(operation, numbers);
-    }
+    for (const { org, operations } of batch.portions) org.underWay -= operations.length;
+    answerAll(batch, numbers);
     if (epoch === undefined) epoch = { is: answered.epoch, since: now };
     else if (epoch.is !== answered.epoch && sentAt >= epoch.since) {
       epoch = { is: answered.epoch, since: now };
@@ -165,8 +157,11 @@ export function createLane(options: LaneOptions): Lane {
     schedule();
   }
 
+  function answerAll({ portions }: Batch, numbers: NumberReader): void {
+    for (const { operations } of portions) for (const operation of operations) answer(operation, numbers);
+  }
+
   function answer(operation: Operation<unknown>, numbers: NumberReader): void {
-    operation.org.underWay -= 1;
     let result: unknown;
     try {
       result = operation.read(numbers);
@@ -178,6 +173,7 @@ export function createLane(options: LaneOptions): Lane {
       operation.settled(result);
       operation.resolve(result);
     } else {
+      operation.settledLate(result);
       const undoing = operation.undo(result);
       if (undoing !== null) add(undoing);
     }

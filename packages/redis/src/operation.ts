@@ -47,7 +47,9 @@ export abstract class Operation<T> {
   abstract read(numbers: NumberReader): T;
   /** Called with the answer before its caller gets it. */
   settled(_answer: T): void {}
-  /** What undoes an answer that came after the caller was told that the store is away. */
+  /** Called with an answer that came after the caller was told that the store is away. */
+  settledLate(_answer: T): void {}
+  /** What undoes such an answer. */
   undo(_answer: T): Operation<unknown> | null {
     return null;
   }

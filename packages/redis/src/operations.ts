@@ -11,6 +11,7 @@ import type {
   SettleAs,
   SettleListener,
   SettleOutcome,
+  SettleRequest,
 } from '@tollgate/core';
 import type { BatchWriter } from './batch.ts';
 import type { LiveReservations } from './live-reservations.ts';
@@ -87,7 +88,7 @@ export class ReserveOperation extends Operation<ReserveOutcome> {
   }
 }
 
-export class SettleOperation extends Operation<SettleOutcome> {
+abstract class SettleOperation extends Operation<SettleOutcome> {
   readonly #id: string;
   readonly #shape: Shape;
   readonly #as: SettleAs;
@@ -125,6 +126,11 @@ export class SettleOperation extends Operation<SettleOutcome> {
         return { outcome: 'settled', late: false, overLimit: false };
       case RESULT.late:
         return { outcome: 'settled', late: true, overLimit: numbers.next() === 1 };
+      case RESULT.incomplete: {
+        const missing = readList(numbers);
+        const late = numbers.next() === RESULT.late;
+        return { outcome: 'settled', late, overLimit: late && numbers.next() === 1, missing };
+      }
       case RESULT.repeated:
         return { outcome: 'repeated', state: readState(numbers) };
       case RESULT.gone:
@@ -132,6 +138,19 @@ export class SettleOperation extends Operation<SettleOutcome> {
       default:
         throw unexpected(result);
     }
+  }
+}
+
+export class AwaitedSettleOperation extends SettleOperation {
+  readonly #request: SettleRequest;
+
+  constructor(org: OrgState, request: SettleRequest) {
+    super(org, request, request.as, request.amounts);
+    this.#request = request;
+  }
+
+  override settledLate(outcome: SettleOutcome): void {
+    this.#request.onLateAnswer?.(outcome);
   }
 }
 
@@ -155,6 +174,10 @@ export class UnawaitedSettleOperation extends SettleOperation {
 
   override reject(error: unknown): void {
     this.#listener.failed(error);
+  }
+
+  override settledLate(outcome: SettleOutcome): void {
+    this.#listener.settled(outcome);
   }
 }
 

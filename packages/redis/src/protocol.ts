@@ -33,6 +33,8 @@ export const RESULT = {
   unreadable: 8,
   /** Committed after the lease had run out. */
   late: 9,
+  /** Settled, but some counters that were to take units are not there. */
+  incomplete: 10,
 } as const;
 
 /** States of a reservation, by number. */

@@ -16,6 +16,7 @@ import { createLane } from './lane.ts';
 import { createLiveReservations } from './live-reservations.ts';
 import type { Operation } from './operation.ts';
 import {
+  AwaitedSettleOperation,
   adjustOperation,
   beginRecountOperation,
   finishRecountOperation,
@@ -23,7 +24,6 @@ import {
   ReserveOperation,
   readOperation,
   renewOperation,
-  SettleOperation,
   UnawaitedSettleOperation,
 } from './operations.ts';
 import type { RedisCounterStoreOptions } from './options.ts';
@@ -131,7 +131,7 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
       checkSettle(request);
       const org = states.of(request.org);
       live.remove(org, request.id);
-      return await ask(new SettleOperation(org, request, request.as, request.amounts));
+      return await ask(new AwaitedSettleOperation(org, request));
     },
     settleUnawaited(reservation, as, listener) {
       try {

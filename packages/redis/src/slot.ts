@@ -16,6 +16,15 @@ export interface Slot {
   close(): void;
 }
 
+export interface Answered {
+  readonly batch: Batch;
+  /** The results of its operations are read from here, in their order. */
+  readonly numbers: NumberReader;
+  /** The store's. */
+  readonly epoch: number;
+  readonly sentAt: number;
+}
+
 export interface SlotOptions {
   readonly connection: Connection;
   readonly tag: TagKeys;
@@ -23,17 +32,14 @@ export interface SlotOptions {
   readonly lapsedKeepMs: number;
   /** For tests alone: what the script takes for the time. */
   readonly clock: (() => number) | undefined;
-  /** The batch is answered, and the slot is free. The results of its operations are read from `numbers`, in their order. */
-  readonly onAnswer: (answered: {
-    readonly batch: Batch;
-    readonly numbers: NumberReader;
-    readonly epoch: number;
-    readonly sentAt: number;
-  }) => void;
+  /** The batch is answered, and the slot is free. */
+  readonly onAnswer: (answered: Answered) => void;
   /** Redis refused the batch or does not answer in time. It is told again. */
   readonly onTrouble: (cause: unknown) => void;
   /** The batch is given up, and the slot is free: what it asked may have been done or not. */
   readonly onDrop: (batch: Batch, cause: unknown) => void;
+  /** A batch that was given up is answered all the same, once: an earlier copy of it was run when the connection was back. */
+  readonly onDroppedAnswer: (batch: Batch, numbers: NumberReader) => void;
 }
 
 interface Flight {
@@ -42,6 +48,7 @@ interface Flight {
   isFull: boolean;
   retries: number;
   isAnswered: boolean;
+  isDropped: boolean;
 }
 
 /** The reply to so many operations is handled after whatever else has arrived with it. */
@@ -76,7 +83,7 @@ export function createSlot(options: SlotOptions): Slot {
       lapsedKeepMs,
     };
     const batch = writeBatch(head, tag, process, portions);
-    flight = { batch, sentAt: now, isFull: false, retries: 0, isAnswered: false };
+    flight = { batch, sentAt: now, isFull: false, retries: 0, isAnswered: false, isDropped: false };
     reconnectAt = now + RECONNECT_MS;
     watch(timeoutMs);
     send(flight);
@@ -87,6 +94,7 @@ export function createSlot(options: SlotOptions): Slot {
     connection.run(batch.keys, batch.toText(isFull), { isFull }).then(
       (reply) => {
         sent.isAnswered = true;
+        if (sent.isDropped) return landDropped(sent, reply);
         // What else has arrived with the reply is read first: it goes out with the next batch, before the callers of this one go on.
         if (batch.size >= MANY) setImmediate(() => sent === flight && land(sent, reply));
         else if (sent === flight) land(sent, reply);
@@ -110,6 +118,16 @@ export function createSlot(options: SlotOptions): Slot {
     flight = undefined;
     ackedAt = performance.now();
     options.onAnswer({ batch, numbers, epoch, sentAt });
+  }
+
+  /** The first answer counts, and only while Redis recognises the batch. */
+  function landDropped(dropped: Flight, reply: Buffer): void {
+    const { batch, sentAt } = dropped;
+    const numbers = numberReader(reply, startOfList(reply));
+    if (numbers.next() !== batch.seq || performance.now() - sentAt >= RECORD_MS) return;
+    dropped.isDropped = false;
+    numbers.next();
+    options.onDroppedAnswer(batch, numbers);
   }
 
   /** Redis answered with an error: as far as this copy goes, nothing was run. */
@@ -167,6 +185,7 @@ export function createSlot(options: SlotOptions): Slot {
   /** Gives a batch up, never to be sent again: a new name makes its late copies harmless to what follows. */
   function drop(dropped: Flight, reason: unknown): void {
     flight = undefined;
+    dropped.isDropped = true;
     process = randomName();
     seq = 0;
     options.onDrop(dropped.batch, reason);

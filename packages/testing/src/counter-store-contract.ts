@@ -3,6 +3,7 @@ import { describe } from 'vitest';
 import type { CounterStoreHost } from './counter-store-host.ts';
 import { counterBasics } from './counters/basics.ts';
 import { counterClockEdges } from './counters/clock-edges.ts';
+import { counterLosses } from './counters/losses.ts';
 import { counterOutages } from './counters/outages.ts';
 import { counterRaces } from './counters/races.ts';
 import { counterRecounts } from './counters/recounts.ts';
@@ -16,6 +17,7 @@ export function counterStoreContract<S extends CounterStore>(host: CounterStoreH
     counterRaces(host);
     counterRetries(host);
     counterClockEdges(host);
+    counterLosses(host);
     counterOutages(host);
   });
 }

@@ -9,6 +9,7 @@ import type {
   ReservationState,
   ReserveOutcome,
   SettleOutcome,
+  SettleRequest,
 } from '../ports/counter-store.ts';
 
 import {
@@ -109,13 +110,7 @@ export class CounterLedger {
     return { outcome: 'reserved', readings: counters.map((counter) => this.#reading(counter, now)) };
   }
 
-  settle(
-    request: Reservation & {
-      readonly as: 'commit' | 'release' | 'unknown';
-      readonly amounts?: readonly number[];
-    },
-    now: number,
-  ): SettleOutcome {
+  settle(request: Reservation & Pick<SettleRequest, 'as' | 'amounts'>, now: number): SettleOutcome {
     this.#lapse(now);
     const earlier = this.#find(request.id, now);
     if (!earlier || earlier.fingerprint !== fingerprintOf(request.charges)) return { outcome: 'gone' };
@@ -126,6 +121,7 @@ export class CounterLedger {
     this.live.delete(request.id);
     this.lapsed.delete(request.id);
     let overLimit = false;
+    const missing: number[] = [];
     for (const [index, charge] of reservation.charges.entries()) {
       const kept =
         request.as === 'commit'
@@ -133,14 +129,13 @@ export class CounterLedger {
           : request.as === 'unknown'
             ? charge.amount
             : 0;
+      const place = request.as === 'unknown' ? placeWhenUnknown(charge) : placeWhenCommitted(charge);
       const counter = this.#counter(charge, now);
-      if (!counter) continue;
-      this.#move(
-        counter,
-        charge,
-        request.as === 'unknown' ? placeWhenUnknown(charge) : placeWhenCommitted(charge),
-        kept,
-      );
+      if (!counter) {
+        if (kept > 0 && place !== 'nowhere') missing.push(index);
+        continue;
+      }
+      this.#move(counter, charge, place, kept);
       overLimit ||= late && kept > 0 && counter.known && this.#room(counter, charge.limit) < 0;
     }
     const state = request.as === 'commit' ? 'committed' : request.as === 'release' ? 'released' : 'unknown';
@@ -151,7 +146,8 @@ export class CounterLedger {
         endsAt: now + reservation.rememberMs,
       });
     }
-    return { outcome: 'settled', late, overLimit };
+    const settled = { outcome: 'settled', late, overLimit } as const;
+    return missing.length === 0 ? settled : { ...settled, missing };
   }
 
   renew(id: string, leaseMs: number, now: number): boolean {

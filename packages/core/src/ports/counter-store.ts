@@ -73,7 +73,7 @@ export type ReserveOutcome =
 /** How a reservation ends; see {@link CounterStore.settle}. */
 export type SettleAs = 'commit' | 'release' | 'unknown';
 
-/** Is told how a settle ended: one of both, once. */
+/** Is told how a settle ended. It may be `settled` late after it `failed`: see {@link SettleRequest.onLateAnswer}. */
 export interface SettleListener {
   settled(outcome: SettleOutcome): void;
   /** @param error - a `TollgateError`, as `settle` would have thrown it */
@@ -84,12 +84,27 @@ export type SettleOutcome =
   /**
    * Done, once. `late`: the lease had run out before a commit (its units are counted all the same);
    * `overLimit`: and with them a counter stands above the limit it was reserved against. Both are false for anything but a late commit.
+   * `missing`, told only when there are any: the positions of charges with units to count and no counter to take them. The store
+   * has no count of these and no recount begun; what is not of rows, which the next recount sees, is for the caller to `adjust`.
    */
-  | { readonly outcome: 'settled'; readonly late: boolean; readonly overLimit: boolean }
+  | {
+      readonly outcome: 'settled';
+      readonly late: boolean;
+      readonly overLimit: boolean;
+      readonly missing?: readonly number[];
+    }
   /** It was settled before, as `state`; nothing changed. */
   | { readonly outcome: 'repeated'; readonly state: ReservationState }
   /** The store knows no such reservation (never made, made with other charges, forgotten, or lost with the store's data); nothing changed. */
   | { readonly outcome: 'gone' };
+
+export interface SettleRequest extends Reservation {
+  readonly as: SettleAs;
+  /** Units of each charge that a commit keeps. @default all */
+  readonly amounts?: readonly number[];
+  /** Told of the answer when the store learns it only after it had failed: what was on its way to a store that was away may still be done. */
+  readonly onLateAnswer?: (outcome: SettleOutcome) => void;
+}
 
 /** A change of a count outside any reservation. Units: 1 to 2^53-1. */
 export interface Adjustment extends CounterRef {
@@ -177,11 +192,10 @@ export interface CounterStore {
    * If a recount of a counter was finished while the reservation was open, nobody knows whether that count saw the new rows:
    * a commit then adds to `uncertain` instead of `committed`, for charges whose `onUnknown` is `uncertain`.
    *
-   * The store goes by the charges it was given at the reserve. A counter it has no count for takes no units.
+   * The store goes by the charges it was given at the reserve. A counter that has no count takes no units, unless a recount of it was
+   * begun; the answer names it as `missing`.
    */
-  settle(
-    request: Reservation & { readonly as: SettleAs; readonly amounts?: readonly number[] },
-  ): Promise<SettleOutcome>;
+  settle(request: SettleRequest): Promise<SettleOutcome>;
 
   /**
    * `settle` of all units for somebody who does not wait: the store may gather a commit with what comes next, for some milliseconds.

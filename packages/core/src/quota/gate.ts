@@ -1,6 +1,7 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { OrgViews } from '../org/org-views.ts';
 import type { Wiring } from '../wiring.ts';
+import { createDebts } from './debts.ts';
 import { createDecisions } from './decisions.ts';
 import { createOutage } from './outage.ts';
 import { createRecounts, type Recounts } from './recounts.ts';
@@ -30,17 +31,18 @@ export function createGate(
 ): Gate {
   const recounts = createRecounts(wiring);
   const snapshots = createSnapshots(wiring);
-  const settling = createSettling(wiring, snapshots, recounts);
-  const outage = createOutage(wiring, recounts);
+  const debts = createDebts(wiring, recounts, snapshots);
+  const settling = createSettling(wiring, snapshots, debts);
   return {
     ...createReservations(wiring, {
       orgViews,
       decisions: createDecisions(wiring, recounts),
       settler: settling,
-      outage,
+      debts,
+      outage: createOutage(wiring, { recounts, debts, heldBy: settling.heldBy }),
       observe,
     }),
-    usage: createUsage(wiring, orgViews, recounts),
+    usage: createUsage(wiring, orgViews, recounts, debts),
     recounts,
     release: createReleases(wiring, recounts, snapshots),
     async recountRows(org, keys) {
@@ -55,7 +57,7 @@ export function createGate(
     async close() {
       await settling.drain();
       settling.close();
-      await outage.pay();
+      await debts.payAll();
       await snapshots.close();
     },
   };

@@ -1,3 +1,4 @@
+import type { Reservation } from '../ports/counter-store.ts';
 import type { PlannedCharge } from './charges.ts';
 import type { Recounts } from './recounts.ts';
 
@@ -7,7 +8,7 @@ export interface Headcount {
   readonly misfits: readonly number[];
   /** Rows in use by charge, those of this create included when let in. */
   readonly counts: readonly number[];
-  /** Ends the create; its rows are in the host's count from then on. */
+  /** Ends the create, once; its rows are in the host's count from then on. */
   readonly leave: () => void;
 }
 
@@ -23,8 +24,13 @@ interface Crowd {
 /**
  * Decides creates of this process on the host's count while the store is away. Exact within the process: units are held until no
  * count that may have missed their rows is under way. Other processes are not seen.
+ *
+ * @param heldBy - the reservations of this process that the store let in and whose handlers may be running, of one org
  */
-export function createHeadcounts(recounts: Recounts): {
+export function createHeadcounts(
+  recounts: Pick<Recounts, 'countRows'>,
+  heldBy: (org: string) => readonly Reservation[],
+): {
   enter(org: string, charges: readonly PlannedCharge[]): Promise<Headcount>;
 } {
   const crowds = new Map<string, Crowd>();
@@ -49,8 +55,13 @@ export function createHeadcounts(recounts: Recounts): {
       const all = names.map(crowdOf);
       for (const crowd of all) crowd.counting++;
       try {
+        // One that ends while the rows are counted may have been missed by the count.
+        const held = new Set(heldBy(org));
         const rows = await Promise.all(charges.map((charge) => recounts.countRows(org, charge.key)));
-        const counts = charges.map((charge, i) => (rows[i] ?? 0) + (all[i]?.inside ?? 0) + charge.amount);
+        for (const reservation of heldBy(org)) held.add(reservation);
+        const counts = charges.map(
+          (charge, i) => (rows[i] ?? 0) + (all[i]?.inside ?? 0) + unitsOf(charge, held) + charge.amount,
+        );
         const misfits = charges.flatMap(({ limit }, i) =>
           limit !== null && (counts[i] ?? 0) > limit ? [i] : [],
         );
@@ -59,7 +70,10 @@ export function createHeadcounts(recounts: Recounts): {
           const crowd = all[i];
           if (crowd !== undefined) crowd.inside += charge.amount;
         });
+        let isInside = true;
         const leave = () => {
+          if (!isInside) return;
+          isInside = false;
           charges.forEach((charge, i) => {
             const crowd = all[i];
             const name = names[i];
@@ -78,4 +92,12 @@ export function createHeadcounts(recounts: Recounts): {
       }
     },
   };
+}
+
+function unitsOf({ key }: PlannedCharge, held: ReadonlySet<Reservation>): number {
+  let units = 0;
+  for (const { charges } of held) {
+    for (const charge of charges) if (charge.key === key) units += charge.amount;
+  }
+  return units;
 }

@@ -4,9 +4,16 @@ import type { Wiring } from '../wiring.ts';
 /** Renews the leases of this process while their handlers run. */
 export interface KeepAlive {
   add(lease: Reservation): void;
+  /** Renews it no more, for its handler may run on unseen. */
+  letLapse(lease: Reservation): void;
   remove(lease: Reservation): void;
+  /** The leases of an org whose handlers may be running: those that are renewed, and those that lapse, until they have. */
+  of(org: string): Reservation[];
   close(): void;
 }
+
+/** A lease lasts for three beats, and may have been renewed by one under way. */
+const BEATS_TO_LAPSE = 4;
 
 /** One timer for all leases of the process: it runs only while there are any, and never holds the process open. */
 export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | 'logger'>): KeepAlive {
@@ -15,6 +22,8 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
   /** Leases made since the last beat are young enough to be left alone until the next. */
   let young = new Set<Reservation>();
   const old = new Set<Reservation>();
+  /** With the beats until their leases are over. */
+  const lapsing = new Map<Reservation, number>();
   let timer: NodeJS.Timeout | null = null;
 
   function beat(): void {
@@ -27,7 +36,11 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
     }
     for (const lease of young) old.add(lease);
     young = new Set();
-    if (old.size === 0) stop();
+    for (const [lease, beats] of lapsing) {
+      if (beats > 1) lapsing.set(lease, beats - 1);
+      else lapsing.delete(lease);
+    }
+    if (old.size + lapsing.size === 0) stop();
   }
 
   function stop(): void {
@@ -40,13 +53,20 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
       young.add(lease);
       timer ??= setInterval(beat, everyMs).unref();
     },
+    letLapse(lease) {
+      if (young.delete(lease) || old.delete(lease)) lapsing.set(lease, BEATS_TO_LAPSE);
+    },
     remove(lease) {
-      if (!young.delete(lease)) old.delete(lease);
+      if (!young.delete(lease) && !old.delete(lease)) lapsing.delete(lease);
+    },
+    of(org) {
+      return [...young, ...old, ...lapsing.keys()].filter((lease) => lease.org === org);
     },
     close() {
       stop();
       young.clear();
       old.clear();
+      lapsing.clear();
     },
   };
 }

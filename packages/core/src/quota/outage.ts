@@ -1,14 +1,15 @@
 import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
-import type { Adjustment } from '../ports/counter-store.ts';
+import type { Reservation } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import { type PlannedCharge, quotaState } from './charges.ts';
+import type { Debts } from './debts.ts';
 import { createHeadcounts } from './headcounts.ts';
 import type { Recounts } from './recounts.ts';
 import { reservationHandle, type Settler } from './reservation-handle.ts';
 import type { Admission, OnStoreError } from './types.ts';
 
-/** What happens to creates while the store cannot be asked, and what is owed to it when it is back. */
+/** What happens to creates while the store cannot be asked. */
 export interface Outage {
   /**
    * Decides without the store: `closed` refuses, `open` lets through and counts later, `recount` decides on the host's own count
@@ -23,26 +24,23 @@ export interface Outage {
     policy: OnStoreError,
     cause: TollgateError,
   ): Promise<Admission>;
-  /** Says that the store answers: what is owed is paid in the background. */
-  storeAnswered(): void;
-  /** Pays what is owed, as far as the store answers. */
-  pay(): Promise<void>;
 }
-
-/** Counters that may be owed at once; beyond it capacity heals by recount and metered use is lost, which the metrics say. */
-const MAX_OWED = 10_000;
 
 /** An outage is said at its beginning and then now and again, however many creates it meets. */
 const WARN_EVERY_MS = 10_000;
 
 export function createOutage(
-  wiring: Pick<Wiring, 'counters' | 'ids' | 'logger' | 'telemetry'>,
-  recounts: Recounts,
+  wiring: Pick<Wiring, 'settings' | 'ids' | 'logger' | 'telemetry'>,
+  parts: {
+    readonly recounts: Recounts;
+    readonly debts: Debts;
+    /** Reservations of this process that the store let in, of one org. */
+    readonly heldBy: (org: string) => readonly Reservation[];
+  },
 ): Outage {
-  const { counters, ids, logger, telemetry } = wiring;
-  const owed = new Map<string, { readonly org: string; readonly adjustment: Adjustment }>();
-  const headcounts = createHeadcounts(recounts);
-  let paying: Promise<void> | null = null;
+  const { settings, ids, logger, telemetry } = wiring;
+  const { debts } = parts;
+  const headcounts = createHeadcounts(parts.recounts, parts.heldBy);
   let silentUntil = 0;
   let unsaid = 0;
 
@@ -59,61 +57,19 @@ export function createOutage(
     unsaid = 0;
   }
 
-  function owe(org: string, charges: readonly PlannedCharge[], amounts: readonly number[] | undefined): void {
-    charges.forEach((charge, i) => {
-      const amount = amounts?.[i] ?? charge.amount;
-      if (amount === 0) return;
-      const name = `${org}\n${charge.key}\n${charge.window}`;
-      const before = owed.get(name)?.adjustment.amount ?? 0;
-      if (before === 0 && owed.size >= MAX_OWED) {
-        telemetry.count('tollgate.uncounted', amount, { key: charge.key });
-        return;
-      }
-      const change = charge.quota.kind === 'capacity' ? 'created' : 'charged';
-      const { key, window, forgetAt } = charge;
-      owed.set(name, { org, adjustment: { key, window, forgetAt, amount: before + amount, change } });
-    });
-  }
-
-  async function payAll(): Promise<void> {
-    for (const [name, debt] of [...owed]) {
-      owed.delete(name);
-      try {
-        const { org, adjustment } = debt;
-        const paid = await counters.adjust({ org, adjustments: [adjustment] });
-        if (paid.missing.length > 0 && adjustment.change === 'charged') {
-          await recounts.fill(org, [adjustment]);
-          await counters.adjust({ org, adjustments: [adjustment] });
-        }
-      } catch (error) {
-        if (!owed.has(name)) owed.set(name, debt);
-        logger.warn('creates let through during an outage are not counted yet', {
-          counters: owed.size,
-          ...describeFailure(error),
-        });
-        return;
-      }
-    }
-  }
-
-  function pay(): Promise<void> {
-    paying ??= payAll().finally(() => {
-      paying = null;
-    });
-    return paying;
-  }
-
   /** A handle on units that no store holds. */
   function looseHandle(org: string, charges: readonly PlannedCharge[], done: () => void) {
     const settler: Settler = {
       settle(_reservation, as, amounts) {
-        if (as === 'commit') owe(org, charges, amounts);
+        if (as === 'commit') debts.owe(org, charges, amounts);
         done();
         return Promise.resolve({ outcome: 'settled', late: false, overLimit: false });
       },
       // Nothing is held in the store: a strict host must not create on it.
       commitWithin: () => Promise.reject(new TollgateError('reservation_lapsed')),
       keepAlive: () => undefined,
+      // Nobody may ever see its end: it takes its room for as long as a lease would.
+      letLapse: () => void setTimeout(done, settings.leaseMs).unref(),
       letGo: () => undefined,
     };
     return reservationHandle({ org, id: ids.next(), charges, rememberMs: 0 }, settler);
@@ -145,9 +101,5 @@ export function createOutage(
         ? cause
         : new TollgateError('quota_unavailable', { cause, retryAfterSeconds: cause.retryAfterSeconds ?? 1 });
     },
-    storeAnswered() {
-      if (owed.size > 0) void pay();
-    },
-    pay,
   };
 }

@@ -19,8 +19,11 @@ export interface Recounts {
    * @throws TollgateError `quota_unavailable` when the truth or the store cannot be asked
    */
   run(org: string, targets: readonly RecountTarget[]): Promise<void>;
-  /** Counts only what the store has no count of when it is asked; another process may have been faster. @throws as `run` */
-  fill(org: string, targets: readonly RecountTarget[]): Promise<void>;
+  /**
+   * Counts only what the store has no count of when it is asked; another process may have been faster. Answers, target by target,
+   * whether the host's rows of this moment are sure to be in the store's count. @throws as `run`
+   */
+  fill(org: string, targets: readonly RecountTarget[]): Promise<readonly boolean[]>;
   /** `run`, not waited for; a failure is logged. */
   runInBackground(org: string, targets: readonly RecountTarget[]): void;
   /** The host's own count of a capacity key. @throws TollgateError `quota_unavailable` */
@@ -39,15 +42,17 @@ export function createRecounts(
   >,
 ): Recounts {
   const { catalog, counters, repository, logger, telemetry } = wiring;
-  const running = new Map<string, Promise<void>>();
+  const running = new Map<string, Promise<boolean>>();
 
-  async function runOne(org: string, target: RecountTarget, onlyMissing: boolean): Promise<void> {
+  /** Answers whether rows were counted and the store took the count. */
+  async function runOne(org: string, target: RecountTarget, onlyMissing: boolean): Promise<boolean> {
     const isCapacity = isCapacityKey(catalog, target.key);
+    let isCounted = false;
     for (let round = 1; round <= MAX_ROUNDS; round++) {
       const [token] = await counters.beginRecount({ org, counters: [target] });
       if (token === undefined) throw new TollgateError('internal_error');
       // A metered count is only ever seeded: while the store has one, the store's is the truth.
-      if (token.known && (onlyMissing || !isCapacity)) return;
+      if (token.known && (onlyMissing || !isCapacity)) break;
       const count = isCapacity ? await countRows(org, target.key) : await lastSnapshot(org, target);
       const [result] = await counters.finishRecount({
         org,
@@ -55,9 +60,12 @@ export function createRecounts(
       });
       telemetry.count('tollgate.recounts', 1, { key: target.key });
       // Not applied: another count was finished meanwhile. Counting once more would only count rows in the making twice.
-      if (result?.applied !== true || result.uncertain === 0) return;
+      if (result?.applied !== true) break;
+      isCounted = isCapacity;
+      if (result.uncertain === 0) break;
     }
     // What is left uncertain still counts towards the limit, so nothing is admitted on it by mistake.
+    return isCounted;
   }
 
   async function countRows(org: string, key: string): Promise<number> {
@@ -91,10 +99,11 @@ export function createRecounts(
     }
   }
 
-  function join(org: string, target: RecountTarget, onlyMissing: boolean): Promise<void> {
+  function join(org: string, target: RecountTarget, onlyMissing: boolean): Promise<boolean> {
     const name = `${org}\n${target.key}\n${target.window}\n${onlyMissing}`;
     const under = running.get(name);
-    if (under !== undefined) return under;
+    // Begun earlier, it may have missed rows that are there now.
+    if (under !== undefined) return under.then(() => false);
     const promise = runOne(org, target, onlyMissing).finally(() => running.delete(name));
     running.set(name, promise);
     return promise;
@@ -105,9 +114,7 @@ export function createRecounts(
   };
   return {
     run,
-    async fill(org, targets) {
-      await Promise.all(targets.map((target) => join(org, target, true)));
-    },
+    fill: (org, targets) => Promise.all(targets.map((target) => join(org, target, true))),
     countRows,
     lastSnapshot,
     runInBackground(org, targets) {

@@ -31,6 +31,7 @@ describe('settling for somebody who does not wait', () => {
       },
       commitWithin: () => Promise.resolve(),
       keepAlive: () => told.push('keepAlive'),
+      letLapse: () => told.push('letLapse'),
       letGo: () => told.push('letGo'),
     };
     const handle = reservationHandle({ org: 'acme', id: 'a', charges: [], rememberMs: 0 }, settler);

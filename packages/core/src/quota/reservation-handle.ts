@@ -17,6 +17,7 @@ export interface Settler {
   /** Commits inside the host's transaction. */
   commitWithin(reservation: Reservation, transaction: object, amounts?: readonly number[]): Promise<void>;
   keepAlive(reservation: Reservation): void;
+  letLapse(reservation: Reservation): void;
   letGo(reservation: Reservation): void;
 }
 
@@ -113,7 +114,7 @@ class Handle implements ReservationHandle {
   }
 
   letLapse(): void {
-    this.#settler.letGo(this.#reservation);
+    this.#settler.letLapse(this.#reservation);
   }
 
   toJSON(): ReservationRecord {

@@ -4,6 +4,7 @@ import type { OrgView, OrgViews } from '../org/org-views.ts';
 import type { CounterReading } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import { type PlannedCharge, quotaState } from './charges.ts';
+import type { Debts } from './debts.ts';
 import type { AskedReservation, Decision, Decisions } from './decisions.ts';
 import type { Outage } from './outage.ts';
 import { createPlanner } from './planner.ts';
@@ -25,12 +26,13 @@ export function createReservations(
     readonly orgViews: OrgViews;
     readonly decisions: Decisions;
     readonly settler: Settler;
+    readonly debts: Debts;
     readonly outage: Outage;
     /** Told of the quotas of every decision. */
     readonly observe: (org: string, quotas: readonly QuotaState[]) => void;
   },
 ): Reservations {
-  const { orgViews, decisions, settler, outage, observe } = parts;
+  const { orgViews, decisions, settler, debts, outage, observe } = parts;
   const { counters, settings, clock, telemetry } = wiring;
   const planner = createPlanner(wiring.catalog);
   const { leaseMs, maxHeldPerOrg: maxHeld } = settings;
@@ -57,15 +59,25 @@ export function createReservations(
     return await reserveWith(request, view);
   }
 
-  /** On the way of every create: as few promises as can be. */
   function reserveWith(request: ReserveRequest, view: OrgView): Promise<Admission> {
     const charges = planner.plan(request, view, clock.now());
     const { org } = view;
     const failed = (error: unknown) => withoutStore(request, charges, error);
-    if (request.idempotencyKey !== undefined) {
-      const admission = reserveOnce(org, charges, request.idempotencyKey);
-      return admission.then((known) => answered(org, known), failed);
-    }
+    if (request.idempotencyKey === undefined && debts.size === 0) return reserveFresh(org, charges, failed);
+    // What the org owes is counted before its create is decided.
+    const { idempotencyKey } = request;
+    return debts.pay(org).then(() => {
+      if (idempotencyKey === undefined) return reserveFresh(org, charges, failed);
+      return reserveOnce(org, charges, idempotencyKey).then((admission) => answered(org, admission), failed);
+    }, failed);
+  }
+
+  /** On the way of every create: as few promises as can be. */
+  function reserveFresh(
+    org: string,
+    charges: readonly PlannedCharge[],
+    failed: (error: unknown) => Promise<Admission>,
+  ): Promise<Admission> {
     const asked = {
       org,
       id: `${engineId}.${(made++).toString(36)}`,
@@ -82,7 +94,7 @@ export function createReservations(
   }
 
   function answered(org: string, admission: Admission): Admission {
-    outage.storeAnswered();
+    if (debts.size > 0) void debts.payAll();
     observe(org, admission.quotas);
     return admission;
   }
@@ -152,6 +164,7 @@ const DONE: Settler = {
   settle: () => Promise.resolve({ outcome: 'repeated', state: 'committed' }),
   commitWithin: () => Promise.resolve(),
   keepAlive: () => undefined,
+  letLapse: () => undefined,
   letGo: () => undefined,
 };
 

@@ -2,13 +2,15 @@ import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Charge, Reservation, SettleAs, SettleListener, SettleOutcome } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
+import type { Debts } from './debts.ts';
 import { createKeepAlive } from './keep-alive.ts';
-import type { Recounts } from './recounts.ts';
 import type { Settler, Unawaited } from './reservation-handle.ts';
 import type { Snapshots } from './snapshots.ts';
 
 /** Settles reservations in the counter store, and waits for those under way when the engine closes. */
 export interface Settling extends Settler {
+  /** Reservations of this process whose handlers may be running, of one org. */
+  heldBy(org: string): readonly Reservation[];
   /** Resolves when every settle asked for so far has been answered. */
   drain(): Promise<void>;
   close(): void;
@@ -17,24 +19,46 @@ export interface Settling extends Settler {
 export function createSettling(
   wiring: Pick<Wiring, 'counters' | 'settings' | 'logger' | 'telemetry' | 'catalog'>,
   snapshots: Snapshots,
-  recounts: Pick<Recounts, 'fill'>,
+  debts: Pick<Debts, 'owe' | 'pay'>,
 ): Settling {
   const { counters, catalog, logger, telemetry } = wiring;
   const leases = createKeepAlive(wiring);
   let underWay = 0;
   const waiting: (() => void)[] = [];
 
-  /** What follows from an outcome; a promise when it takes the store. */
+  /**
+   * What follows from an outcome; a promise when it takes the store. Units that the store lost, with the reservation or with their
+   * counter alone, are real and are counted all the same.
+   */
   function heard(
     outcome: SettleOutcome,
     reservation: Reservation,
     as: SettleAs,
     amounts?: readonly number[],
   ): Promise<void> | null {
-    if (as !== 'release') snapshots.noteCharged(reservation.org, reservation.charges);
-    if (outcome.outcome === 'gone' && as === 'commit') return countLost(reservation, amounts);
-    if (outcome.outcome === 'settled' && outcome.overLimit) reportOverLimit(reservation);
-    return null;
+    const { org, charges } = reservation;
+    if (as !== 'release') snapshots.noteCharged(org, charges);
+    if (outcome.outcome === 'gone' && as === 'commit') {
+      telemetry.count('tollgate.lost_reservations', 1);
+      return countAnew(reservation, amounts, () => true);
+    }
+    if (outcome.outcome !== 'settled') return null;
+    const { overLimit, missing } = outcome;
+    if (overLimit) reportOverLimit(reservation);
+    // Rows without a counter are seen by whichever recount comes first.
+    if (missing === undefined || charges.every(isCapacity)) return null;
+    return countAnew(reservation, amounts, (charge, i) => missing.includes(i) && !isCapacity(charge));
+  }
+
+  /** What cannot be counted now stays owed. */
+  function countAnew(
+    { org, id, charges }: Reservation,
+    amounts: readonly number[] | undefined,
+    isLost: (charge: Charge, index: number) => boolean,
+  ): Promise<void> {
+    const lost = charges.map((charge, i) => (isLost(charge, i) ? (amounts?.[i] ?? charge.amount) : 0));
+    debts.owe(org, charges, lost, id);
+    return debts.pay(org).catch(() => undefined);
   }
 
   function reportOverLimit({ charges }: Reservation): void {
@@ -42,24 +66,6 @@ export function createSettling(
     logger.warn('units were committed above their limit: their lease had run out before the create ended', {
       keys: charges.map((charge) => charge.key).join(','),
     });
-  }
-
-  /** The store lost the reservation with its data, but its rows or events are real: they are counted all the same. */
-  async function countLost(reservation: Reservation, amounts?: readonly number[]): Promise<void> {
-    const adjustments = reservation.charges.flatMap((charge, i) => {
-      const amount = amounts?.[i] ?? charge.amount;
-      return amount === 0
-        ? []
-        : [{ ...counterOf(charge), amount, change: isCapacity(charge) ? 'created' : 'charged' } as const];
-    });
-    telemetry.count('tollgate.lost_reservations', 1);
-    if (adjustments.length === 0) return;
-    const { org } = reservation;
-    const { missing } = await counters.adjust({ org, adjustments });
-    if (missing.length === 0) return;
-    // A count that is being taken may be older than these units: they are added to it once it stands.
-    await recounts.fill(org, adjustments);
-    await counters.adjust({ org, adjustments });
   }
 
   const isCapacity = (charge: Charge) => catalog.quota(charge.key)?.kind === 'capacity';
@@ -81,7 +87,8 @@ export function createSettling(
 
   return {
     settle(reservation, as, amounts) {
-      const request = { ...plain(reservation), as };
+      const onLateAnswer = (outcome: SettleOutcome) => void heard(outcome, reservation, as, amounts);
+      const request = { ...plain(reservation), as, onLateAnswer };
       const promise = counters
         .settle(amounts === undefined ? request : { ...request, amounts })
         .then(async (outcome) => {
@@ -97,7 +104,8 @@ export function createSettling(
       underWay++;
       if (counters.settleUnawaited !== undefined) counters.settleUnawaited(reservation, as, settle);
       else {
-        counters.settle({ ...plain(reservation), as }).then(
+        const onLateAnswer = (outcome: SettleOutcome) => settle.settled(outcome);
+        counters.settle({ ...plain(reservation), as, onLateAnswer }).then(
           (outcome) => settle.settled(outcome),
           (error) => settle.failed(error),
         );
@@ -115,7 +123,9 @@ export function createSettling(
       await counters.transactions.commitWithin(amounts === undefined ? request : { ...request, amounts });
     },
     keepAlive: (reservation) => leases.add(reservation),
+    letLapse: (reservation) => leases.letLapse(reservation),
     letGo: (reservation) => leases.remove(reservation),
+    heldBy: (org) => leases.of(org),
     async drain() {
       if (underWay > 0) await new Promise<void>((resolve) => waiting.push(resolve));
     },
@@ -160,13 +170,10 @@ class UnawaitedSettle implements SettleListener, Unawaited {
 
   settled(outcome: SettleOutcome): void {
     const more = this.#hooks.heard(outcome, this.#reservation, this.as);
+    // A late answer: whoever waited was told of the failure.
+    if (this.#error !== undefined) return;
     if (more === null) this.#ended(outcome);
-    else {
-      more.then(
-        () => this.#ended(outcome),
-        (error) => this.failed(error),
-      );
-    }
+    else void more.then(() => this.#ended(outcome));
   }
 
   #ended(outcome: SettleOutcome): void {
@@ -180,8 +187,4 @@ class UnawaitedSettle implements SettleListener, Unawaited {
     this.#hooks.failed(error);
     this.#tell?.();
   }
-}
-
-function counterOf({ key, window, forgetAt }: Charge) {
-  return { key, window, forgetAt };
 }

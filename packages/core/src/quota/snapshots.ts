@@ -51,7 +51,9 @@ export function createSnapshots(
         const readings = await counters.read({ org, counters: counted });
         for (const [i, { key, window, endsAt }] of counted.entries()) {
           const reading = readings[i];
-          if (reading) snapshots.push({ org, key, window, used: reading.committed, endsAt });
+          // Uncertain is what was charged while the last snapshot was put in: it is not in that one.
+          if (reading)
+            snapshots.push({ org, key, window, used: reading.committed + reading.uncertain, endsAt });
         }
       }
       if (snapshots.length > 0) await repository.saveUsage(snapshots);

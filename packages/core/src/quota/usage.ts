@@ -2,6 +2,7 @@ import type { OrgViews } from '../org/org-views.ts';
 import type { CounterReading } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import { checkSession, forgetAtOf } from './charges.ts';
+import type { Debts } from './debts.ts';
 import type { Recounts } from './recounts.ts';
 import type { QuotaUse, UsageReport } from './types.ts';
 import { windowAt } from './windows.ts';
@@ -25,12 +26,15 @@ export function createUsage(
   wiring: Pick<Wiring, 'catalog' | 'settings' | 'counters' | 'clock'>,
   orgViews: OrgViews,
   recounts: Recounts,
+  debts: Pick<Debts, 'pay'>,
 ): Usage {
   const { catalog, settings, counters, clock } = wiring;
   return {
     async report(org, options = {}) {
       const session = options.session === undefined ? undefined : checkSession(options.session);
       const view = await orgViews.of(org);
+      // What cannot be paid now is missing in the report.
+      await debts.pay(org).catch(() => undefined);
       const now = clock.now();
       const plan = view.tier(now);
 

@@ -102,7 +102,7 @@ local function settle(code, shape, id, amounts)
   for index = first, #charges do found[index] = findCounter(charges[index][1], charges[index][2]) end
   if isUnreadable then return end
   local isCommit = code == OP_COMMIT or code == OP_COMMIT_PART
-  local isLate, isOver = past and isCommit, false
+  local isLate, isOver, missing = past and isCommit, false, nil
   local stamps = lease and #charges > first and { unpacked(lease) }
   for index = first, #charges do
     local counter, charge, position = found[index], charges[index], index - first + 1
@@ -123,6 +123,9 @@ local function settle(code, shape, id, amounts)
       elseif code == OP_UNKNOWN then
         place(counter, charge[4], charge[3])
       end
+    elseif (isCommit and (not amounts or amounts[position] > 0)) or (code == OP_UNKNOWN and charge[4] ~= PLACE_RELEASE) then
+      missing = missing or {}
+      missing[#missing + 1] = position - 1
     end
   end
 
@@ -135,6 +138,10 @@ local function settle(code, shape, id, amounts)
     setPast(id, { now + rememberMs, state, rememberMs, core })
   elseif past then setPast(id, false) end
   wrote = true
+  if missing then
+    say(SAID_INCOMPLETE)
+    sayList(missing)
+  end
   if not isLate then return say(SAID_DONE) end
   say(SAID_LATE)
   say(isOver and 1 or 0)

@@ -122,6 +122,7 @@ export class CounterOracle {
     made.endsAt = this.#now + made.rememberMs;
     if (made.rememberMs === 0) this.#reservations.delete(request.id);
     let overLimit = false;
+    const missing: number[] = [];
     for (const [index, charge] of made.charges.entries()) {
       if (wasLapsed) this.#takeBack(made, index, charge);
       const kept =
@@ -131,16 +132,16 @@ export class CounterOracle {
             ? charge.amount
             : (request.amounts?.[index] ?? charge.amount);
       const counter = this.#of(charge);
-      if (request.as === 'commit') {
-        const straddles = counter.recounts.some(({ finished }) => finished > made.madeIn);
-        this.#put(charge, charge.onUnknown === 'uncertain' && straddles ? 'uncertain' : 'committed', kept);
-      } else {
-        this.#putUnknown(charge, kept);
-      }
+      const straddles = counter.recounts.some(({ finished }) => finished > made.madeIn);
+      const isPut =
+        request.as === 'commit'
+          ? this.#put(charge, charge.onUnknown === 'uncertain' && straddles ? 'uncertain' : 'committed', kept)
+          : this.#putUnknown(charge, kept);
+      if (!isPut && kept > 0) missing.push(index);
       overLimit ||=
         late && kept > 0 && counter.known && charge.limit !== null && this.#used(charge) > charge.limit;
     }
-    return { outcome: 'settled', late, overLimit };
+    return { outcome: 'settled', late, overLimit, ...(missing.length > 0 && { missing }) };
   }
 
   renew(id: string, leaseMs: number): boolean {

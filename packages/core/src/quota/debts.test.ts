@@ -1,0 +1,250 @@
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { TollgateError } from '../errors/tollgate-error.ts';
+import { memoryCounterStore } from '../memory/memory-counter-store.ts';
+import type { CounterStore, SettleOutcome } from '../ports/counter-store.ts';
+import { gateOnMemory } from './gate.test-support.ts';
+import type { Admission, OnStoreError, ReservationHandle } from './types.ts';
+
+const DEVICES = { key: 'devices', window: 'lifetime' };
+const OPENS = { key: 'door_opens', window: 'day:2026-04-09' };
+const unavailable = expect.objectContaining({ code: 'quota_unavailable' });
+
+function held(admission: Admission): ReservationHandle {
+  if (!admission.admitted) throw new Error('It was not admitted.');
+  return admission.reservation;
+}
+
+/** A gate whose store goes away, loses the replies to what it did, and comes back empty, as told. */
+function scene() {
+  const link = {
+    state: 'up' as 'up' | 'down' | 'replies are lost',
+    asked: [] as string[],
+    /** What is called instead of the store's own. */
+    instead: {} as Partial<CounterStore>,
+  };
+  let store: CounterStore;
+  const wrap = (first: CounterStore) => {
+    store = first;
+    return new Proxy(first, {
+      get(_first, name: keyof CounterStore) {
+        const call = link.instead[name] ?? store[name];
+        if (typeof call !== 'function' || name === 'close') return call;
+        return async (request: never) => {
+          link.asked.push(name);
+          const away = new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
+          if (link.state === 'down') throw away;
+          const answer = await (call as (request: never) => Promise<unknown>)(request);
+          if (link.state === 'replies are lost') throw away;
+          return answer;
+        };
+      },
+    });
+  };
+  const made = gateOnMemory({}, wrap);
+  const { gate, rows, clock } = made;
+  const reserve = (key: string, onStoreError: OnStoreError = 'closed') =>
+    gate.reserve({ org: 'acme', charges: [{ key }], onStoreError });
+  return {
+    ...made,
+    link,
+    reserve,
+    /** A create from its admission to its commit. */
+    async create(key: string, onStoreError: OnStoreError = 'closed') {
+      const reservation = held(await reserve(key, onStoreError));
+      if (key !== 'door_opens') rows.set(`acme/${key}`, (rows.get(`acme/${key}`) ?? 0) + 1);
+      await reservation.commit();
+    },
+    async read(counter: { key: string; window: string }) {
+      const [reading] = await store.read({ org: 'acme', counters: [counter] });
+      return reading && { committed: reading.committed, held: reading.held, uncertain: reading.uncertain };
+    },
+    loseEverything() {
+      store = memoryCounterStore({ clock });
+    },
+  };
+}
+
+describe('what an outage let through', () => {
+  it('is counted once when the reply to its payment is lost, with what was let through after it (F13, Q3)', async () => {
+    const { create, reserve, read, link } = scene();
+    await create('door_opens');
+    link.state = 'down';
+    await create('door_opens', 'open');
+    link.state = 'replies are lost';
+    await expect(reserve('devices')).rejects.toEqual(unavailable);
+    await expect(reserve('devices')).rejects.toEqual(unavailable);
+    link.state = 'down';
+    await create('door_opens', 'open');
+    link.state = 'replies are lost';
+    await expect(reserve('devices')).rejects.toEqual(unavailable);
+    link.state = 'up';
+    await create('devices');
+    expect(await read(OPENS)).toMatchObject({ committed: 3 });
+    await create('devices');
+    expect(await read(OPENS)).toMatchObject({ committed: 3 });
+  });
+
+  it('is paid before the first create of the org is decided, once for all that ask together (Q1)', async () => {
+    const { create, reserve, link } = scene();
+    await create('devices');
+    link.state = 'down';
+    await create('devices', 'open');
+    await create('devices', 'recount');
+    link.state = 'up';
+    link.asked.length = 0;
+    const answers = await Promise.all(Array.from({ length: 20 }, () => reserve('devices')));
+    expect(answers.filter(({ admitted }) => admitted)).toEqual([]);
+    expect(link.asked.filter((name) => name === 'adjust')).toHaveLength(1);
+  });
+
+  it('stays owed while it cannot be paid, and creates follow their own policy until it is', async () => {
+    const { create, reserve, link } = scene();
+    await create('devices');
+    link.state = 'down';
+    await create('devices', 'open');
+    link.state = 'up';
+    link.instead = { adjust: () => Promise.reject(new TollgateError('quota_unavailable')) };
+    await expect(reserve('devices')).rejects.toEqual(unavailable);
+    expect(await reserve('devices', 'open')).toMatchObject({ admitted: true, decidedBy: 'open' });
+    expect(await reserve('devices', 'recount')).toMatchObject({ admitted: true, decidedBy: 'recount' });
+    link.instead = {};
+    await create('devices');
+    expect((await reserve('devices')).admitted).toBe(false);
+  });
+
+  it('is not asked to be paid again and again of a store that is away', async () => {
+    const { create, reserve, link } = scene();
+    link.state = 'down';
+    for (let n = 0; n < 10; n++) await create('door_opens', 'open');
+    for (let n = 0; n < 10; n++) await expect(reserve('devices')).rejects.toEqual(unavailable);
+    expect(link.asked).not.toContain('adjust');
+  });
+
+  it('is counted by the rows alone when the store comes back empty', async () => {
+    const { create, read, link, loseEverything } = scene();
+    await create('devices');
+    link.state = 'down';
+    await create('devices', 'recount');
+    link.state = 'up';
+    loseEverything();
+    await create('zones');
+    expect(await read(DEVICES)).toEqual({ committed: 2, held: 0, uncertain: 0 });
+  });
+
+  it('is added to the last snapshot when the store comes back empty, and written behind (F10)', async () => {
+    const { gate, create, read, link, loseEverything, snapshots } = scene();
+    await create('door_opens');
+    await create('door_opens');
+    await gate.close();
+    link.state = 'down';
+    await create('door_opens', 'open');
+    link.state = 'up';
+    loseEverything();
+    await create('zones');
+    expect(await read(OPENS)).toMatchObject({ committed: 3 });
+    await gate.close();
+    expect(snapshots.get(`acme/${OPENS.key}/${OPENS.window}`)).toMatchObject({ used: 3 });
+  });
+});
+
+describe('a create that the store let in before an outage', () => {
+  it.each(['runs', 'was let lapse'])("takes its room under 'recount' while it %s (Q1)", async (how) => {
+    const { reserve, rows, link } = scene();
+    rows.set('acme/devices', 2);
+    const running = held(await reserve('devices'));
+    running.keepAlive();
+    if (how === 'was let lapse') running.letLapse();
+    link.state = 'down';
+    expect((await reserve('devices', 'recount')).admitted).toBe(false);
+    await running.release().catch(() => undefined);
+    expect((await reserve('devices', 'recount')).admitted).toBe(true);
+  });
+
+  it("takes its room under 'recount' when it ends while the rows are counted, which may have missed its row", async () => {
+    const { reserve, rows, link, wiring } = scene();
+    rows.set('acme/devices', 2);
+    const running = held(await reserve('devices'));
+    running.keepAlive();
+    link.state = 'down';
+    const { count } = wiring.inventory;
+    wiring.inventory.count = async (request) => {
+      const before = await count(request);
+      rows.set('acme/devices', 3);
+      await running.commit().catch(() => undefined);
+      return before;
+    };
+    expect((await reserve('devices', 'recount')).admitted).toBe(false);
+  });
+});
+
+describe("a create that was let in under 'recount'", () => {
+  it('takes its room as long as a lease lasts when nobody saw its end', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { reserve, rows, link } = scene();
+    rows.set('acme/devices', 2);
+    link.state = 'down';
+    const unseen = held(await reserve('devices', 'recount'));
+    unseen.letLapse();
+    vi.advanceTimersByTime(999);
+    expect((await reserve('devices', 'recount')).admitted).toBe(false);
+    vi.advanceTimersByTime(1);
+    const next = held(await reserve('devices', 'recount'));
+    await unseen.commit();
+    await next.release();
+    expect((await reserve('devices', 'recount')).admitted).toBe(true);
+    expect((await reserve('devices', 'recount')).admitted).toBe(false);
+  });
+});
+
+describe('units held when the store lost its data', () => {
+  it.each<[string, SettleOutcome]>([
+    ['the reservation', { outcome: 'gone' }],
+    ['its counter', { outcome: 'settled', late: false, overLimit: false, missing: [0, 1] }],
+  ])(
+    'are added to the last snapshot when %s is gone at the commit, once (F10, Q3)',
+    async (_what, answer) => {
+      const { gate, create, reserve, read, loseEverything, link } = scene();
+      await create('door_opens');
+      await gate.close();
+      const running = held(await reserve('door_opens'));
+      loseEverything();
+      link.instead = { settle: async () => answer };
+      await running.commit();
+      expect(await read(OPENS)).toMatchObject({ committed: 2 });
+      await gate.resume(running.toJSON()).commit();
+      expect(await read(OPENS)).toMatchObject({ committed: 2 });
+    },
+  );
+
+  it('are added when the answer comes after the commit had failed', async () => {
+    const { create, reserve, read, loseEverything, link } = scene();
+    const running = held(await reserve('door_opens'));
+    loseEverything();
+    let answerLate = () => {};
+    link.instead = {
+      async settle(request) {
+        answerLate = () => request.onLateAnswer?.({ outcome: 'gone' });
+        throw new TollgateError('quota_unavailable');
+      },
+    };
+    await expect(running.commit()).rejects.toEqual(unavailable);
+    answerLate();
+    link.instead = {};
+    await create('zones');
+    expect(await read(OPENS)).toMatchObject({ committed: 1 });
+  });
+
+  it('are not added for rows, which the next recount sees', async () => {
+    const { reserve, read, loseEverything, link } = scene();
+    const running = held(await reserve('devices'));
+    loseEverything();
+    link.instead = {
+      settle: async () => ({ outcome: 'settled', late: false, overLimit: false, missing: [0] }),
+    };
+    link.asked.length = 0;
+    await running.commit();
+    expect(link.asked).toEqual(['settle']);
+    expect(await read(DEVICES)).toBeNull();
+  });
+});

@@ -1,0 +1,160 @@
+import { describeFailure } from '../errors/describe-failure.ts';
+import type { Adjustment, Charge } from '../ports/counter-store.ts';
+import type { Wiring } from '../wiring.ts';
+import type { Recounts } from './recounts.ts';
+import type { Snapshots } from './snapshots.ts';
+
+/** Units that are used though the store does not count them: what an outage let through, and what a store lost. */
+export interface Debts {
+  /** How many orgs owe. */
+  readonly size: number;
+  /** @param id - what the debt is known by where it may be told more than once */
+  owe(org: string, charges: readonly Charge[], amounts?: readonly number[], id?: string): void;
+  /**
+   * Pays all that an org owes, each debt once, however often it has to be tried; who asks meanwhile joins.
+   *
+   * @throws TollgateError `quota_unavailable` when it cannot be paid now: it stays owed
+   */
+  pay(org: string): Promise<void>;
+  /** Pays for all orgs, as far as it can. To be called when the store has answered. */
+  payAll(): Promise<void>;
+}
+
+interface Debt {
+  readonly id: string;
+  readonly adjustments: Map<string, Adjustment>;
+  /** The store may know it: nothing can be added to it any more. */
+  isClosed: boolean;
+}
+
+interface Debtor {
+  /** Oldest first; only the last may be open. */
+  readonly debts: Debt[];
+  paying: Promise<void> | null;
+}
+
+/** Counters that may be owed at once; beyond it capacity heals by recount and metered use is lost, which the metrics say. */
+const MAX_OWED = 10_000;
+/** How long the store recognises a debt, ms: longer than any outage after which it is paid again. */
+const REMEMBER_MS = 86_400_000;
+const WARN_EVERY_MS = 10_000;
+
+export function createDebts(
+  wiring: Pick<Wiring, 'catalog' | 'counters' | 'ids' | 'logger' | 'telemetry'>,
+  recounts: Pick<Recounts, 'fill'>,
+  snapshots: Pick<Snapshots, 'note'>,
+): Debts {
+  const { catalog, counters, ids, logger, telemetry } = wiring;
+  /** Who could not pay stands last. */
+  const debtors = new Map<string, Debtor>();
+  let owed = 0;
+  let paying: Promise<void> | null = null;
+  /** Whether the store has answered since units were last owed, or could not be paid. */
+  let isAnswering = false;
+  let silentUntil = 0;
+
+  function openDebt(org: string): Debt | undefined {
+    const last = debtors.get(org)?.debts.at(-1);
+    return last?.isClosed === false ? last : undefined;
+  }
+
+  function makeDebt(org: string, id: string | undefined): Debt {
+    const debt = { id: id ?? ids.next(), adjustments: new Map(), isClosed: id !== undefined };
+    const debtor = debtors.get(org);
+    if (debtor === undefined) debtors.set(org, { debts: [debt], paying: null });
+    else debtor.debts.push(debt);
+    return debt;
+  }
+
+  async function payOne(org: string, debt: Debt): Promise<void> {
+    // A store that is away may keep for later what it is told: so as not to fill it with payments, it is asked first whether it answers.
+    if (debt.isClosed || !isAnswering) await counters.read({ org, counters: [...debt.adjustments.values()] });
+    debt.isClosed = true;
+    let left = [...debt.adjustments.values()];
+    const filled = new Set<Adjustment>();
+    while (left.length > 0) {
+      const request = { org, adjustments: left, id: debt.id, rememberMs: REMEMBER_MS };
+      const { missing } = await counters.adjust(request);
+      if (missing.length === 0) break;
+      const absent = missing.flatMap((i) => left[i] ?? []);
+      const seen = await recounts.fill(org, absent);
+      // What is missing again belongs to a window that is over: no count of it is kept.
+      const done = new Set(absent.filter((one, i) => seen[i] === true || filled.has(one)));
+      for (const one of absent) filled.add(one);
+      left = left.filter((one) => !done.has(one));
+    }
+    for (const { key, window, forgetAt, change } of left) {
+      if (change === 'charged') snapshots.note(org, { key, window, endsAt: forgetAt });
+    }
+  }
+
+  async function payOrg(org: string, debtor: Debtor): Promise<void> {
+    const { debts } = debtor;
+    try {
+      for (let debt = debts[0]; debt !== undefined; debt = debts[0]) {
+        await payOne(org, debt);
+        debts.shift();
+        owed -= debt.adjustments.size;
+      }
+      debtors.delete(org);
+    } catch (error) {
+      isAnswering = false;
+      debtors.delete(org);
+      debtors.set(org, debtor);
+      throw error;
+    } finally {
+      debtor.paying = null;
+    }
+  }
+
+  async function pay(org: string): Promise<void> {
+    const debtor = debtors.get(org);
+    if (debtor === undefined) return;
+    debtor.paying ??= payOrg(org, debtor);
+    await debtor.paying;
+  }
+
+  async function payEach(): Promise<void> {
+    try {
+      for (const org of debtors.keys()) await pay(org);
+    } catch (error) {
+      const now = performance.now();
+      if (now < silentUntil) return;
+      silentUntil = now + WARN_EVERY_MS;
+      logger.warn('units that are in use are not counted yet', { counters: owed, ...describeFailure(error) });
+    }
+  }
+
+  return {
+    get size() {
+      return debtors.size;
+    },
+    owe(org, charges, amounts, id) {
+      isAnswering = false;
+      let debt = id === undefined ? openDebt(org) : undefined;
+      for (const [i, { key, window, forgetAt, amount: whole }] of charges.entries()) {
+        const amount = amounts?.[i] ?? whole;
+        if (amount === 0) continue;
+        const name = `${key}\n${window}`;
+        const before = debt?.adjustments.get(name);
+        if (before === undefined && owed >= MAX_OWED) {
+          telemetry.count('tollgate.uncounted', amount, { key });
+          continue;
+        }
+        debt ??= makeDebt(org, id);
+        if (before === undefined) owed += 1;
+        const sum = Math.min(amount + (before?.amount ?? 0), Number.MAX_SAFE_INTEGER);
+        const change = catalog.quota(key)?.kind === 'capacity' ? 'created' : 'charged';
+        debt.adjustments.set(name, { key, window, forgetAt, amount: sum, change });
+      }
+    },
+    pay,
+    payAll() {
+      isAnswering = true;
+      paying ??= payEach().finally(() => {
+        paying = null;
+      });
+      return paying;
+    },
+  };
+}
