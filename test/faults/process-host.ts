@@ -107,10 +107,14 @@ function watched(store: CounterStore, { reached }: HostHooks): CounterStore {
       await reached?.('asked', request.org);
       return await store.reserve(request);
     },
-    async settle(request) {
-      const outcome = await store.settle(request);
-      await reached?.('settled', request.org);
-      return outcome;
+    settleUnawaited(reservation, as, listener) {
+      store.settleUnawaited?.(reservation, as, {
+        async settled(outcome) {
+          await reached?.('settled', reservation.org);
+          listener.settled(outcome);
+        },
+        failed: (error) => listener.failed(error),
+      });
     },
   };
 }

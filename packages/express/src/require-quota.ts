@@ -48,7 +48,8 @@ export function requireQuota(
       }
       onEnding(res, entered.leave);
       keepReservation(req, entered.reservation);
-      for (const [name, value] of Object.entries(entered.headers)) res.setHeader(name, value);
+      const { headers } = entered;
+      for (const name in headers) res.setHeader(name, headers[name] ?? '');
     } catch (error) {
       next(error);
       return;

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import {
   createNodeRequest,
   type GuardedRequest,
@@ -8,18 +7,12 @@ import {
 } from '@tollgate/core';
 import type { Context } from 'koa';
 
-const REQUEST = Symbol('request');
+const targetOf = (ctx: Context) => ctx.originalUrl;
 
-/** The neutral request over Koa's own: one a request, so that its body and its id are found again. */
+/** The neutral request over Koa's own. */
 export function koaRequest(ctx: Context): HttpRequest {
-  const message: IncomingMessage & { [REQUEST]?: HttpRequest } = ctx.req;
-  message[REQUEST] ??= createNodeRequest({
-    message,
-    target: ctx.originalUrl,
-    native: ctx,
-    parsed: ctx.request as NodeRequestSource['parsed'],
-  });
-  return message[REQUEST];
+  const parsed = ctx.request as NodeRequestSource<Context>['parsed'];
+  return createNodeRequest({ message: ctx.req, native: ctx, parsed, targetOf });
 }
 
 /** The request as guards take it. */

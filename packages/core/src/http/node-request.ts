@@ -7,11 +7,11 @@ import { rawPath, rawQuery } from './raw-path.ts';
 import { type BodyLimits, readBody } from './read-body.ts';
 
 /** What an adapter knows of a request that Node's own message does not tell. */
-export interface NodeRequestSource {
+export interface NodeRequestSource<N = unknown> {
   readonly message: IncomingMessage;
+  readonly native: N;
   /** The request target as the client sent it, whatever routers have cut off since. */
-  readonly target: string;
-  readonly native: unknown;
+  readonly targetOf: (native: N) => string;
   /** Where the host's body parser leaves what it made of the body, and by the usual name `rawBody` its bytes or text. */
   readonly parsed: { readonly body?: unknown; readonly rawBody?: unknown };
 }
@@ -21,22 +21,24 @@ const DEFAULT_LIMITS: BodyLimits = { maxBodyBytes: 1_048_576, bodyTimeoutMs: 10_
 
 const NOTHING = new Uint8Array(0);
 
-/** The neutral request over a Node message. Nothing of the body is read before it is asked for. */
-export function createNodeRequest(source: NodeRequestSource): HttpRequest {
+/** The neutral request over a Node message. Nothing of the body is read before it is asked for. Any number may be made of one message. */
+export function createNodeRequest<N>(source: NodeRequestSource<N>): HttpRequest {
   return new NodeRequest(source);
 }
 
-/** A class, since a literal with a getter gives each object a shape of its own: old garbage by the thousand a second. */
-class NodeRequest implements HttpRequest {
-  readonly native: unknown;
-  readonly #source: NodeRequestSource;
-  #query: URLSearchParams | null = null;
-  #bytes: Promise<Uint8Array> | null = null;
-  #json: Promise<unknown> | null = null;
+/** The bodies that were asked for, since the wire has them once. */
+const bodies = new WeakMap<IncomingMessage, Promise<Uint8Array>>();
 
-  constructor(source: NodeRequestSource) {
-    this.native = source.native;
+/** A class, since a literal with a getter gives each object a shape of its own: old garbage by the thousand a second. */
+class NodeRequest<N> implements HttpRequest {
+  readonly #source: NodeRequestSource<N>;
+
+  constructor(source: NodeRequestSource<N>) {
     this.#source = source;
+  }
+
+  get native(): N {
+    return this.#source.native;
   }
 
   get method(): string {
@@ -44,12 +46,15 @@ class NodeRequest implements HttpRequest {
   }
 
   get path(): string {
-    return rawPath(this.#source.target);
+    return rawPath(this.#target);
+  }
+
+  get #target(): string {
+    return this.#source.targetOf(this.#source.native);
   }
 
   query(name: string): string | undefined {
-    this.#query ??= new URLSearchParams(rawQuery(this.#source.target));
-    return this.#query.get(name) ?? undefined;
+    return new URLSearchParams(rawQuery(this.#target)).get(name) ?? undefined;
   }
 
   header(name: string): string | undefined {
@@ -57,24 +62,29 @@ class NodeRequest implements HttpRequest {
   }
 
   bytes(): Promise<Uint8Array> {
-    this.#bytes ??= takeBytes(this.#source);
-    return this.#bytes;
+    const { message } = this.#source;
+    let bytes = bodies.get(message);
+    if (bytes === undefined) {
+      bytes = takeBytes(this.#source);
+      bodies.set(message, bytes);
+    }
+    return bytes;
   }
 
   json(): Promise<unknown> {
-    this.#json ??= takeJson(this.#source, () => this.bytes());
-    return this.#json;
+    return takeJson(this.#source, () => this.bytes());
   }
 }
 
 function headerOf(message: IncomingMessage, name: string): string | undefined {
+  const { headers } = message;
   const key = name.toLowerCase();
-  if (!Object.hasOwn(message.headers, key)) return undefined;
-  const value = message.headers[key];
+  if (!Object.hasOwn(headers, key)) return undefined;
+  const value = headers[key];
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
-async function takeBytes(source: NodeRequestSource): Promise<Uint8Array> {
+async function takeBytes(source: Pick<NodeRequestSource, 'message' | 'parsed'>): Promise<Uint8Array> {
   const { message } = source;
   const limits = checkHead(message);
   const kept = keptBytes(message) ?? asBytes(source.parsed.rawBody) ?? asBytes(source.parsed.body, 'no text');
@@ -88,7 +98,10 @@ async function takeBytes(source: NodeRequestSource): Promise<Uint8Array> {
   return readBody(message, limits);
 }
 
-async function takeJson(source: NodeRequestSource, bytes: () => Promise<Uint8Array>): Promise<unknown> {
+async function takeJson(
+  source: Pick<NodeRequestSource, 'message' | 'parsed'>,
+  bytes: () => Promise<Uint8Array>,
+): Promise<unknown> {
   checkHead(source.message);
   const parsed = source.parsed.body;
   // Some parsers leave an empty object where they did nothing: only a body that was really read counts.
