@@ -83,6 +83,21 @@ export function createSettling(
     });
   }
 
+  /** Asked of a store that does not gather, once the answers of this turn of the event loop are on their way to their clients. */
+  let soon: UnawaitedSettle[] = [];
+
+  function settleSoon(): void {
+    const settles = soon;
+    soon = [];
+    for (const settle of settles) {
+      const onLateAnswer = (outcome: SettleOutcome) => settle.settled(outcome);
+      counters.settle({ ...plain(settle.reservation), as: settle.as, onLateAnswer }).then(
+        (outcome) => settle.settled(outcome),
+        (error) => settle.failed(error),
+      );
+    }
+  }
+
   const hooks: Hooks = { heard, ended, failed };
 
   return {
@@ -104,11 +119,8 @@ export function createSettling(
       underWay++;
       if (counters.settleUnawaited !== undefined) counters.settleUnawaited(reservation, as, settle);
       else {
-        const onLateAnswer = (outcome: SettleOutcome) => settle.settled(outcome);
-        counters.settle({ ...plain(reservation), as, onLateAnswer }).then(
-          (outcome) => settle.settled(outcome),
-          (error) => settle.failed(error),
-        );
+        if (soon.length === 0) setImmediate(settleSoon);
+        soon.push(settle);
       }
       return settle;
     },
@@ -146,7 +158,7 @@ interface Hooks {
 /** There are thousands a second, and hardly one is ever asked how it ended: no promise is made for one that is not. */
 class UnawaitedSettle implements SettleListener, Unawaited {
   readonly as: SettleAs;
-  readonly #reservation: Reservation;
+  readonly reservation: Reservation;
   readonly #hooks: Hooks;
   #outcome: SettleOutcome | undefined;
   #error: unknown;
@@ -154,7 +166,7 @@ class UnawaitedSettle implements SettleListener, Unawaited {
 
   constructor(reservation: Reservation, as: SettleAs, hooks: Hooks) {
     this.as = as;
-    this.#reservation = reservation;
+    this.reservation = reservation;
     this.#hooks = hooks;
   }
 
@@ -169,7 +181,7 @@ class UnawaitedSettle implements SettleListener, Unawaited {
   }
 
   settled(outcome: SettleOutcome): void {
-    const more = this.#hooks.heard(outcome, this.#reservation, this.as);
+    const more = this.#hooks.heard(outcome, this.reservation, this.as);
     // A late answer: whoever waited was told of the failure.
     if (this.#error !== undefined) return;
     if (more === null) this.#ended(outcome);
