@@ -48,8 +48,7 @@ export function requireQuota(
       }
       onEnding(res, entered.leave);
       keepReservation(req, entered.reservation);
-      const { headers } = entered;
-      for (const name in headers) res.setHeader(name, headers[name] ?? '');
+      for (const [name, value] of Object.entries(entered.headers)) res.setHeader(name, value);
     } catch (error) {
       next(error);
       return;

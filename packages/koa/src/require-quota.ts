@@ -40,7 +40,9 @@ export function requireQuota(
       sendReply(ctx, entered.reply);
       return;
     }
-    ctx.set(entered.headers);
+    const { res } = ctx;
+    if (!res.headersSent)
+      for (const [name, value] of Object.entries(entered.headers)) res.setHeader(name, value);
     keepReservation(ctx, entered.reservation);
     try {
       await next();
