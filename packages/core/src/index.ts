@@ -30,7 +30,7 @@ export {
   type GuardedRequest,
 } from './guard/guard.ts';
 export type * from './guard/guard-options.ts';
-export { keepReservation, reservationOf } from './guard/reservation-of.ts';
+export { attachReservation, keepReservation, reservationOf } from './guard/reservation-of.ts';
 export { billingPaths, billingRoutes } from './http/billing-routes.ts';
 export { dispatch, dispatchPath } from './http/dispatch.ts';
 export { type Engine, engineOf, isBilling } from './http/engine.ts';

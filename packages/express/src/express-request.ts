@@ -1,4 +1,10 @@
-import { createNodeRequest, type GuardedRequest, type HttpRequest, passageOf } from '@tollgate/core';
+import {
+  createNodeRequest,
+  type GuardedRequest,
+  type HttpRequest,
+  type Passage,
+  passageOf,
+} from '@tollgate/core';
 import type { Request } from 'express';
 
 const targetOf = (req: Request) => req.originalUrl;
@@ -10,5 +16,19 @@ export function expressRequest(req: Request): HttpRequest {
 
 /** The request as guards take it. */
 export function guardedRequest(req: Request): GuardedRequest<Request> {
-  return { request: () => expressRequest(req), native: req, passage: passageOf(req) };
+  return new Guarded(req);
+}
+
+class Guarded implements GuardedRequest<Request> {
+  readonly native: Request;
+  readonly passage: Passage | undefined;
+
+  constructor(req: Request) {
+    this.native = req;
+    this.passage = passageOf(req);
+  }
+
+  request(): HttpRequest {
+    return expressRequest(this.native);
+  }
 }

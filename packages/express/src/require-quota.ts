@@ -46,7 +46,7 @@ export function requireQuota(
         await entered.reservation.release();
         return;
       }
-      onEnding(res, entered.leave);
+      onEnding(res, (ending) => entered.leave(ending));
       keepReservation(req, entered.reservation);
       for (const [name, value] of Object.entries(entered.headers)) res.setHeader(name, value);
     } catch (error) {

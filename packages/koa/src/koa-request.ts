@@ -3,6 +3,7 @@ import {
   type GuardedRequest,
   type HttpRequest,
   type NodeRequestSource,
+  type Passage,
   passageOf,
 } from '@tollgate/core';
 import type { Context } from 'koa';
@@ -17,5 +18,19 @@ export function koaRequest(ctx: Context): HttpRequest {
 
 /** The request as guards take it. */
 export function guardedRequest(ctx: Context): GuardedRequest<Context> {
-  return { request: () => koaRequest(ctx), native: ctx, passage: passageOf(ctx.req) };
+  return new Guarded(ctx);
+}
+
+class Guarded implements GuardedRequest<Context> {
+  readonly native: Context;
+  readonly passage: Passage | undefined;
+
+  constructor(ctx: Context) {
+    this.native = ctx;
+    this.passage = passageOf(ctx.req);
+  }
+
+  request(): HttpRequest {
+    return koaRequest(this.native);
+  }
 }

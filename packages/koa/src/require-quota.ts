@@ -1,11 +1,11 @@
 import {
+  attachReservation,
   type Billing,
   createGuard,
   type Ending,
   type GuardKeys,
   type GuardOptions,
   type KeyedGuardOptions,
-  keepReservation,
   type RegisteredKey,
 } from '@tollgate/core';
 import type { Context, Middleware } from 'koa';
@@ -43,7 +43,7 @@ export function requireQuota(
     const { res } = ctx;
     if (!res.headersSent)
       for (const [name, value] of Object.entries(entered.headers)) res.setHeader(name, value);
-    keepReservation(ctx, entered.reservation);
+    attachReservation(ctx, entered.reservation);
     try {
       await next();
     } catch (error) {

@@ -49,7 +49,7 @@ export class ReserveOperation extends Operation<ReserveOutcome> {
 
   write(batch: BatchWriter): string {
     const shape = batch.indexOf(this.#shape);
-    const id = JSON.stringify(this.#request.id);
+    const id = quoted(this.#request.id);
     if (batch.isUsual(this.#terms)) return `,${shape},${id}`;
     return `,0,${OPERATION.reserve},${shape},${id},${this.#terms.text}`;
   }
@@ -113,7 +113,7 @@ abstract class SettleOperation extends Operation<SettleOutcome> {
 
   write(batch: BatchWriter): string {
     const shape = batch.indexOf(this.#shape);
-    const id = JSON.stringify(this.#id);
+    const id = quoted(this.#id);
     if (this.#as !== 'commit') return `,0,${OPERATION[this.#as]},${shape},${id}`;
     if (this.#amounts === undefined) return `,${-shape},${id}`;
     return `,0,${OPERATION.commitPart},${shape},${id},${JSON.stringify(this.#amounts)}`;
@@ -197,7 +197,7 @@ class ForgetOperation extends Operation<void> {
   }
 
   write(batch: BatchWriter): string {
-    return `,0,${OPERATION.forget},${batch.indexOf(this.#shape)},${JSON.stringify(this.#id)}`;
+    return `,0,${OPERATION.forget},${batch.indexOf(this.#shape)},${quoted(this.#id)}`;
   }
 
   read(numbers: NumberReader): void {
@@ -225,7 +225,7 @@ export class ReassertOperation extends Operation<void> {
   write(batch: BatchWriter): string {
     const { id, rememberMs } = this.#reservation;
     const shape = batch.indexOf(this.#shape);
-    return `,0,${OPERATION.reassert},${shape},${JSON.stringify(id)},${this.#leaseMs},${rememberMs}`;
+    return `,0,${OPERATION.reassert},${shape},${quoted(id)},${this.#leaseMs},${rememberMs}`;
   }
 
   read(numbers: NumberReader): void {
@@ -346,6 +346,18 @@ export function finishRecountOperation(
 function tokenNumbers(token: string): readonly number[] {
   return /^\d{1,16}\.\d{1,16}\.\d{1,16}$/.test(token) ? token.split('.').map(Number) : [-1, 0, 0];
 }
+
+/** As JSON, of an id, which holds printable characters alone. */
+function quoted(id: string): string {
+  for (let index = 0; index < id.length; index += 1) {
+    const code = id.charCodeAt(index);
+    if (code === QUOTE || code === BACKSLASH) return JSON.stringify(id);
+  }
+  return `"${id}"`;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
 
 function readResult(numbers: NumberReader): number {
   const result = numbers.next();

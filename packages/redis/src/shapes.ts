@@ -25,9 +25,11 @@ const MOST = 1_000;
 const shapes = new Map<string, Shape>();
 /** An engine hands the same frozen list in again and again: it need not be read each time. */
 const known = new Map<readonly Charge[], Shape>();
+let last: { readonly charges: readonly Charge[]; readonly shape: Shape } | undefined;
 
 /** The shape of charges; equal charges have the very same one, until there are too many to keep. */
 export function shapeOf(charges: readonly Charge[]): Shape {
+  if (charges === last?.charges) return last.shape;
   let shape = known.get(charges);
   if (shape === undefined) {
     const name = nameOf(charges);
@@ -38,6 +40,7 @@ export function shapeOf(charges: readonly Charge[]): Shape {
     if (known.size >= MOST) known.clear();
     known.set(charges, shape);
   }
+  last = { charges, shape };
   return shape;
 }
 

@@ -61,9 +61,11 @@ export function createStandingOf<R extends object>(
   options: StandingOptions<R> = {},
 ): (guarded: GuardedRequest<R>) => Promise<StageAt & { readonly org: string | null }> {
   const resolve = perRequest<R, { org: string }>(options.org === undefined ? {} : { org: options.org });
-  return async ({ request, native, passage }) => {
+  return async (guarded) => {
+    const { native, passage } = guarded;
     const engine = findEngine(passage, options.billing);
-    const org = options.org === undefined ? await orgOf(request(), engine) : (await resolve(native)).org;
+    const org =
+      options.org === undefined ? await orgOf(guarded.request(), engine) : (await resolve(native)).org;
     if (org == null || org === '') return { ...NO_FRICTION, org: null };
     return { ...(await engine.billing.standing(org)), org };
   };
@@ -115,9 +117,9 @@ export function createFriction<R extends object>(
   };
 }
 
-async function isAdmin({ request }: GuardedRequest<object>, engine: Engine, org: string): Promise<boolean> {
+async function isAdmin(guarded: GuardedRequest<object>, engine: Engine, org: string): Promise<boolean> {
   const answer = await engine.access({
-    request: request(),
+    request: guarded.request(),
     permission: 'billing:manage',
     org,
     operationId: 'friction',

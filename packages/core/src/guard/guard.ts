@@ -35,7 +35,7 @@ export type Entered =
       readonly headers: Readonly<Record<string, string>>;
       readonly reservation: ReservationHandle;
       /** To be called when the handler has ended; again, when more becomes known of an `unseen` end. Never throws. */
-      readonly leave: (ending: Ending) => void;
+      leave(ending: Ending): void;
     }
   | { readonly admitted: false; readonly reply: HttpReply };
 
@@ -55,7 +55,7 @@ const VALUES = ['key', 'org', 'amount', 'scope', 'idempotencyKey', 'onStoreError
 /** A request on its way to a guarded handler. */
 export interface GuardedRequest<R> {
   /** Asked for only when it is needed: most guards can do without. */
-  readonly request: () => HttpRequest;
+  request(): HttpRequest;
   /** The framework's own request, which option functions are given. */
   readonly native: R;
   /** The billing router it passed; undefined when none. */
@@ -157,8 +157,8 @@ export function createGuard<R extends object, K extends string>(
 }
 
 /** What a client is told when its request could not be decided. */
-function failed<R>(error: unknown, { request }: GuardedRequest<R>, { ids, logger }: Engine): Entered {
-  const requestId = requestIdOf(request(), ids);
+function failed<R>(error: unknown, guarded: GuardedRequest<R>, { ids, logger }: Engine): Entered {
+  const requestId = requestIdOf(guarded.request(), ids);
   if (!(error instanceof TollgateError) || error.status === 500) {
     logger.error('a quota guard failed', { requestId, ...describeError(error) });
   }
@@ -175,15 +175,27 @@ export function findEngine(passage: Passage | undefined, given: Billing | undefi
   });
 }
 
-function entered(admission: Extract<Admission, { admitted: true }>, engine: Engine): Entered {
-  const { reservation } = admission;
+function entered(
+  { reservation, quotas }: Extract<Admission, { admitted: true }>,
+  { clock }: Engine,
+): Entered {
   reservation.keepAlive();
-  return {
-    admitted: true,
-    headers: rateLimitHeaders(admission.quotas, NONE, engine.clock.now(), null),
-    reservation,
-    leave: (ending) => settle(reservation, ending),
-  };
+  return new Admitted(reservation, rateLimitHeaders(quotas, NONE, clock.now(), null));
+}
+
+class Admitted {
+  readonly admitted = true;
+  readonly reservation: ReservationHandle;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(reservation: ReservationHandle, headers: Readonly<Record<string, string>>) {
+    this.reservation = reservation;
+    this.headers = headers;
+  }
+
+  leave(ending: Ending): void {
+    settle(this.reservation, ending);
+  }
 }
 
 const NONE: readonly never[] = [];
@@ -254,7 +266,8 @@ export function createRelease<R extends object, K extends string>(
   options: ReleaseOptions<R, K> = {},
 ): (guarded: GuardedRequest<R>) => () => Promise<void> {
   const resolve = perRequest<R, GuardValues<K>>(pick(options, ['org', 'amount', 'scope', 'idempotencyKey']));
-  return ({ request, native, passage }) => {
+  return (guarded) => {
+    const { native, passage } = guarded;
     const engine = findEngine(passage, options.billing);
     return async () => {
       try {
@@ -263,7 +276,7 @@ export function createRelease<R extends object, K extends string>(
           ...pick(values, ['amount']),
           ...idempotency(values),
           ...(scope === undefined ? {} : { session: scope }),
-          org: checkKnown(options.org === undefined ? await orgOf(request(), engine) : org),
+          org: checkKnown(options.org === undefined ? await orgOf(guarded.request(), engine) : org),
           key,
         });
       } catch (error) {

@@ -1,9 +1,18 @@
 import type { ReservationHandle } from '../quota/types.ts';
 
-/** Not a property of the request: Express gives each request a shape of its own, and properties put on those are slow to make. */
+const RESERVATION = Symbol.for('@tollgate/reservation');
+
+type Holding = { [RESERVATION]?: ReservationHandle };
+
+/** For requests whose shape must be left alone; collecting it costs more than a property does. */
 const reservations = new WeakMap<object, ReservationHandle>();
 
-/** Remembers the reservation a framework's request holds. */
+/** Remembers the reservation a framework's request holds, on the request itself. */
+export function attachReservation(native: object, reservation: ReservationHandle): void {
+  (native as Holding)[RESERVATION] = reservation;
+}
+
+/** Remembers it beside the request: Express gives each request a shape of its own, and properties put on those are slow to make. */
 export function keepReservation(native: object, reservation: ReservationHandle): void {
   reservations.set(native, reservation);
 }
@@ -13,5 +22,5 @@ export function keepReservation(native: object, reservation: ReservationHandle):
  * than it asked for, work that goes on after the answer. What the handler settles is not settled again.
  */
 export function reservationOf(native: object): ReservationHandle | undefined {
-  return reservations.get(native);
+  return (native as Holding)[RESERVATION] ?? reservations.get(native);
 }
