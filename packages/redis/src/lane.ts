@@ -71,14 +71,14 @@ export function createLane(options: LaneOptions): Lane {
   let isDraining = false;
   let gatherTimer: NodeJS.Timeout | undefined;
 
-  const freeSlot = () => slots.find((slot) => slot.batch === undefined);
-  const isIdle = () => slots.every((slot) => slot.batch === undefined);
+  const freeSlot = () => slots.find((slot) => slot.batch() === undefined);
+  const isIdle = () => slots.every((slot) => slot.batch() === undefined);
 
   /** Sends what is due; beside a batch on its way only if it is half as much, since small batches are dear. */
   function launchDue(): void {
-    const [one, other] = slots.filter((slot) => slot.batch === undefined);
+    const [one, other] = slots.filter((slot) => slot.batch() === undefined);
     if (one === undefined) return;
-    const { due } = queue;
+    const due = queue.due();
     if (other === undefined) {
       if (2 * due >= sizeUnderWay()) launch(one);
     } else if (due < WORTH_HALVING) launch(one);
@@ -89,11 +89,11 @@ export function createLane(options: LaneOptions): Lane {
   }
 
   function sizeUnderWay(): number {
-    return slots.reduce((sum, { batch }) => sum + (batch?.size ?? 0), 0);
+    return slots.reduce((sum, slot) => sum + (slot.batch()?.size ?? 0), 0);
   }
 
   function add(operation: Operation<unknown>): void {
-    const isCrowded = queue.size >= MOST_WAITING;
+    const isCrowded = queue.size() >= MOST_WAITING;
     if (isCrowded || awaySince !== undefined) {
       operation.reject(unavailable(awayCause));
       if (isCrowded || !operation.outlivesCaller) return;
@@ -105,8 +105,8 @@ export function createLane(options: LaneOptions): Lane {
 
   /** While the store is away the batches on their way are its probes: nothing is added to them. */
   function schedule(): void {
-    if (isFlushDue || awaySince !== undefined || queue.size === 0) return;
-    const { dueAt } = queue;
+    if (isFlushDue || awaySince !== undefined || queue.size() === 0) return;
+    const dueAt = queue.dueAt();
     if (dueAt === 0) {
       if (freeSlot() === undefined) return;
       isFlushDue = true;
@@ -118,7 +118,7 @@ export function createLane(options: LaneOptions): Lane {
     isFlushDue = false;
     if (awaySince !== undefined) return;
     queue.ripen(performance.now());
-    if (queue.due > 0) launchDue();
+    if (queue.due() > 0) launchDue();
     else schedule();
   }
 
@@ -146,7 +146,7 @@ export function createLane(options: LaneOptions): Lane {
       checkedAt = 0;
     }
     // Redis works on what waits while this process works on the answers.
-    if (queue.due > 0) launchDue();
+    if (queue.due() > 0) launchDue();
     for (const { org, operations } of batch.portions) org.underWay -= operations.length;
     answerAll(batch, numbers);
     if (epoch === undefined) epoch = { is: answered.epoch, since: now };
@@ -187,7 +187,10 @@ export function createLane(options: LaneOptions): Lane {
       options.onAway(cause);
     }
     const error = unavailable(cause);
-    for (const { batch } of slots) if (batch !== undefined) abandonBatch(batch, error);
+    for (const slot of slots) {
+      const batch = slot.batch();
+      if (batch !== undefined) abandonBatch(batch, error);
+    }
     queue.abandon(error);
   }
 
@@ -205,16 +208,16 @@ export function createLane(options: LaneOptions): Lane {
     beat() {
       const now = performance.now();
       for (const slot of slots) {
-        if (awaySince === undefined && slot.batch === undefined && now - slot.ackedAt > CHECK_SERVER_MS)
+        if (awaySince === undefined && slot.batch() === undefined && now - slot.ackedAt() > CHECK_SERVER_MS)
           launch(slot);
       }
     },
     async drain() {
       isDraining = true;
       const endsAt = performance.now() + timeoutMs;
-      while ((!isIdle() || queue.size > 0) && performance.now() < endsAt) {
+      while ((!isIdle() || queue.size() > 0) && performance.now() < endsAt) {
         const slot = freeSlot();
-        if (slot !== undefined && queue.size > 0) launch(slot);
+        if (slot !== undefined && queue.size() > 0) launch(slot);
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
       clearTimeout(gatherTimer);

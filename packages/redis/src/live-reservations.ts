@@ -3,10 +3,11 @@ import type { OrgState, OrgStates } from './org-states.ts';
 
 /** The reservations this process made and has not settled: what it tells a store that lost them. */
 export interface LiveReservations {
-  readonly size: number;
+  size(): number;
   add(org: OrgState, reservation: Reservation, leaseMs: number): void;
   renewed(org: OrgState, id: string, leaseMs: number): void;
-  remove(org: OrgState, id: string): void;
+  /** Whether it was there. */
+  remove(org: OrgState, id: string): boolean;
   /** Forgets those whose lease has run out. */
   tidy(): void;
   /** Orgs that have any. */
@@ -38,9 +39,7 @@ export function createLiveReservations(
   const busy = () => [...states.all()].filter(({ live }) => live.length > 0);
 
   return {
-    get size() {
-      return size;
-    },
+    size: () => size,
     add(org, reservation, leaseMs) {
       // The store may have lost it and made it once more.
       const index = find(org, reservation.id);
@@ -55,6 +54,7 @@ export function createLiveReservations(
     remove(org, id) {
       const index = find(org, id);
       if (index >= 0) removeAt(org, index);
+      return index >= 0;
     },
     tidy() {
       const now = clock();

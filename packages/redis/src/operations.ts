@@ -349,15 +349,10 @@ function tokenNumbers(token: string): readonly number[] {
 
 /** As JSON, of an id, which holds printable characters alone. */
 function quoted(id: string): string {
-  for (let index = 0; index < id.length; index += 1) {
-    const code = id.charCodeAt(index);
-    if (code === QUOTE || code === BACKSLASH) return JSON.stringify(id);
-  }
-  return `"${id}"`;
+  return NEEDS_ESCAPES.test(id) ? JSON.stringify(id) : `"${id}"`;
 }
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
+const NEEDS_ESCAPES = /["\\]/;
 
 function readResult(numbers: NumberReader): number {
   const result = numbers.next();

@@ -8,20 +8,29 @@ export interface LiveReservation {
   endsAt: number;
 }
 
-/** What this process has to do with one org at the moment. */
-export interface OrgState extends OrgKeys {
-  /** How many operations are waiting or in flight. */
-  underWay: number;
-  /** Operations to be sent, in the order they were asked; see queue.ts, which keeps these three. */
-  waiting: Operation<unknown>[];
-  isUrgent: boolean;
-  /** When the first of its patient operations has waited long enough; NEVER when it does not count. */
-  dueAt: number;
-  /** What is told to a store that lost it; see live-reservations.ts. */
-  readonly live: LiveReservation[];
-}
-
 export const NEVER = Number.POSITIVE_INFINITY;
+
+/** What this process has to do with one org at the moment. A class, so that all have one shape: they are looked into by every create. */
+export class OrgState implements OrgKeys {
+  readonly tag: number;
+  readonly leases: string;
+  readonly counters: (window: string) => string;
+  /** How many operations are waiting or in flight. */
+  underWay = 0;
+  /** Operations to be sent, in the order they were asked; see queue.ts, which keeps these three. */
+  waiting: Operation<unknown>[] = [];
+  isUrgent = false;
+  /** When the first of its patient operations has waited long enough; NEVER when it does not count. */
+  dueAt = NEVER;
+  /** What is told to a store that lost it; see live-reservations.ts. */
+  readonly live: LiveReservation[] = [];
+
+  constructor({ tag, leases, counters }: OrgKeys) {
+    this.tag = tag;
+    this.leases = leases;
+    this.counters = counters;
+  }
+}
 
 /** How many orgs are kept though nothing is under way: bounds memory whatever ids come. */
 const IDLE_ORGS = 10_000;
@@ -47,7 +56,7 @@ export function createOrgStates(spell: (org: string) => OrgKeys): OrgStates {
       const known = states.get(org);
       if (known !== undefined) return known;
       if (states.size >= most) dropIdle();
-      const state = { ...spell(org), underWay: 0, waiting: [], isUrgent: false, dueAt: NEVER, live: [] };
+      const state = new OrgState(spell(org));
       states.set(org, state);
       return state;
     },

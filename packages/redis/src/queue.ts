@@ -12,13 +12,13 @@ export interface Portion {
  * both together cost little more than one, but only for a while.
  */
 export interface Queue {
-  readonly size: number;
+  size(): number;
   /** How many operations are known to be due. */
-  readonly due: number;
+  due(): number;
   /** Makes due what has waited long enough. */
   ripen(now: number): void;
   /** When a batch must go: 0 at once, Infinity when nothing waits, else on the clock of `performance.now()`. */
-  readonly dueAt: number;
+  dueAt(): number;
   add(operation: Operation<unknown>): void;
   /** Takes what is due, org by org, until `most` operations are reached; of all orgs when `now` is Infinity. */
   take(most: number, now: number): readonly Portion[];
@@ -80,15 +80,9 @@ export function createQueue(patienceMs: number): Queue {
   }
 
   return {
-    get size() {
-      return size;
-    },
-    get due() {
-      return due;
-    },
-    get dueAt() {
-      return urgent.length > 0 ? 0 : (nextPatient()?.dueAt ?? NEVER);
-    },
+    size: () => size,
+    due: () => due,
+    dueAt: () => (urgent.length > 0 ? 0 : (nextPatient()?.dueAt ?? NEVER)),
     ripen,
     add,
     take(most, now) {

@@ -95,7 +95,7 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
   function reassertAll(): void {
     telemetry.count('tollgate.store_lost', 1);
     logger.warn('redis lost data: every counter is counted anew before it decides', {
-      reservations: live.size,
+      reservations: live.size(),
     });
     for (const org of live.orgs()) reassert(org).catch(() => {});
   }
@@ -109,7 +109,7 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
   function keepBeating(): void {
     beat ??= setInterval(() => {
       live.tidy();
-      if (live.size > 0) for (const lane of lanes) lane.beat();
+      if (live.size() > 0) for (const lane of lanes) lane.beat();
       else {
         clearInterval(beat);
         beat = undefined;
@@ -134,14 +134,16 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
       return await ask(new AwaitedSettleOperation(org, request));
     },
     settleUnawaited(reservation, as, listener) {
-      try {
-        checkReservation(reservation);
-      } catch (error) {
-        listener.failed(error);
-        return;
-      }
       const org = states.of(reservation.org);
-      live.remove(org, reservation.id);
+      // What is live was checked when it was made.
+      if (!live.remove(org, reservation.id)) {
+        try {
+          checkReservation(reservation);
+        } catch (error) {
+          listener.failed(error);
+          return;
+        }
+      }
       add(new UnawaitedSettleOperation(org, reservation, as, listener));
     },
     async renew({ leases, leaseMs }) {

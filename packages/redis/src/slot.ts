@@ -9,9 +9,9 @@ import { classifyRefusal } from './refusal.ts';
 /** One batch at a time on its way: told again and again until Redis answers it, or until nobody can use the answer any more. */
 export interface Slot {
   /** The batch on its way; undefined when a new one may go. */
-  readonly batch: Batch | undefined;
+  batch(): Batch | undefined;
   /** When Redis last answered one of its batches, on the clock of `performance.now()`. */
-  readonly ackedAt: number;
+  ackedAt(): number;
   launch(portions: readonly Portion[], checkServer: boolean): void;
   close(): void;
 }
@@ -192,12 +192,8 @@ export function createSlot(options: SlotOptions): Slot {
   }
 
   return {
-    get batch() {
-      return flight?.batch;
-    },
-    get ackedAt() {
-      return ackedAt;
-    },
+    batch: () => flight?.batch,
+    ackedAt: () => ackedAt,
     launch,
     close: () => clearTimeout(watchdog),
   };

@@ -1,7 +1,7 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Adjustment, Charge, CounterStore, Reservation } from './counter-store.ts';
 
-const MOST_ID_CHARACTERS = 128;
+const RESERVATION_ID = /^[\x20-\x7e]{1,128}$/;
 
 /**
  * Checks what every counter store must refuse to take, so that no store ever holds a broken number.
@@ -41,20 +41,10 @@ export function checkCounts(counts: readonly { readonly count: number }[]): void
 
 /** Checks what a reservation is made of. @throws as {@link checkReserve} */
 export function checkReservation({ id, charges, rememberMs }: Reservation): void {
-  if (!isPrintable(id))
+  if (!RESERVATION_ID.test(id))
     throw new TollgateError('invalid_request', { message: 'The reservation id is not valid.' });
   checkDuration(rememberMs, 0);
   if (charges !== unchanging) checkCharges(charges);
-}
-
-/** No regular expression, since this is asked twice a create. */
-function isPrintable(id: string): boolean {
-  if (typeof id !== 'string' || id.length === 0 || id.length > MOST_ID_CHARACTERS) return false;
-  for (let index = 0; index < id.length; index++) {
-    const code = id.charCodeAt(index);
-    if (code < 0x20 || code > 0x7e) return false;
-  }
-  return true;
 }
 
 /** The charges checked last that cannot change: an engine hands in the same ones again and again. */

@@ -7,7 +7,7 @@ import type { Snapshots } from './snapshots.ts';
 /** Units that are used though the store does not count them: what an outage let through, and what a store lost. */
 export interface Debts {
   /** How many orgs owe. */
-  readonly size: number;
+  size(): number;
   /** @param id - what the debt is known by where it may be told more than once */
   owe(org: string, charges: readonly Charge[], amounts?: readonly number[], id?: string): void;
   /**
@@ -126,9 +126,7 @@ export function createDebts(
   }
 
   return {
-    get size() {
-      return debtors.size;
-    },
+    size: () => debtors.size,
     owe(org, charges, amounts, id) {
       isAnswering = false;
       let debt = id === undefined ? openDebt(org) : undefined;

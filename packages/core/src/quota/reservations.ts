@@ -63,7 +63,7 @@ export function createReservations(
     const charges = planner.plan(request, view, clock.now());
     const { org } = view;
     const failed = (error: unknown) => withoutStore(request, charges, error);
-    if (request.idempotencyKey === undefined && debts.size === 0) return reserveFresh(org, charges, failed);
+    if (request.idempotencyKey === undefined && debts.size() === 0) return reserveFresh(org, charges, failed);
     // What the org owes is counted before its create is decided.
     const { idempotencyKey } = request;
     return debts.pay(org).then(() => {
@@ -94,7 +94,7 @@ export function createReservations(
   }
 
   function answered(org: string, admission: Admission): Admission {
-    if (debts.size > 0) void debts.payAll();
+    if (debts.size() > 0) void debts.payAll();
     observe(org, admission.quotas);
     return admission;
   }
