@@ -1,4 +1,3 @@
-import { ServerResponse } from 'node:http';
 import type { Ending } from '@tollgate/core';
 import type { Response } from 'express';
 
@@ -11,33 +10,12 @@ const ANSWERED_FOR_IT: ReadonlySet<number> = new Set([408, 503, 504]);
  * already is `unseen` at once.
  */
 export function onEnding(response: Response, ended: (ending: Ending) => void): void {
-  if (!(response instanceof ServerResponse)) {
-    watchEnd(response, ended);
-    return;
-  }
-  let isTold = false;
-  const over = () => {
-    if (isTold) return;
-    isTold = true;
-    if (response.writableEnded) ended(endingOf(response.statusCode));
-    else {
-      ended('unseen');
-      // Node tells no more of an answer to a connection that is closed.
-      watchEnd(response, ended);
-    }
-  };
-  if (response.destroyed) over();
-  else response.on('prefinish', over).on('close', over);
-}
-
-function watchEnd(response: Response, ended: (ending: Ending) => void): void {
   const end = response.end;
   response.end = function (this: Response, ...args: Parameters<typeof end>) {
-    ended(endingOf(response.statusCode));
+    const status = response.statusCode;
+    ended(ANSWERED_FOR_IT.has(status) ? 'unseen' : { status });
     return end.apply(this, args);
   } as typeof end;
-}
-
-function endingOf(status: number): Ending {
-  return ANSWERED_FOR_IT.has(status) ? 'unseen' : { status };
+  if (response.destroyed) ended('unseen');
+  else response.on('close', () => ended('unseen'));
 }

@@ -43,10 +43,11 @@ const CHECK_SERVER_MS = 1_000;
 export function createLane(options: LaneOptions): Lane {
   const { connection, tag, timeoutMs, gatherMs, lapsedKeepMs, clock } = options;
   const queue = createQueue(gatherMs);
-  const slots = Array.from({ length: SLOTS }, () => {
+  const slots = Array.from({ length: SLOTS }, (_, index) => {
     const slot: Slot = createSlot({
       connection,
       tag,
+      firstNumber: 1 + index * 2 ** 40,
       timeoutMs,
       lapsedKeepMs,
       clock,
@@ -74,7 +75,10 @@ export function createLane(options: LaneOptions): Lane {
   const freeSlot = () => slots.find((slot) => slot.batch() === undefined);
   const isIdle = () => slots.every((slot) => slot.batch() === undefined);
 
-  /** Sends what is due; beside a batch on its way only if it is half as much, since small batches are dear. */
+  /**
+   * Sends what is due; beside a batch on its way only if it is half as much, since small batches are dear. What is left goes when that one
+   * is answered, or dropped.
+   */
   function launchDue(): void {
     const [one, other] = slots.filter((slot) => slot.batch() === undefined);
     if (one === undefined) return;

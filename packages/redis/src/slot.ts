@@ -28,6 +28,8 @@ export interface Answered {
 export interface SlotOptions {
   readonly connection: Connection;
   readonly tag: TagKeys;
+  /** Of its first batch. Far from those of other slots on the connection, so that a reply to one is never taken for a reply to another. */
+  readonly firstNumber: number;
   readonly timeoutMs: number;
   readonly lapsedKeepMs: number;
   /** For tests alone: what the script takes for the time. */
@@ -63,7 +65,8 @@ export function createSlot(options: SlotOptions): Slot {
   const { connection, tag, timeoutMs, lapsedKeepMs, clock } = options;
   /** Who Redis takes this slot for: its batches are numbered, and one that comes late or twice is recognised. */
   let process = randomName();
-  let seq = 0;
+  const { firstNumber } = options;
+  let seq = firstNumber;
   let ackedAt = 0;
   let flight: Flight | undefined;
   let cause: unknown;
@@ -72,16 +75,17 @@ export function createSlot(options: SlotOptions): Slot {
 
   function launch(portions: readonly Portion[], checkServer: boolean): void {
     const now = performance.now();
-    seq += 1;
+    const isFirst = seq === firstNumber;
     const head: BatchHead = {
       seq,
       nonce: randomInt(1, 2 ** 32),
-      mustBeKnown: seq > 1 && now - ackedAt < GIVE_UP_MS,
+      mustBeKnown: !isFirst && now - ackedAt < GIVE_UP_MS,
       recordMs: RECORD_MS,
       checkServer,
       clock: clock?.() ?? false,
       lapsedKeepMs,
     };
+    seq += 1;
     const batch = writeBatch(head, tag, process, portions);
     flight = { batch, sentAt: now, isFull: false, retries: 0, isAnswered: false, isDropped: false };
     reconnectAt = now + RECONNECT_MS;
@@ -187,7 +191,7 @@ export function createSlot(options: SlotOptions): Slot {
     flight = undefined;
     dropped.isDropped = true;
     process = randomName();
-    seq = 0;
+    seq = firstNumber;
     options.onDrop(dropped.batch, reason);
   }
 

@@ -8,6 +8,7 @@ import { counterOutages } from './counters/outages.ts';
 import { counterRaces } from './counters/races.ts';
 import { counterRecounts } from './counters/recounts.ts';
 import { counterRetries } from './counters/retries.ts';
+import { counterUnawaited } from './counters/unawaited.ts';
 
 /** Registers the tests every counter store must pass. Call it at the top level of a Vitest file. */
 export function counterStoreContract<S extends CounterStore>(host: CounterStoreHost<S>): void {
@@ -16,6 +17,7 @@ export function counterStoreContract<S extends CounterStore>(host: CounterStoreH
     counterRecounts(host);
     counterRaces(host);
     counterRetries(host);
+    counterUnawaited(host);
     counterClockEdges(host);
     counterLosses(host);
     counterOutages(host);

@@ -73,7 +73,7 @@ export type ReserveOutcome =
 /** How a reservation ends; see {@link CounterStore.settle}. */
 export type SettleAs = 'commit' | 'release' | 'unknown';
 
-/** Is told how a settle ended. It may be `settled` late after it `failed`: see {@link SettleRequest.onLateAnswer}. */
+/** Is told how a settle ended; it throws nothing. It may be `settled` late after it `failed`: see {@link SettleRequest.onLateAnswer}. */
 export interface SettleListener {
   settled(outcome: SettleOutcome): void;
   /** @param error - a `TollgateError`, as `settle` would have thrown it */

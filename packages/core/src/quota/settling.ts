@@ -38,9 +38,9 @@ export function createSettling(
   ): Promise<void> | null {
     const { org, charges } = reservation;
     if (as !== 'release') snapshots.noteCharged(org, charges);
-    if (outcome.outcome === 'gone' && as === 'commit') {
+    if (outcome.outcome === 'gone' && as !== 'release') {
       telemetry.count('tollgate.lost_reservations', 1);
-      return countAnew(reservation, amounts, () => true);
+      return countAnew(reservation, amounts, (charge) => as === 'commit' || charge.onUnknown !== 'release');
     }
     if (outcome.outcome !== 'settled') return null;
     const { overLimit, missing } = outcome;
@@ -89,12 +89,15 @@ export function createSettling(
   function settleSoon(): void {
     const settles = soon;
     soon = [];
-    for (const settle of settles) {
-      const onLateAnswer = (outcome: SettleOutcome) => settle.settled(outcome);
-      counters.settle({ ...plain(settle.reservation), as: settle.as, onLateAnswer }).then(
-        (outcome) => settle.settled(outcome),
-        (error) => settle.failed(error),
-      );
+    for (const settle of settles) void settleNow(settle);
+  }
+
+  async function settleNow(settle: UnawaitedSettle): Promise<void> {
+    const onLateAnswer = (outcome: SettleOutcome) => settle.settled(outcome);
+    try {
+      settle.settled(await counters.settle({ ...plain(settle.reservation), as: settle.as, onLateAnswer }));
+    } catch (error) {
+      settle.failed(error);
     }
   }
 
@@ -102,14 +105,13 @@ export function createSettling(
 
   return {
     settle(reservation, as, amounts) {
-      const onLateAnswer = (outcome: SettleOutcome) => void heard(outcome, reservation, as, amounts);
+      const hear = async (outcome: SettleOutcome) => {
+        await heard(outcome, reservation, as, amounts);
+        return outcome;
+      };
+      const onLateAnswer = (outcome: SettleOutcome) => void hear(outcome).catch(ignore);
       const request = { ...plain(reservation), as, onLateAnswer };
-      const promise = counters
-        .settle(amounts === undefined ? request : { ...request, amounts })
-        .then(async (outcome) => {
-          await heard(outcome, reservation, as, amounts);
-          return outcome;
-        });
+      const promise = counters.settle(amounts === undefined ? request : { ...request, amounts }).then(hear);
       underWay++;
       promise.then(ended, failed);
       return promise;
@@ -181,7 +183,13 @@ class UnawaitedSettle implements SettleListener, Unawaited {
   }
 
   settled(outcome: SettleOutcome): void {
-    const more = this.#hooks.heard(outcome, this.reservation, this.as);
+    let more: Promise<void> | null;
+    try {
+      more = this.#hooks.heard(outcome, this.reservation, this.as);
+    } catch (error) {
+      this.failed(error);
+      return;
+    }
     // A late answer: whoever waited was told of the failure.
     if (this.#error !== undefined) return;
     if (more === null) this.#ended(outcome);
@@ -195,8 +203,15 @@ class UnawaitedSettle implements SettleListener, Unawaited {
   }
 
   failed(error: unknown): void {
+    if (this.#error !== undefined) return;
     this.#error = error;
-    this.#hooks.failed(error);
+    try {
+      this.#hooks.failed(error);
+    } catch {
+      // A logger of the host's that throws is not in the way of what else the store has to say.
+    }
     this.#tell?.();
   }
 }
+
+const ignore = () => undefined;

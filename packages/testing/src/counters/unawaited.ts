@@ -1,0 +1,72 @@
+import type { CounterStore, Reservation, SettleAs, SettleOutcome } from '@tollgate/core';
+import { describe, expect } from 'vitest';
+import type { CounterStoreHost } from '../counter-store-host.ts';
+import { type CounterCase, charge, counterTests, DEVICES, OPENS } from './counter-case.ts';
+
+/** What a settle tells that nobody waits for; a store that knows none is asked as the engine asks it. */
+function told(store: CounterStore, reservation: Reservation, as: SettleAs): Promise<SettleOutcome> {
+  if (store.settleUnawaited === undefined) return store.settle({ ...reservation, as });
+  return new Promise((settled, failed) => store.settleUnawaited?.(reservation, as, { settled, failed }));
+}
+
+/** Settles that nobody waits for end like those that somebody waits for. */
+export function counterUnawaited<S extends CounterStore>(host: CounterStoreHost<S>): void {
+  const test = counterTests(host);
+  const done = { outcome: 'settled', late: false, overLimit: false };
+
+  async function held(a: CounterCase, rememberMs = 0) {
+    await a.count(DEVICES, 3);
+    await a.reserve('r', { rememberMs });
+    return a.reservation('r', { rememberMs });
+  }
+
+  describe('settles that nobody waits for', () => {
+    const ends = {
+      commit: { committed: 4, held: 0, uncertain: 0 },
+      release: { committed: 3, held: 0, uncertain: 0 },
+      unknown: { committed: 3, held: 0, uncertain: 1 },
+    } as const;
+    for (const as of ['commit', 'release', 'unknown'] as const) {
+      test(`${as}: tells its outcome, and does the same`, async (a) => {
+        expect(await told(a.store, await held(a), as)).toEqual(done);
+        await a.expectCounter(DEVICES, ends[as]);
+      });
+    }
+
+    test('settle once (Q3)', async (a) => {
+      const reservation = await held(a, host.timing.rememberMs);
+      expect(await told(a.store, reservation, 'commit')).toEqual(done);
+      expect(await told(a.store, reservation, 'release')).toEqual({
+        outcome: 'repeated',
+        state: 'committed',
+      });
+      await a.expectCounter(DEVICES, { committed: 4, held: 0 });
+    });
+
+    test('make way for the next create of the org (Q1)', async (a) => {
+      await a.count(DEVICES, 9);
+      await a.reserve('r');
+      const released = told(a.store, a.reservation('r'), 'release');
+      expect(await a.reserve('next')).toMatchObject({ outcome: 'reserved' });
+      expect(await released).toEqual(done);
+      expect(await a.reserve('one more')).toMatchObject({ outcome: 'denied' });
+    });
+
+    test('say when there is nothing to settle', async (a) => {
+      await a.count(DEVICES, 0);
+      expect(await told(a.store, a.reservation('never made'), 'commit')).toEqual({ outcome: 'gone' });
+    });
+
+    test('tell of a reservation that is none, and change nothing', async (a) => {
+      const wrong = a.reservation('r', { charges: [charge({ ...OPENS, amount: 0.5 })] });
+      await expect(told(a.store, wrong, 'commit')).rejects.toMatchObject({ code: 'invalid_amount' });
+      expect(await a.orgs()).toEqual([]);
+    });
+
+    test('are told of a closed store', async (a) => {
+      const reservation = await held(a);
+      await a.store.close();
+      await expect(told(a.store, reservation, 'commit')).rejects.toMatchObject({ code: 'quota_unavailable' });
+    });
+  });
+}
