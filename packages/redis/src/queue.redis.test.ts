@@ -63,6 +63,18 @@ describe('the queue of a lane', () => {
     expect(namesOf(queue.take(100, dueAt))).toEqual([['commit c'], ['commit d']]);
   });
 
+  it('lets what has waited half its time go along with a batch of few, which is sent anyway, and not with one of many', () => {
+    const queue = createQueue(1_000);
+    queue.add(new Asked('k', 'commit k', patient));
+    const half = queue.dueAt() - 500;
+    for (const org of 'lmnopqrs') queue.add(new Asked(org, `reserve ${org}`));
+    expect(namesOf(queue.take(100, half)).flat(), 'of many').not.toContain('commit k');
+    queue.add(new Asked('l', 'again'));
+    expect(namesOf(queue.take(100, half - 1)).flat(), 'too soon').toEqual(['again']);
+    queue.add(new Asked('l', 'once more'));
+    expect(namesOf(queue.take(100, half)).flat()).toEqual(['once more', 'commit k']);
+  });
+
   it('waits anew for a commit that came after its org was sent', () => {
     const queue = createQueue(1_000);
     queue.add(new Asked('e', 'first', patient));
