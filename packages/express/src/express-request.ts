@@ -21,11 +21,13 @@ export function guardedRequest(req: Request): GuardedRequest<Request> {
 
 class Guarded implements GuardedRequest<Request> {
   readonly native: Request;
-  readonly passage: Passage | undefined;
 
   constructor(req: Request) {
     this.native = req;
-    this.passage = passageOf(req);
+  }
+
+  passage(): Passage | undefined {
+    return passageOf(this.native);
   }
 
   request(): HttpRequest {

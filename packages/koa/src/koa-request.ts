@@ -23,11 +23,13 @@ export function guardedRequest(ctx: Context): GuardedRequest<Context> {
 
 class Guarded implements GuardedRequest<Context> {
   readonly native: Context;
-  readonly passage: Passage | undefined;
 
   constructor(ctx: Context) {
     this.native = ctx;
-    this.passage = passageOf(ctx.req);
+  }
+
+  passage(): Passage | undefined {
+    return passageOf(this.native.req);
   }
 
   request(): HttpRequest {

@@ -10,8 +10,12 @@ export interface Batch {
   /** How many operations it has. */
   readonly size: number;
   readonly keys: readonly string[];
-  /** @param isFull - refuse reserves: Redis is over its `maxmemory` */
-  toText(isFull: boolean): string;
+  /**
+   * The script's arguments: the operations, and what they share, which is mostly the same as in the batch before.
+   *
+   * @param isFull - refuse reserves: Redis is over its `maxmemory`
+   */
+  toArguments(isFull: boolean): readonly [string, string];
 }
 
 export interface BatchHead {
@@ -65,9 +69,10 @@ export function writeBatch(
   }
   const { seq, nonce, mustBeKnown, recordMs, checkServer, clock, lapsedKeepMs } = head;
   const start = `${seq},${nonce},${mustBeKnown},${recordMs},${checkServer},${clock}`;
-  const shared = `${(usual as Terms | null)?.text ?? false},[${shapes.list.map((shape) => shape.text).join()}]`;
-  const end = `${lapsedKeepMs},${shared},${JSON.stringify(windowLists.list)},${portions.length}${text}`;
-  return { seq, portions, size, keys, toText: (isFull) => `[${start},${isFull},${end}]` };
+  const terms = (usual as Terms | null)?.text ?? false;
+  const shared = `[${terms},[${shapes.list.map((shape) => shape.text).join()}],${JSON.stringify(windowLists.list)}]`;
+  const end = `${lapsedKeepMs},${portions.length}${text}`;
+  return { seq, portions, size, keys, toArguments: (isFull) => [`[${start},${isFull},${end}]`, shared] };
 }
 
 /** Numbers things from 1, in the order they are first met. Batches know few: a list is looked through faster than a map. */

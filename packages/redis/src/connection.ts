@@ -8,7 +8,11 @@ export interface Connection {
    * Runs the batch script once, or again after the connection was lost, until Redis answers: a batch may be run any number of times.
    * Rejects with what Redis refused it with.
    */
-  run(keys: readonly string[], batch: string, options: { readonly isFull: boolean }): Promise<Buffer>;
+  run(
+    keys: readonly string[],
+    batch: readonly string[],
+    options: { readonly isFull: boolean },
+  ): Promise<Buffer>;
   /** Drops the socket and connects anew; what has no answer yet is sent again. */
   reconnect(): void;
   readonly isReady: boolean;
@@ -56,11 +60,11 @@ export function openConnection(
 
   async function run(
     keys: readonly string[],
-    batch: string,
+    batch: readonly string[],
     { isFull }: { readonly isFull: boolean },
   ): Promise<Buffer> {
     const { name, script, sha } = isFull ? batchScriptWhenFull : batchScript;
-    const rest = [String(keys.length), ...keys, batch];
+    const rest = [String(keys.length), ...keys, ...batch];
     // Where one is not known, or not allowed, nothing was run: the same may be told in the next way.
     if (performance.now() >= functionFrom) {
       const reply = await unlessUnknown(client.callBuffer('FCALL', name, ...rest));

@@ -95,7 +95,7 @@ export function createSlot(options: SlotOptions): Slot {
 
   function send(sent: Flight): void {
     const { batch, isFull } = sent;
-    connection.run(batch.keys, batch.toText(isFull), { isFull }).then(
+    connection.run(batch.keys, batch.toArguments(isFull), { isFull }).then(
       (reply) => {
         sent.isAnswered = true;
         if (sent.isDropped) return landDropped(sent, reply);

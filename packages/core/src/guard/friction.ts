@@ -62,8 +62,8 @@ export function createStandingOf<R extends object>(
 ): (guarded: GuardedRequest<R>) => Promise<StageAt & { readonly org: string | null }> {
   const resolve = perRequest<R, { org: string }>(options.org === undefined ? {} : { org: options.org });
   return async (guarded) => {
-    const { native, passage } = guarded;
-    const engine = findEngine(passage, options.billing);
+    const { native } = guarded;
+    const engine = findEngine(guarded, options.billing);
     const org =
       options.org === undefined ? await orgOf(guarded.request(), engine) : (await resolve(native)).org;
     if (org == null || org === '') return { ...NO_FRICTION, org: null };
@@ -96,7 +96,7 @@ export function createFriction<R extends object>(
   }
 
   return async (guarded, client) => {
-    const engine = findEngine(guarded.passage, options.billing);
+    const engine = findEngine(guarded, options.billing);
     const { telemetry, logger } = engine;
     let delayMs = 0;
     try {

@@ -24,7 +24,8 @@ function engine(now = () => Date.now()) {
 }
 
 const request = () => ({ header: () => undefined }) as unknown as HttpRequest;
-const enter = (guard: ReturnType<typeof createGuard>) => guard({ request, native: {}, passage: undefined });
+const enter = (guard: ReturnType<typeof createGuard>) =>
+  guard({ request, native: {}, passage: () => undefined });
 
 describe('a guard', () => {
   it.each([['devcies'], [[]]])('takes the wrong keys %j of a route for a fault of the host', async (keys) => {

@@ -58,8 +58,8 @@ export interface GuardedRequest<R> {
   request(): HttpRequest;
   /** The framework's own request, which option functions are given. */
   readonly native: R;
-  /** The billing router it passed; undefined when none. */
-  readonly passage: Passage | undefined;
+  /** The billing router it passed last; undefined when none. */
+  passage(): Passage | undefined;
 }
 
 /** `requireQuota` without a framework: decides before the handler, settles after it. */
@@ -130,7 +130,7 @@ export function createGuard<R extends object, K extends string>(
     guarded: GuardedRequest<R>,
     { settings, clock, ids }: Engine,
   ): Entered {
-    const basePath = settings.basePath ?? guarded.passage?.basePath ?? '';
+    const basePath = settings.basePath ?? guarded.passage()?.basePath ?? '';
     const upgradeLink = `${basePath}/orgs/${encodeURIComponent(org)}/billing/upgrade-options`;
     const status = options.deniedStatus ?? settings.deniedStatus;
     const headers = rateLimitHeaders(admission.quotas, admission.denied, clock.now(), upgradeLink);
@@ -143,7 +143,7 @@ export function createGuard<R extends object, K extends string>(
 
   // No async function, since every create passes here: nearly always all is known at once.
   return (guarded) => {
-    const engine = findEngine(guarded.passage, options.billing);
+    const engine = findEngine(guarded, options.billing);
     try {
       const values = resolve(guarded.native);
       if (values instanceof Promise) return enterLater(guarded, engine, values);
@@ -166,8 +166,9 @@ function failed<R>(error: unknown, guarded: GuardedRequest<R>, { ids, logger }: 
 }
 
 /** The engine that was passed, else that of the router the request came through. */
-export function findEngine(passage: Passage | undefined, given: Billing | undefined): Engine {
+export function findEngine(guarded: GuardedRequest<unknown>, given: Billing | undefined): Engine {
   if (given !== undefined) return engineOf(given);
+  const passage = guarded.passage();
   if (passage !== undefined) return passage.engine;
   throw new TollgateError('invalid_configuration', {
     message:
@@ -267,8 +268,8 @@ export function createRelease<R extends object, K extends string>(
 ): (guarded: GuardedRequest<R>) => () => Promise<void> {
   const resolve = perRequest<R, GuardValues<K>>(pick(options, ['org', 'amount', 'scope', 'idempotencyKey']));
   return (guarded) => {
-    const { native, passage } = guarded;
-    const engine = findEngine(passage, options.billing);
+    const { native } = guarded;
+    const engine = findEngine(guarded, options.billing);
     return async () => {
       try {
         const { org, scope, ...values } = await resolve(native);

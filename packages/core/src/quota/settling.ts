@@ -83,15 +83,6 @@ export function createSettling(
     });
   }
 
-  /** Asked of a store that does not gather, once the answers of this turn of the event loop are on their way to their clients. */
-  let soon: UnawaitedSettle[] = [];
-
-  function settleSoon(): void {
-    const settles = soon;
-    soon = [];
-    for (const settle of settles) void settleNow(settle);
-  }
-
   async function settleNow(settle: UnawaitedSettle): Promise<void> {
     const onLateAnswer = (outcome: SettleOutcome) => settle.settled(outcome);
     try {
@@ -120,10 +111,7 @@ export function createSettling(
       const settle = new UnawaitedSettle(reservation, as, hooks);
       underWay++;
       if (counters.settleUnawaited !== undefined) counters.settleUnawaited(reservation, as, settle);
-      else {
-        if (soon.length === 0) setImmediate(settleSoon);
-        soon.push(settle);
-      }
+      else void settleNow(settle);
       return settle;
     },
     async commitWithin(reservation, transaction, amounts) {

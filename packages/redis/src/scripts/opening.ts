@@ -23,12 +23,16 @@ local function sayList(numbers)
 end
 local function fail() error('unreadable', 0) end
 
-local function setUp(keys, batch)
+-- What the batch before this one shared, as text and decoded: most share the same.
+local sharedText, shared
+
+local function setUp(keys, batch, text)
   unpack, floor, min, max, type, sub = _G.unpack, math.floor, math.min, math.max, _G.type, string.sub
   pack, unpacked, call, try = cmsgpack.pack, cmsgpack.unpack, redis.call, redis.pcall
   keyList, input = keys, cjson.decode(batch)
   nonce, isFull, lapsedKeepMs = input[2], input[7], input[8]
-  usualTerms, shapes, windowLists = input[9], input[10], input[11]
+  if text ~= sharedText then shared, sharedText = cjson.decode(text), text end
+  usualTerms, shapes, windowLists = shared[1], shared[2], shared[3]
 end
 
 -- Answers what is to be replied at once, because a copy of this batch or a later one was run before; else nil.

@@ -97,7 +97,10 @@ export class World {
     this.found.set(org.org, [...(this.found.get(org.org) ?? []), org.look(this.seenBy(who)).remembered]);
   }
 
-  /** Takes down which rows of the org a look has found due. One that died may not have taken earlier sightings back. */
+  /**
+   * Takes down which rows of the org a look has found due. One that died may not have taken earlier sightings back. Of several looks the earliest on the
+   * repository's clock counts, which may have been set back since the first.
+   */
   sight({ org, remembered }: OrgOracle, didDie = false): void {
     const due = new Set(
       remembered.flags
@@ -107,7 +110,8 @@ export class World {
     for (const row of [...this.#sightings.keys()]) {
       if (!didDie && row.startsWith(`${org}/`) && !due.has(row)) this.#sightings.delete(row);
     }
-    for (const row of due) if (!this.#sightings.has(row)) this.#sightings.set(row, this.stores.now());
+    const now = this.stores.now();
+    for (const row of due) this.#sightings.set(row, Math.min(now, this.#sightings.get(row) ?? now));
   }
 
   /** Lets the process die at its `diesAfter`th word from now; `isHeard`: what it said last was done. */
