@@ -29,6 +29,7 @@ export {
   type Guard,
   type GuardedRequest,
 } from './guard/guard.ts';
+export { guardNodeRequest } from './guard/guard-node-request.ts';
 export type * from './guard/guard-options.ts';
 export { attachReservation, keepReservation, reservationOf } from './guard/reservation-of.ts';
 export { billingPaths, billingRoutes } from './http/billing-routes.ts';

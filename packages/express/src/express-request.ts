@@ -1,36 +1,24 @@
 import {
   createNodeRequest,
   type GuardedRequest,
+  guardNodeRequest,
   type HttpRequest,
-  type Passage,
-  passageOf,
+  type NodeRequestSource,
 } from '@tollgate/core';
 import type { Request } from 'express';
 
 const targetOf = (req: Request) => req.originalUrl;
 
+function sourceOf(req: Request): NodeRequestSource<Request> {
+  return { message: req, native: req, parsed: req, targetOf };
+}
+
 /** The neutral request over Express' own. */
 export function expressRequest(req: Request): HttpRequest {
-  return createNodeRequest({ message: req, native: req, parsed: req, targetOf });
+  return createNodeRequest(sourceOf(req));
 }
 
 /** The request as guards take it. */
 export function guardedRequest(req: Request): GuardedRequest<Request> {
-  return new Guarded(req);
-}
-
-class Guarded implements GuardedRequest<Request> {
-  readonly native: Request;
-
-  constructor(req: Request) {
-    this.native = req;
-  }
-
-  passage(): Passage | undefined {
-    return passageOf(this.native);
-  }
-
-  request(): HttpRequest {
-    return expressRequest(this.native);
-  }
+  return guardNodeRequest(sourceOf(req));
 }

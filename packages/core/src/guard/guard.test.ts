@@ -28,6 +28,12 @@ const enter = (guard: ReturnType<typeof createGuard>) =>
   guard({ request, native: {}, passage: () => undefined });
 
 describe('a guard', () => {
+  it('that finds no engine rejects, for its adapter to pass on', async () => {
+    await expect(enter(createGuard('devices', { org: 'acme' }))).rejects.toMatchObject({
+      code: 'invalid_configuration',
+    });
+  });
+
   it.each([['devcies'], [[]]])('takes the wrong keys %j of a route for a fault of the host', async (keys) => {
     const { billing, warnings } = engine();
     const entered = await enter(createGuard(keys as string, { billing, org: 'acme' }));

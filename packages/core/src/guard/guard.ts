@@ -143,7 +143,12 @@ export function createGuard<R extends object, K extends string>(
 
   // No async function, since every create passes here: nearly always all is known at once.
   return (guarded) => {
-    const engine = findEngine(guarded, options.billing);
+    let engine: Engine;
+    try {
+      engine = findEngine(guarded, options.billing);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     try {
       const values = resolve(guarded.native);
       if (values instanceof Promise) return enterLater(guarded, engine, values);
