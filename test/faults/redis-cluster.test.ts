@@ -107,6 +107,14 @@ describe.each(frameworks)('on a Redis Cluster of three, a guard on %s', (framewo
     await app.fill(2, { org: first });
     await app.fill(2, { org: second });
     expectUnavailable(await app.create({ org: orphaned }));
+    // What the dead master's orgs wait for is sought again and again meanwhile, and nobody else is held up by that.
+    const until = performance.now() + 3_000;
+    let unharmed = 0;
+    while (performance.now() < until) {
+      for (const org of [first, second])
+        expect(await app.create({ org, answer: 422 })).toMatchObject({ status: 422 });
+      unharmed += 2;
+    }
 
     await cluster.restart(2);
     expect(await cluster.configure('cluster-require-full-coverage', 'yes')).toBe(3);
@@ -116,6 +124,6 @@ describe.each(frameworks)('on a Redis Cluster of three, a guard on %s', (framewo
       await app.countsTheRows(org);
     }
     expect(await cluster.errorsSaid('CROSSSLOT')).toBe(0);
-    expect(app.started(), 'no refused create ran').toBe(app.host.rows.length);
+    expect(app.started(), 'no refused create ran').toBe(app.host.rows.length + unharmed);
   });
 });

@@ -101,6 +101,32 @@ describe('the Redis counter store on a Redis Cluster', () => {
     await store.close();
   });
 
+  it('connects anew when a redirection adds a node while all are being dropped (F18)', async () => {
+    const opened: Cluster[] = [];
+    class Watched extends Cluster {
+      override duplicate(...args: Parameters<Cluster['duplicate']>) {
+        const made = super.duplicate(...args);
+        opened.push(made);
+        return made;
+      }
+    }
+    const nodes = servers.nodes.map(({ port }) => ({ host: '127.0.0.1', port }));
+    const host = new Watched(nodes);
+    const store = openStore({ client: host, prefix: 'redirected', timeoutMs: 2_000 });
+    await count(store, 0);
+    const [own] = opened;
+    own?.disconnect(true);
+    // What the client does with a MOVED it had read already.
+    const pool = Reflect.get(own as Cluster, 'connectionPool') as { findOrCreate(node: object): unknown };
+    pool.findOrCreate({ ...nodes[0] });
+    await waitUntil(
+      'the store is served again',
+      async () => typeof (await timed(() => read(store))).result !== 'string',
+    );
+    await store.close();
+    host.disconnect();
+  });
+
   it('with a master dead the cluster refuses, the store says unavailable, and neither CROSSSLOT nor anything else (F18)', {
     timeout: 60_000,
   }, async () => {

@@ -13,9 +13,10 @@ export interface Connection {
     batch: readonly string[],
     options: { readonly isFull: boolean },
   ): Promise<Buffer>;
-  /** Drops the socket and connects anew; what has no answer yet is sent again. */
+  /** Drops every socket and connects anew; what has no answer yet is sent again. */
   reconnect(): void;
-  readonly isReady: boolean;
+  /** The same for servers that look alive and do not answer: on a Cluster the others are left alone. */
+  reconnectSilent(): void;
   /** The server's own report, `INFO <section>`. */
   info(section: string): Promise<string>;
   close(): void;
@@ -23,6 +24,8 @@ export interface Connection {
 
 /** How long the function is not tried after it was missing, ms. */
 const MISS_MS = { first: 1_000, most: 60_000 };
+/** How long a node of a Cluster has for a sign of life. */
+const PATIENCE_MS = 500;
 /** A first miss is how a server without the library is met. */
 const WARN_AT_MISS = 2;
 
@@ -52,6 +55,10 @@ export function openConnection(
   logger: Logger,
 ): Connection {
   const client = openClient(target);
+  if (isCluster(client)) {
+    // One that a redirection adds while all are being dropped would be waited for without end: nothing ever connects to it.
+    client.on('+node', (node: Redis) => client.status === 'disconnecting' && node.disconnect());
+  }
   client.on('error', (error: Error) => logger.debug('redis connection', { error }));
 
   /** From when on the library's function is tried, on the clock of `performance.now()`; until then batches are run as scripts. */
@@ -95,15 +102,29 @@ export function openConnection(
     });
   }
 
+  function reconnectSilent(): void {
+    if (client.status !== 'ready') return;
+    if (isCluster(client)) for (const node of client.nodes('master')) dropUnlessAlive(node);
+    else client.disconnect(true);
+  }
+
   return {
     run,
     reconnect: () => client.disconnect(true),
-    get isReady() {
-      return client.status === 'ready';
-    },
+    reconnectSilent,
     info: async (section) => String(await client.info(section)),
     close: () => client.disconnect(),
   };
+}
+
+/** A Cluster connects anew, when it next has something to say, to a node that was dropped. */
+function dropUnlessAlive(node: Redis): void {
+  if (node.status === 'wait') return;
+  const timer = setTimeout(() => node.disconnect(), PATIENCE_MS).unref();
+  node.ping().then(
+    () => clearTimeout(timer),
+    () => {},
+  );
 }
 
 function openClient(

@@ -30,6 +30,8 @@ export interface LaneOptions {
   readonly onLost: () => void;
   readonly onAway: (cause: unknown) => void;
   readonly onBack: (awayMs: number) => void;
+  /** A batch was given up: nobody knows whether Redis ran it. */
+  readonly onDrop: (cause: unknown) => void;
 }
 
 /** With one, this process and Redis would wait for each other in turn; with more, batches become small and dear. */
@@ -52,9 +54,14 @@ export function createLane(options: LaneOptions): Lane {
       lapsedKeepMs,
       clock,
       onAnswer: land,
-      onTrouble: abandon,
+      onTrouble(batch, sentAt, cause) {
+        // While others are answered the store is not away: it has something against this batch, or its way there is not open yet.
+        const isServing = slots.some((other) => other.ackedAt() > sentAt);
+        if (isServing) abandonBatch(batch, unavailable(cause));
+        else abandon(cause);
+      },
       onDrop(batch, cause) {
-        abandon(cause);
+        options.onDrop(cause);
         abandonBatch(batch, unavailable(cause));
         for (const { org, operations } of batch.portions) org.underWay -= operations.length;
         launch(slot);
@@ -63,8 +70,8 @@ export function createLane(options: LaneOptions): Lane {
     });
     return slot;
   });
-  /** The store's epoch, and since when it is known: what was sent before may have been run in the one before. */
-  let epoch: { readonly is: number; readonly since: number } | undefined;
+  /** The store's latest epoch; 0 before the first answer. */
+  let epoch = 0;
   let awaySince: number | undefined;
   let awayCause: unknown;
   let checkedAt = 0;
@@ -142,10 +149,11 @@ export function createLane(options: LaneOptions): Lane {
   }
 
   function land(answered: Answered): void {
-    const { batch, numbers, sentAt } = answered;
-    const now = performance.now();
+    const { batch, numbers } = answered;
+    // Before anything else is sent: what the others still say of the time before the outage comes first.
+    if (answered.isBack) for (const slot of slots) slot.hurry();
     if (awaySince !== undefined) {
-      options.onBack(now - awaySince);
+      options.onBack(performance.now() - awaySince);
       awaySince = undefined;
       checkedAt = 0;
     }
@@ -153,10 +161,10 @@ export function createLane(options: LaneOptions): Lane {
     if (queue.due() > 0) launchDue();
     for (const { org, operations } of batch.portions) org.underWay -= operations.length;
     answerAll(batch, numbers);
-    if (epoch === undefined) epoch = { is: answered.epoch, since: now };
-    else if (epoch.is !== answered.epoch && sentAt >= epoch.since) {
-      epoch = { is: answered.epoch, since: now };
-      options.onLost();
+    if (answered.epoch > epoch) {
+      const isKnown = epoch > 0;
+      epoch = answered.epoch;
+      if (isKnown) options.onLost();
     }
     schedule();
   }

@@ -72,6 +72,7 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
         telemetry.count('tollgate.store_away', 1);
         logger.error('redis does not answer: quotas cannot be checked', { error: cause });
       },
+      onDrop: (error) => logger.error('redis cannot run a batch of operations: it is given up', { error }),
       onBack: (awayMs) => logger.info('redis answers again', { awayMs: Math.round(awayMs) }),
     }),
   );

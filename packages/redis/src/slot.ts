@@ -13,6 +13,8 @@ export interface Slot {
   /** When Redis last answered one of its batches, on the clock of `performance.now()`. */
   ackedAt(): number;
   launch(portions: readonly Portion[], checkServer: boolean): void;
+  /** Sends at once what waits to be told again. */
+  hurry(): void;
   close(): void;
 }
 
@@ -20,9 +22,10 @@ export interface Answered {
   readonly batch: Batch;
   /** The results of its operations are read from here, in their order. */
   readonly numbers: NumberReader;
-  /** The store's. */
+  /** The store's: a number that grows. */
   readonly epoch: number;
-  readonly sentAt: number;
+  /** Redis had refused it before, or had not answered in time: it is back. */
+  readonly isBack: boolean;
 }
 
 export interface SlotOptions {
@@ -36,8 +39,8 @@ export interface SlotOptions {
   readonly clock: (() => number) | undefined;
   /** The batch is answered, and the slot is free. */
   readonly onAnswer: (answered: Answered) => void;
-  /** Redis refused the batch or does not answer in time. It is told again. */
-  readonly onTrouble: (cause: unknown) => void;
+  /** Redis refused the batch, which was sent last at `sentAt`, or does not answer in time. It is told again. */
+  readonly onTrouble: (batch: Batch, sentAt: number, cause: unknown) => void;
   /** The batch is given up, and the slot is free: what it asked may have been done or not. */
   readonly onDrop: (batch: Batch, cause: unknown) => void;
   /** A batch that was given up is answered all the same, once: an earlier copy of it was run when the connection was back. */
@@ -47,8 +50,12 @@ export interface SlotOptions {
 interface Flight {
   readonly batch: Batch;
   readonly sentAt: number;
+  sentLastAt: number;
   isFull: boolean;
+  hadTrouble: boolean;
   retries: number;
+  /** Runs while it waits to be told again. */
+  pause: NodeJS.Timeout | undefined;
   isAnswered: boolean;
   isDropped: boolean;
 }
@@ -68,6 +75,7 @@ export function createSlot(options: SlotOptions): Slot {
   const { firstNumber } = options;
   let seq = firstNumber;
   let ackedAt = 0;
+  let epochSeen = 0;
   let flight: Flight | undefined;
   let cause: unknown;
   let reconnectAt = 0;
@@ -79,6 +87,7 @@ export function createSlot(options: SlotOptions): Slot {
     const head: BatchHead = {
       seq,
       nonce: randomInt(1, 2 ** 32),
+      epochSeen,
       mustBeKnown: !isFirst && now - ackedAt < GIVE_UP_MS,
       recordMs: RECORD_MS,
       checkServer,
@@ -87,7 +96,17 @@ export function createSlot(options: SlotOptions): Slot {
     };
     seq += 1;
     const batch = writeBatch(head, tag, process, portions);
-    flight = { batch, sentAt: now, isFull: false, retries: 0, isAnswered: false, isDropped: false };
+    flight = {
+      batch,
+      sentAt: now,
+      sentLastAt: now,
+      isFull: false,
+      hadTrouble: false,
+      retries: 0,
+      pause: undefined,
+      isAnswered: false,
+      isDropped: false,
+    };
     reconnectAt = now + RECONNECT_MS;
     watch(timeoutMs);
     send(flight);
@@ -108,7 +127,7 @@ export function createSlot(options: SlotOptions): Slot {
   }
 
   function land(landed: Flight, reply: Buffer): void {
-    const { batch, sentAt } = landed;
+    const { batch, hadTrouble } = landed;
     const numbers = numberReader(reply, startOfList(reply));
     if (numbers.next() !== batch.seq) {
       // The answer to something else: this socket's replies have slipped.
@@ -118,10 +137,10 @@ export function createSlot(options: SlotOptions): Slot {
       retry(landed);
       return;
     }
-    const epoch = numbers.next();
+    epochSeen = numbers.next();
     flight = undefined;
     ackedAt = performance.now();
-    options.onAnswer({ batch, numbers, epoch, sentAt });
+    options.onAnswer({ batch, numbers, epoch: epochSeen, isBack: hadTrouble });
   }
 
   /** The first answer counts, and only while Redis recognises the batch. */
@@ -142,14 +161,15 @@ export function createSlot(options: SlotOptions): Slot {
       send(sent);
     } else if (refusal === 'broken') drop(sent, error);
     else {
-      trouble(error);
+      trouble(sent, error);
       retry(sent);
     }
   }
 
-  function trouble(reason: unknown): void {
+  function trouble(troubled: Flight, reason: unknown): void {
+    troubled.hadTrouble = true;
     cause = reason;
-    options.onTrouble(reason);
+    options.onTrouble(troubled.batch, troubled.sentLastAt, reason);
   }
 
   /** Sends the same batch again after a while: an earlier copy may have been run all the same. */
@@ -158,9 +178,18 @@ export function createSlot(options: SlotOptions): Slot {
       drop(waiting, cause);
       return;
     }
+    if (waiting.pause !== undefined) return;
     const pause = Math.min(RETRY_MS.first * 2 ** waiting.retries, RETRY_MS.most);
     waiting.retries += 1;
-    setTimeout(() => waiting === flight && send(waiting), pause).unref();
+    waiting.pause = setTimeout(() => sendAgain(waiting), pause).unref();
+  }
+
+  function sendAgain(waiting: Flight): void {
+    clearTimeout(waiting.pause);
+    waiting.pause = undefined;
+    if (waiting !== flight) return;
+    waiting.sentLastAt = performance.now();
+    send(waiting);
   }
 
   /** One timer for all batches: it looks at the one that is on its way when it ends. */
@@ -177,11 +206,13 @@ export function createSlot(options: SlotOptions): Slot {
     if (looked === undefined || looked.isAnswered) return;
     const now = performance.now();
     const age = now - looked.sentAt;
-    if (age >= timeoutMs) trouble(new Error(`Redis did not answer within ${timeoutMs} ms.`));
+    if (age >= timeoutMs) trouble(looked, new Error(`Redis did not answer within ${timeoutMs} ms.`));
     if (age > GIVE_UP_MS) drop(looked, cause);
     else if (now >= reconnectAt) {
       reconnectAt = now + Math.min(age, 10_000);
-      if (connection.isReady) connection.reconnect();
+      connection.reconnectSilent();
+      // Wherever its first copy is stuck.
+      send(looked);
     }
     if (flight !== undefined) watch(age < timeoutMs ? timeoutMs - age : timeoutMs);
   }
@@ -199,6 +230,9 @@ export function createSlot(options: SlotOptions): Slot {
     batch: () => flight?.batch,
     ackedAt: () => ackedAt,
     launch,
+    hurry() {
+      if (flight?.pause !== undefined) sendAgain(flight);
+    },
     close: () => clearTimeout(watchdog),
   };
 }

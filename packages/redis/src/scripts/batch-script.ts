@@ -11,7 +11,7 @@ import { rareOperations } from './rare-operations.ts';
  *
  * KEYS   1 the process' record, 2 the epoch; then, for each org, its lease hash and the hashes of the windows it names.
  *        Beside these it touches, under the same hash tag, remembered ids and the windows that lapsed reservations were charged to.
- * ARGV   1 JSON `[seq, nonce, a record must exist, its time to live, check the server, set the clock, refuse reserves,
+ * ARGV   1 JSON `[seq, nonce, the epoch last seen, a record must exist, its time to live, check the server, set the clock, refuse reserves,
  *        how long lapsed reservations are kept, orgs, then for each org: the number of its list of windows, how many operations, the operations]`
  *        An operation is `shape, id`, a reserve on the usual terms; `-shape, id`, a commit of all; or `0, code` and what that code takes.
  *        2 JSON `[the usual terms, shapes, lists of windows]`
@@ -96,12 +96,12 @@ end
 local function runBatch(keys, args)
   setUp(keys, args[1], args[2])
   headShape = nil
-  local seq, recordMs = input[1], input[4]
-  local done = open(seq, input[3], input[5], input[6])
+  local seq, recordMs = input[1], input[5]
+  local done = open(seq, input[3], input[4], input[6], input[7])
   if done then return done end
-  local position = 10
+  local position = 11
   declaredAt = 3
-  for _ = 1, input[9] do
+  for _ = 1, input[10] do
     declared, leasesKey = windowLists[input[position]], keyList[declaredAt]
     position = runOrg(position + 2, input[position + 1])
     declaredAt = declaredAt + 1 + #declared

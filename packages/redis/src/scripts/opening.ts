@@ -2,7 +2,7 @@
  * Opens a batch: recognises one that was run before, decides the store's epoch, reads the clock.
  *
  * keyList[1] string `seq|reply`, the process' last batch
- * keyList[2] string msgpack `epoch, replid`
+ * keyList[2] string msgpack `epoch, replid`; an epoch is a number that grows, about the second at which it began
  */
 export const opening = `
 -- Redis' and Lua's own, set when a batch is run: a library may not look at them while it is loaded.
@@ -30,41 +30,29 @@ local function setUp(keys, batch, text)
   unpack, floor, min, max, type, sub = _G.unpack, math.floor, math.min, math.max, _G.type, string.sub
   pack, unpacked, call, try = cmsgpack.pack, cmsgpack.unpack, redis.call, redis.pcall
   keyList, input = keys, cjson.decode(batch)
-  nonce, isFull, lapsedKeepMs = input[2], input[7], input[8]
+  nonce, isFull, lapsedKeepMs = input[2], input[8], input[9]
   if text ~= sharedText then shared, sharedText = cjson.decode(text), text end
   usualTerms, shapes, windowLists = shared[1], shared[2], shared[3]
 end
 
+-- Whether acknowledged writes were forgotten; "seen" is the epoch in which this process' last batch was acknowledged, 0 before the first.
+-- done: the number in its record, nil when there is none.
+local function hasForgotten(seq, seen, mustBeKnown, done)
+  -- In a later epoch what was forgotten has been noticed; an earlier one is back from a copy.
+  if epoch ~= seen then return epoch < seen end
+  if done then return done < seq - 1 end
+  return mustBeKnown
+end
+
 -- Answers what is to be replied at once, because a copy of this batch or a later one was run before; else nil.
-local function open(seq, isKnown, checksServer, setClock)
-  local kept = call('MGET', keyList[1], keyList[2])
-  local isLost = isKnown
+local function open(seq, seen, mustBeKnown, checksServer, setClock)
+  local kept, done = call('MGET', keyList[1], keyList[2]), nil
   if kept[1] then
     local bar = string.find(kept[1], '|', 1, true)
-    local done = tonumber(sub(kept[1], 1, bar - 1))
+    done = tonumber(sub(kept[1], 1, bar - 1))
     if done == seq then return sub(kept[1], bar + 1) end
     if done > seq then return redis.error_reply('STALEBATCH a later batch of this process was run') end
-    -- Every batch before this one was acknowledged: a gap means that the store forgot acknowledged writes.
-    isLost = done < seq - 1
   end
-
-  local server
-  local isNewEpoch = false
-  epoch = nil
-  if kept[2] then epoch, server = unpacked(kept[2]) end
-  if not epoch or isLost then epoch, isNewEpoch = nonce, true end
-  if checksServer or not server then
-    local info = call('INFO', 'replication')
-    local id = string.match(info, 'master_replid:(%w+)')
-    local earlier = string.match(info, 'master_replid2:(%w+)')
-    if id ~= server then
-      -- A server that continues another one's history (a promoted replica, a snapshot) may lack its last writes.
-      -- One that began anew read its own append-only file: what is lost then shows as a gap above.
-      if server and string.find(earlier, '[^0]') then epoch = nonce end
-      server, isNewEpoch = id, true
-    end
-  end
-  if isNewEpoch then call('SET', keyList[2], pack(epoch, server)) end
 
   if setClock then
     now, stampNow = setClock, setClock * 1000 + seq % 1000
@@ -72,6 +60,24 @@ local function open(seq, isKnown, checksServer, setClock)
     local time = call('TIME')
     now, stampNow = time[1] * 1000 + floor(time[2] / 1000), time[1] * 1000000 + time[2]
   end
+
+  local server
+  epoch = 0
+  if kept[2] then epoch, server = unpacked(kept[2]) end
+  local isNewEpoch, isNewServer = epoch == 0 or hasForgotten(seq, seen, mustBeKnown, done), false
+  if checksServer or not server then
+    local info = call('INFO', 'replication')
+    local id = string.match(info, 'master_replid:(%w+)')
+    local earlier = string.match(info, 'master_replid2:(%w+)')
+    if id ~= server then
+      -- A server that continues another one's history (a promoted replica, a snapshot) may lack its last writes.
+      -- One that began anew read its own append-only file: what is lost then shows above.
+      if server and string.find(earlier, '[^0]') then isNewEpoch = true end
+      server, isNewServer = id, true
+    end
+  end
+  if isNewEpoch then epoch = max(floor(now / 1000), epoch + 1, seen + 1) end
+  if isNewEpoch or isNewServer then call('SET', keyList[2], pack(epoch, server)) end
   out, size = { seq, epoch }, 2
   return nil
 end
