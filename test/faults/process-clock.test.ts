@@ -76,7 +76,7 @@ it('processes, on Express and on Koa, whose clocks are wrong by minutes and days
     for (const { app } of sites) await app.reached(org);
     await peer.kill('SIGKILL');
     const diedAt = performance.now();
-    expect(await Promise.all(answers)).toEqual([null, null]);
+    expect(new Set(await Promise.all(answers)), name).toEqual(new Set([null]));
     for (const { at, refusals } of await Promise.all(sites.map(({ whenFree }) => whenFree(org)))) {
       expect(at - sentAt, name).toBeGreaterThanOrEqual(LEASE_MS);
       expect(at - diedAt, name).toBeLessThan(LEASE_MS + 1_000);

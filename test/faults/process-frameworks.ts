@@ -3,27 +3,40 @@ import { Router } from '@koa/router';
 import type { Billing } from '@tollgate/core';
 import * as forExpress from '@tollgate/express';
 import * as forKoa from '@tollgate/koa';
-import express from 'express';
-import Koa from 'koa';
+import express5 from 'express';
+import express4 from 'express4';
+import Koa3 from 'koa';
+import Koa2 from 'koa2';
 
-export const frameworks = ['express 5', 'koa 3'] as const;
+export const frameworks = ['express 4', 'express 5', 'koa 2', 'koa 3'] as const;
 export type Framework = (typeof frameworks)[number];
 
 /** The host's own work for a create; answers the status to send. */
 export type Create = (request: IncomingMessage, response: ServerResponse) => Promise<number>;
 
+type Listener = (billing: Billing, create: Create) => RequestListener;
+
 /** `POST /devices`, guarded, with each framework. */
-export const listeners: Readonly<Record<Framework, (billing: Billing, create: Create) => RequestListener>> = {
-  'express 5'(billing, create) {
+export const listeners: Readonly<Record<Framework, Listener>> = {
+  'express 4': expressListener(express4 as unknown as typeof express5),
+  'express 5': expressListener(express5),
+  'koa 2': koaListener(Koa2 as unknown as typeof Koa3),
+  'koa 3': koaListener(Koa3),
+};
+
+function expressListener(express: typeof express5): Listener {
+  return (billing, create) => {
     const app = express();
     app.use(forExpress.billingRouter(billing));
-    app.post('/devices', forExpress.requireQuota('devices'), async (req, res) => {
-      const status = await create(req, res);
-      res.status(status).json({});
+    app.post('/devices', forExpress.requireQuota('devices'), (req, res, next) => {
+      create(req, res).then((status) => res.status(status).json({}), next);
     });
     return app;
-  },
-  'koa 3'(billing, create) {
+  };
+}
+
+function koaListener(Koa: typeof Koa3): Listener {
+  return (billing, create) => {
     const router = new Router();
     router.post('/devices', forKoa.requireQuota('devices'), async (ctx) => {
       const status = await create(ctx.req, ctx.res);
@@ -33,5 +46,5 @@ export const listeners: Readonly<Record<Framework, (billing: Billing, create: Cr
     const app = new Koa();
     app.silent = true;
     return app.use(forKoa.billingRouter(billing)).use(router.routes()).callback();
-  },
-};
+  };
+}

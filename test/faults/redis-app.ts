@@ -14,7 +14,7 @@ import { type Framework, type Handler, serveGuarded } from '../guard/guarded-app
 import { waitUntil } from '../support/services.ts';
 import { type HostRows, hostRows } from './redis-host-rows.ts';
 
-export const frameworks = ['express 5', 'koa 3'] as const satisfies readonly Framework[];
+export { frameworks } from '../guard/guarded-app.ts';
 
 const quotas = { devices: capacity(), zones: capacity(), door_opens: metered({ periods: ['day'] }) };
 type Key = keyof typeof quotas;
