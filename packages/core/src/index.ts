@@ -62,8 +62,9 @@ export type {
 } from './options.ts';
 export type * from './overrides/types.ts';
 export {
-  checkAdjustments,
+  checkAdjust,
   checkCounts,
+  checkRenew,
   checkReservation,
   checkReserve,
   checkSettle,

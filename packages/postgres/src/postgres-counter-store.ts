@@ -1,8 +1,9 @@
 import {
   type CounterLedger,
   type CounterStore,
-  checkAdjustments,
+  checkAdjust,
   checkCounts,
+  checkRenew,
   checkReserve,
   checkSettle,
   type Reservation,
@@ -100,7 +101,9 @@ export function counterStoreOn(
       checkSettle(request);
       return stepping(request.org, { reservation: request.id }, (ledger, now) => ledger.settle(request, now));
     },
-    async renew({ leases, leaseMs }) {
+    async renew(request) {
+      checkRenew(request);
+      const { leases, leaseMs } = request;
       const held = leases.map(() => false);
       for (const org of new Set(leases.map((lease) => lease.org))) {
         await stepping(org, {}, (ledger, now) => {
@@ -112,7 +115,7 @@ export function counterStoreOn(
       return held;
     },
     async adjust(request) {
-      checkAdjustments(request.adjustments);
+      checkAdjust(request);
       const remembered = request.id === undefined ? {} : { adjustment: request.id };
       return stepping(request.org, remembered, (ledger, now) => ledger.adjust(request, now));
     },
@@ -124,9 +127,9 @@ export function counterStoreOn(
     async beginRecount({ org, counters }) {
       return stepping(org, {}, (ledger, now) => ledger.beginRecount(counters, now));
     },
-    async finishRecount({ org, counts }) {
-      checkCounts(counts);
-      return stepping(org, {}, (ledger, now) => ledger.finishRecount(counts, now));
+    async finishRecount(request) {
+      checkCounts(request);
+      return stepping(request.org, {}, (ledger, now) => ledger.finishRecount(request.counts, now));
     },
     async commitWithin(client, reservation) {
       checkSettle({ ...reservation, as: 'commit' });

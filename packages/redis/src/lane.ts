@@ -184,11 +184,9 @@ export function createLane(options: LaneOptions): Lane {
     if (!operation.isAbandoned) {
       operation.settled(result);
       operation.resolve(result);
-    } else {
-      operation.settledLate(result);
-      const undoing = operation.undo(result);
-      if (undoing !== null) add(undoing);
-    }
+    } else operation.settledLate(result);
+    const undoing = operation.undo(result);
+    if (undoing !== null) add(undoing);
   }
 
   /** Tells all callers that the store is away. */

@@ -1,11 +1,14 @@
 import type { SettleOutcome } from '@tollgate/core';
+import { Redis } from 'ioredis';
 import { expect, it, vi } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
-import { count, read, reservation, reserve, settle } from './faults.test-support.ts';
-import { plain, server, store } from './outage-scene.test-support.ts';
+import { count, DEVICES, read, reservation, reserve, settle } from './faults.test-support.ts';
+import { endings, plain, server, store } from './outage-scene.test-support.ts';
+import { OPERATION } from './protocol.ts';
 
 const KEEPS = ['--appendonly', 'yes', '--appendfsync', 'always'];
 const timeoutMs = 200;
+const REASSERT = `,0,${OPERATION.reassert},`;
 /** So long after it was sent, a batch is not sent again. */
 const GIVEN_UP_MS = 61_000;
 
@@ -60,3 +63,45 @@ it.each(['awaited', 'unawaited'] as const)(
     expect(await read(counters)).toMatchObject({ committed: 1, held: 1 });
   },
 );
+
+it('what was settled before it was made known again, in another batch, is not held (F10, Q5)', async () => {
+  const redis = await server();
+  const sent: string[] = [];
+  let pass = () => {};
+  const passed = new Promise<void>((resolve) => {
+    pass = resolve;
+  });
+  /** Its own connection keeps the first call that makes a reservation known again back. */
+  class Slow extends Redis {
+    override duplicate(...args: Parameters<Redis['duplicate']>) {
+      const own = super.duplicate(...args);
+      const call = own.callBuffer.bind(own) as (...values: unknown[]) => Promise<unknown>;
+      own.callBuffer = (async (...values: unknown[]) => {
+        const isFirst = sent.length === 0 && values.some((value) => String(value).includes(REASSERT));
+        if (isFirst) {
+          sent.push('kept back');
+          await passed;
+        }
+        return await call(...values);
+      }) as typeof own.callBuffer;
+      return own;
+    }
+  }
+  const client = new Slow(redis.url);
+  endings.push(() => client.disconnect());
+  const counters = store({ client });
+  await count(counters, 0);
+  await reserve(counters, 'r');
+  await plain(redis).flushall();
+  const counting = counters.beginRecount({ org: 'acme', counters: [DEVICES] });
+  await waitUntil('it is being made known again', () => sent.length > 0);
+  expect(await settle(counters, 'r', 'commit')).toEqual({ outcome: 'gone' });
+  pass();
+  const tokens = await counting;
+  await counters.finishRecount({
+    org: 'acme',
+    counts: tokens.map((token) => ({ ...token, count: 1, forgetAt: null })),
+  });
+  await waitUntil('nothing is held', async () => (await read(counters))?.held === 0, { timeoutMs: 2_000 });
+  expect(await read(counters)).toMatchObject({ committed: 1, held: 0, uncertain: 0 });
+});

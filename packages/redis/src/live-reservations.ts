@@ -5,6 +5,7 @@ import type { OrgState, OrgStates } from './org-states.ts';
 export interface LiveReservations {
   size(): number;
   add(org: OrgState, reservation: Reservation, leaseMs: number): void;
+  has(org: OrgState, id: string): boolean;
   renewed(org: OrgState, id: string, leaseMs: number): void;
   /** Whether it was there. */
   remove(org: OrgState, id: string): boolean;
@@ -47,6 +48,7 @@ export function createLiveReservations(
       org.live.push({ reservation, endsAt: clock() + leaseMs });
       size += 1;
     },
+    has: (org, id) => find(org, id) >= 0,
     renewed(org, id, leaseMs) {
       const live = org.live[find(org, id)];
       if (live !== undefined) live.endsAt = clock() + leaseMs;

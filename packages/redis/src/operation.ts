@@ -49,7 +49,7 @@ export abstract class Operation<T> {
   settled(_answer: T): void {}
   /** Called with an answer that came after the caller was told that the store is away. */
   settledLate(_answer: T): void {}
-  /** What undoes such an answer. */
+  /** Called after either: what undoes an answer that must not stand. */
   undo(_answer: T): Operation<unknown> | null {
     return null;
   }

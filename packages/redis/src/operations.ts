@@ -84,7 +84,7 @@ export class ReserveOperation extends Operation<ReserveOutcome> {
   }
 
   override undo({ outcome }: ReserveOutcome) {
-    return outcome === 'reserved' ? new ForgetOperation(this.org, this.#request) : null;
+    return this.isAbandoned && outcome === 'reserved' ? new ForgetOperation(this.org, this.#request) : null;
   }
 }
 
@@ -205,16 +205,18 @@ class ForgetOperation extends Operation<void> {
   }
 }
 
-/** Makes a reservation known to a store that lost it. */
-export class ReassertOperation extends Operation<void> {
+/** Makes a reservation known to a store that lost it; answers whether it had. */
+export class ReassertOperation extends Operation<boolean> {
   readonly #reservation: Reservation;
   readonly #leaseMs: number;
+  readonly #live: LiveReservations;
   readonly #shape: Shape;
 
-  constructor(org: OrgState, reservation: Reservation, leaseMs: number) {
+  constructor(org: OrgState, reservation: Reservation, leaseMs: number, live: LiveReservations) {
     super(org);
     this.#reservation = reservation;
     this.#leaseMs = leaseMs;
+    this.#live = live;
     this.#shape = shapeOf(reservation.charges);
   }
 
@@ -228,8 +230,15 @@ export class ReassertOperation extends Operation<void> {
     return `,0,${OPERATION.reassert},${shape},${quoted(id)},${this.#leaseMs},${rememberMs}`;
   }
 
-  read(numbers: NumberReader): void {
-    readResult(numbers);
+  read(numbers: NumberReader): boolean {
+    return readResult(numbers) === RESULT.done;
+  }
+
+  /** One that was settled while this was on its way: the settle may have come first, in another batch, and found nothing. */
+  override undo(isMade: boolean) {
+    return isMade && !this.#live.has(this.org, this.#reservation.id)
+      ? new ForgetOperation(this.org, this.#reservation)
+      : null;
   }
 }
 

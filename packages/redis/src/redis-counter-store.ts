@@ -1,7 +1,8 @@
 import type { CounterStore } from '@tollgate/core';
 import {
-  checkAdjustments,
+  checkAdjust,
   checkCounts,
+  checkRenew,
   checkReservation,
   checkReserve,
   checkSettle,
@@ -103,7 +104,9 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
 
   async function reassert(org: OrgState): Promise<void> {
     await Promise.all(
-      live.list(org).map(({ reservation, leftMs }) => ask(new ReassertOperation(org, reservation, leftMs))),
+      live
+        .list(org)
+        .map(({ reservation, leftMs }) => ask(new ReassertOperation(org, reservation, leftMs, live))),
     );
   }
 
@@ -147,7 +150,9 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
       }
       add(new UnawaitedSettleOperation(org, reservation, as, listener));
     },
-    async renew({ leases, leaseMs }) {
+    async renew(request) {
+      checkRenew(request);
+      const { leases, leaseMs } = request;
       return await Promise.all(
         leases.map(async ({ org, id }) => {
           const state = states.of(org);
@@ -158,7 +163,7 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
       );
     },
     async adjust(request) {
-      checkAdjustments(request.adjustments);
+      checkAdjust(request);
       return await ask(adjustOperation(states.of(request.org), request));
     },
     async read({ org, counters }) {
@@ -171,7 +176,7 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
       return tokens;
     },
     async finishRecount(request) {
-      checkCounts(request.counts);
+      checkCounts(request);
       return await ask(finishRecountOperation(states.of(request.org), request));
     },
     transactions: null,

@@ -2,7 +2,13 @@ import { systemClock } from '../defaults/system-clock.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { CounterStore } from '../ports/counter-store.ts';
-import { checkAdjustments, checkCounts, checkReserve, checkSettle } from '../ports/counter-store-checks.ts';
+import {
+  checkAdjust,
+  checkCounts,
+  checkRenew,
+  checkReserve,
+  checkSettle,
+} from '../ports/counter-store-checks.ts';
 import { type CounterContents, contentsOf } from './counter-contents.ts';
 import { CounterLedger } from './counter-ledger.ts';
 
@@ -68,11 +74,13 @@ export function memoryCounterStore(options: MemoryCounterStoreOptions = {}): Mem
       checkSettle(request);
       return step(request.org, (ledger, now) => ledger.settle(request, now));
     },
-    async renew({ leases, leaseMs }) {
+    async renew(request) {
+      checkRenew(request);
+      const { leases, leaseMs } = request;
       return leases.map(({ org, id }) => step(org, (ledger, now) => ledger.renew(id, leaseMs, now)));
     },
     async adjust(request) {
-      checkAdjustments(request.adjustments);
+      checkAdjust(request);
       return step(request.org, (ledger, now) => ledger.adjust(request, now));
     },
     async read({ org, counters }) {
@@ -81,9 +89,9 @@ export function memoryCounterStore(options: MemoryCounterStoreOptions = {}): Mem
     async beginRecount({ org, counters }) {
       return step(org, (ledger, now) => ledger.beginRecount(counters, now));
     },
-    async finishRecount({ org, counts }) {
-      checkCounts(counts);
-      return step(org, (ledger, now) => ledger.finishRecount(counts, now));
+    async finishRecount(request) {
+      checkCounts(request);
+      return step(request.org, (ledger, now) => ledger.finishRecount(request.counts, now));
     },
     transactions: null,
     async close() {

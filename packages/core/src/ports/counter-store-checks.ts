@@ -1,5 +1,5 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
-import type { Adjustment, Charge, CounterStore, Reservation } from './counter-store.ts';
+import type { Charge, CounterStore, Reservation } from './counter-store.ts';
 
 const RESERVATION_ID = /^[\x20-\x7e]{1,128}$/;
 
@@ -25,17 +25,25 @@ export function checkSettle(request: Parameters<CounterStore['settle']>[0]): voi
   }
 }
 
-/** Checks amounts of adjustments. @throws as {@link checkReserve} */
-export function checkAdjustments(adjustments: readonly Adjustment[]): void {
-  for (const { amount } of adjustments) {
+/** Checks how long leases are to last on. @throws as {@link checkReserve} */
+export function checkRenew({ leaseMs }: Parameters<CounterStore['renew']>[0]): void {
+  checkDuration(leaseMs, 1);
+}
+
+/** Checks the amounts of adjustments, and for how long they are remembered. @throws as {@link checkReserve} */
+export function checkAdjust({ adjustments, rememberMs = 0 }: Parameters<CounterStore['adjust']>[0]): void {
+  checkDuration(rememberMs, 0);
+  for (const { amount, forgetAt } of adjustments) {
     if (!isWhole(amount, 1)) throw new TollgateError('invalid_amount');
+    checkForgetAt(forgetAt);
   }
 }
 
 /** Checks what a host counted: whole numbers, 0 or more. @throws as {@link checkReserve} */
-export function checkCounts(counts: readonly { readonly count: number }[]): void {
-  for (const { count } of counts) {
+export function checkCounts({ counts }: Parameters<CounterStore['finishRecount']>[0]): void {
+  for (const { count, forgetAt } of counts) {
     if (!isWhole(count, 0)) throw new TollgateError('invalid_amount');
+    checkForgetAt(forgetAt);
   }
 }
 
@@ -56,9 +64,10 @@ function checkCharges(charges: readonly Charge[]): void {
       message: 'A reservation charges at least one counter, and none twice.',
     });
   }
-  for (const { amount, limit } of charges) {
+  for (const { amount, limit, forgetAt } of charges) {
     if (!isWhole(amount, 1)) throw new TollgateError('invalid_amount');
     if (limit !== null && !isWhole(limit, 0)) throw new TollgateError('invalid_limit');
+    checkForgetAt(forgetAt);
   }
   if (Object.isFrozen(charges) && charges.every(Object.isFrozen)) unchanging = charges;
 }
@@ -75,6 +84,11 @@ function hasDoubles(charges: readonly Charge[]): boolean {
 
 function checkDuration(value: number, least: number): void {
   if (!isWhole(value, least)) throw new TollgateError('invalid_request');
+}
+
+/** An instant, epoch ms; null for never. */
+function checkForgetAt(value: number | null): void {
+  if (value !== null && !isWhole(value, 0)) throw new TollgateError('invalid_request');
 }
 
 function isWhole(value: unknown, least: number): boolean {

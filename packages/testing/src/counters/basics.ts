@@ -264,6 +264,31 @@ export function counterBasics<S extends CounterStore>(host: CounterStoreHost<S>)
       await a.expectCounter(DEVICES, { committed: 1, held: 2, uncertain: 0 });
     });
 
+    test('what is no duration and no instant is refused before anything changes (Q7, T23)', async (a) => {
+      await a.count(DEVICES, 1);
+      await a.reserve('r');
+      const { store } = a;
+      const leases = [{ org: ORG, id: 'r' }];
+      for (const bad of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+        const adjustments = [{ ...DEVICES, amount: 1, change: 'created', forgetAt: null } as const];
+        const late = adjustments.map((adjustment) => ({ ...adjustment, forgetAt: bad }));
+        const [token] = await store.beginRecount({ org: ORG, counters: [DEVICES] });
+        if (!token) throw new Error('no token');
+        for (const call of [
+          () => a.reserve('s', { charges: [charge({ forgetAt: bad })] }),
+          () => a.reserve('s', { rememberMs: bad }),
+          () => store.renew({ leases, leaseMs: bad }),
+          () => store.adjust({ org: ORG, adjustments, id: 'a', rememberMs: bad }),
+          () => store.adjust({ org: ORG, adjustments: late }),
+          () => store.finishRecount({ org: ORG, counts: [{ ...token, count: 5, forgetAt: bad }] }),
+        ]) {
+          await expect(call()).rejects.toMatchObject({ code: 'invalid_request' });
+        }
+      }
+      await expect(store.renew({ leases, leaseMs: 0 })).rejects.toMatchObject({ code: 'invalid_request' });
+      await a.expectCounter(DEVICES, { committed: 1, held: 1, uncertain: 0 });
+    });
+
     test('a reservation without charges, with a counter twice or with an odd id is refused', async (a) => {
       await a.count(DEVICES, 0);
       for (const charges of [[], [charge(), charge({ amount: 2 })]]) {
