@@ -62,6 +62,8 @@ export class CounterLedger {
   readonly adjusted = new Map<string, number>();
   readonly #lapsedKeepMs: number;
   readonly #nextSerial: () => number;
+  /** No lease ends before; those that a store has put in are not known yet. */
+  #earliestEnd = Number.NEGATIVE_INFINITY;
 
   constructor(options: { readonly lapsedKeepMs: number; readonly nextSerial: () => number }) {
     this.#lapsedKeepMs = options.lapsedKeepMs;
@@ -91,13 +93,15 @@ export class CounterLedger {
     if (missing.length > 0) return { outcome: 'unknown', missing };
     if (this.live.size >= request.maxHeld) return { outcome: 'crowded' };
 
-    const misfits = charges.flatMap(({ amount, limit }, index) => {
+    const misfits: number[] = [];
+    for (const [index, { amount, limit }] of charges.entries()) {
       const counter = counters[index];
-      return counter && this.#room(counter, limit) >= amount ? [] : [index];
-    });
+      if (!counter || this.#room(counter, limit) < amount) misfits.push(index);
+    }
     if (misfits.length > 0)
       return { outcome: 'denied', misfits, readings: counters.map((counter) => this.#reading(counter, now)) };
 
+    this.#earliestEnd = Math.min(this.#earliestEnd, now + request.leaseMs);
     this.live.set(id, {
       id,
       fingerprint,
@@ -153,7 +157,10 @@ export class CounterLedger {
   renew(id: string, leaseMs: number, now: number): boolean {
     this.#lapse(now);
     const reservation = this.live.get(id);
-    if (reservation) reservation.leaseEndsAt = now + leaseMs;
+    if (reservation) {
+      reservation.leaseEndsAt = now + leaseMs;
+      this.#earliestEnd = Math.min(this.#earliestEnd, reservation.leaseEndsAt);
+    }
     return reservation !== undefined;
   }
 
@@ -242,8 +249,13 @@ export class CounterLedger {
 
   /** Leases that have run out become what their charges say. Comes first in every step: no timer is needed. */
   #lapse(now: number): void {
+    if (now < this.#earliestEnd) return;
+    this.#earliestEnd = Number.POSITIVE_INFINITY;
     for (const reservation of this.live.values()) {
-      if (now < reservation.leaseEndsAt) continue;
+      if (now < reservation.leaseEndsAt) {
+        this.#earliestEnd = Math.min(this.#earliestEnd, reservation.leaseEndsAt);
+        continue;
+      }
       this.live.delete(reservation.id);
       this.lapsed.set(reservation.id, reservation);
       for (const charge of reservation.charges) {

@@ -27,7 +27,9 @@ export function placeWhenCommitted({ onUnknown, straddled }: OpenCharge): OpenCh
 
 /** A text that two lists of charges share only if they are of the same counters and amounts, in the same order. */
 export function fingerprintOf(charges: readonly Charge[]): string {
-  return charges
-    .map(({ key, window, amount }) => `${key.length}:${key}${window.length}:${window}${amount};`)
-    .join('');
+  let text = '';
+  for (const { key, window, amount } of charges) {
+    text += `${key.length}:${key}${window.length}:${window}${amount};`;
+  }
+  return text;
 }
