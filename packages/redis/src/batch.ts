@@ -24,6 +24,8 @@ export interface BatchHead {
   readonly nonce: number;
   /** The epoch in which the batch before this one was acknowledged; 0 for the first. */
   readonly epochSeen: number;
+  /** Which server acknowledged it, as the reply named it; 0 for the first. */
+  readonly serverSeen: number;
   /** The record of the batch before this one must still be there: else the store lost it. */
   readonly mustBeKnown: boolean;
   readonly recordMs: number;
@@ -69,8 +71,8 @@ export function writeBatch(
     text += `,${windowLists.indexOf(windows)},${operations.length}`;
     for (const operation of operations) text += operation.write(writer);
   }
-  const { seq, nonce, epochSeen, mustBeKnown, recordMs, checkServer, clock, lapsedKeepMs } = head;
-  const start = `${seq},${nonce},${epochSeen},${mustBeKnown},${recordMs},${checkServer},${clock}`;
+  const { seq, nonce, epochSeen, serverSeen, mustBeKnown, recordMs, checkServer, clock, lapsedKeepMs } = head;
+  const start = `${seq},${nonce},${epochSeen},${serverSeen},${mustBeKnown},${recordMs},${checkServer},${clock}`;
   const terms = (usual as Terms | null)?.text ?? false;
   const shared = `[${terms},[${shapes.list.map((shape) => shape.text).join()}],${JSON.stringify(windowLists.list)}]`;
   const end = `${lapsedKeepMs},${portions.length}${text}`;

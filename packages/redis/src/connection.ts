@@ -15,8 +15,11 @@ export interface Connection {
   ): Promise<Buffer>;
   /** Drops every socket and connects anew; what has no answer yet is sent again. */
   reconnect(): void;
-  /** The same for servers that look alive and do not answer: on a Cluster the others are left alone. */
-  reconnectSilent(): void;
+  /**
+   * Does so for servers that look alive and do not answer. On a Cluster the others are left alone (`some`), and what waits for an answer
+   * may be stuck elsewhere in the client: it is to be told again.
+   */
+  reconnectSilent(): 'all' | 'some' | 'none';
   /** The server's own report, `INFO <section>`. */
   info(section: string): Promise<string>;
   close(): void;
@@ -102,10 +105,14 @@ export function openConnection(
     });
   }
 
-  function reconnectSilent(): void {
-    if (client.status !== 'ready') return;
-    if (isCluster(client)) for (const node of client.nodes('master')) dropUnlessAlive(node);
-    else client.disconnect(true);
+  function reconnectSilent() {
+    if (client.status !== 'ready') return 'none';
+    if (!isCluster(client)) {
+      client.disconnect(true);
+      return 'all';
+    }
+    for (const node of client.nodes('master')) dropUnlessAlive(node);
+    return 'some';
   }
 
   return {
@@ -121,10 +128,9 @@ export function openConnection(
 function dropUnlessAlive(node: Redis): void {
   if (node.status === 'wait') return;
   const timer = setTimeout(() => node.disconnect(), PATIENCE_MS).unref();
-  node.ping().then(
-    () => clearTimeout(timer),
-    () => {},
-  );
+  const alive = () => clearTimeout(timer);
+  // An error is an answer too.
+  node.ping().then(alive, alive);
 }
 
 function openClient(

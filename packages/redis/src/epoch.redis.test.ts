@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
+import { type RedisServer, waitUntil } from '../../../test/support/services.ts';
 import { count, read, reserve } from './faults.test-support.ts';
-import { create, plain, server, store } from './outage-scene.test-support.ts';
+import { answers, create, plain, server, store } from './outage-scene.test-support.ts';
 
 /** Puts everything back as it was when this was called. */
 async function snapshot(client: Redis): Promise<() => Promise<void>> {
@@ -11,6 +12,31 @@ async function snapshot(client: Redis): Promise<() => Promise<void>> {
     await client.flushall();
     for (const [key, dump] of dumps) await client.restore(key, 0, dump as Buffer);
   };
+}
+
+const QUICK_SYNC = ['--repl-diskless-sync-delay', '0'];
+
+/** A replica that has all of a server's writes, promoted while that server goes on. */
+async function promoted(old: RedisServer): Promise<RedisServer> {
+  const replica = await server({
+    args: ['--replicaof', `127.0.0.1 ${old.port}`],
+  });
+  const client = plain(replica);
+  const offset = (info: string) => /(?:slave|master)_repl_offset:(\d+)/.exec(info)?.[1];
+  await waitUntil('the replica has everything', async () => {
+    const [here, there] = [await client.info('replication'), await plain(old).info('replication')];
+    return (
+      here.includes('master_link_status:up') && offset(here) === /master_repl_offset:(\d+)/.exec(there)?.[1]
+    );
+  });
+  await client.replicaof('NO', 'ONE');
+  return replica;
+}
+
+/** Ends a server, and leads its address to another one. */
+async function replace(old: RedisServer, by: RedisServer): Promise<void> {
+  await old.kill('SIGKILL');
+  await plain(by).config('SET', 'port', String(old.port));
 }
 
 describe('the epoch of a Redis counter store', () => {
@@ -60,5 +86,40 @@ describe('the epoch of a Redis counter store', () => {
     expect(await read(first)).toBeNull();
     await count(first, 3);
     expect(await read(second)).toMatchObject({ committed: 3 });
+  });
+
+  it('is new when a server that was replaced has acknowledged more since the epoch of its successor began (F16, Q9)', async () => {
+    const old = await server({ args: QUICK_SYNC });
+    const late = store({ url: old.url });
+    await count(late, 0);
+    await create(late, 2);
+    const next = await promoted(old);
+    const onNext = store({ url: next.url });
+    await waitUntil('the successor counts anew', async () => (await read(onNext)) === null);
+    await count(onNext, 2);
+    await create(late, 5);
+    await replace(old, next);
+    await answers(late);
+    expect(await read(late)).toBeNull();
+    await count(late, 7);
+    expect(await read(onNext)).toMatchObject({ committed: 7 });
+  });
+
+  it('is new once after a failover, whoever notices it first (F16, Q9)', async () => {
+    const old = await server({ args: QUICK_SYNC });
+    const counters = store({ url: old.url });
+    await count(counters, 0);
+    const next = await promoted(old);
+    await create(counters, 3);
+    await replace(old, next);
+    await answers(counters);
+    expect(await read(counters)).toBeNull();
+    await count(counters, 3);
+    const checked = performance.now();
+    // Its server is looked at once a second.
+    await waitUntil('the server was looked at again', async () => {
+      expect(await read(counters)).toMatchObject({ committed: 3, uncertain: 0 });
+      return performance.now() - checked > 1_200;
+    });
   });
 });

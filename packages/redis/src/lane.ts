@@ -41,6 +41,7 @@ const MOST_OPERATIONS = 512;
 const WORTH_HALVING = 32;
 const MOST_WAITING = 10_000;
 const CHECK_SERVER_MS = 1_000;
+const PROBE_MS = 1_000;
 
 export function createLane(options: LaneOptions): Lane {
   const { connection, tag, timeoutMs, gatherMs, lapsedKeepMs, clock } = options;
@@ -55,16 +56,19 @@ export function createLane(options: LaneOptions): Lane {
       clock,
       onAnswer: land,
       onTrouble(batch, sentAt, cause) {
-        // While others are answered the store is not away: it has something against this batch, or its way there is not open yet.
-        const isServing = slots.some((other) => other.ackedAt() > sentAt);
-        if (isServing) abandonBatch(batch, unavailable(cause));
-        else abandon(cause);
+        // What was sent after it was answered: the store has something against this batch, or the way there is not open yet.
+        const isServing = slots.some((other) => other.servedAt() > sentAt);
+        if (!isServing) return abandon(cause);
+        abandonBatch(batch, unavailable(cause));
+        schedule();
       },
       onDrop(batch, cause) {
         options.onDrop(cause);
         abandonBatch(batch, unavailable(cause));
         for (const { org, operations } of batch.portions) org.underWay -= operations.length;
-        launch(slot);
+        schedule();
+        // While the store is away somebody must ask whether it still is.
+        if (awaySince !== undefined) setTimeout(() => probe(slot), PROBE_MS).unref();
       },
       onDroppedAnswer: answerAll,
     });
@@ -99,8 +103,13 @@ export function createLane(options: LaneOptions): Lane {
     }
   }
 
+  /** What is in trouble holds nobody up. */
   function sizeUnderWay(): number {
-    return slots.reduce((sum, slot) => sum + (slot.batch()?.size ?? 0), 0);
+    return slots.reduce((sum, slot) => sum + (slot.isInTrouble() ? 0 : (slot.batch()?.size ?? 0)), 0);
+  }
+
+  function probe(slot: Slot): void {
+    if (awaySince !== undefined && !isDraining && slot.batch() === undefined) launch(slot);
   }
 
   function add(operation: Operation<unknown>): void {

@@ -1,9 +1,8 @@
 import type { SettleOutcome } from '@tollgate/core';
-import { Redis } from 'ioredis';
 import { expect, it, vi } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
 import { count, DEVICES, read, reservation, reserve, settle } from './faults.test-support.ts';
-import { endings, plain, server, store } from './outage-scene.test-support.ts';
+import { clientWhoseCalls, plain, server, store } from './outage-scene.test-support.ts';
 import { OPERATION } from './protocol.ts';
 
 const KEEPS = ['--appendonly', 'yes', '--appendfsync', 'always'];
@@ -71,24 +70,14 @@ it('what was settled before it was made known again, in another batch, is not he
   const passed = new Promise<void>((resolve) => {
     pass = resolve;
   });
-  /** Its own connection keeps the first call that makes a reservation known again back. */
-  class Slow extends Redis {
-    override duplicate(...args: Parameters<Redis['duplicate']>) {
-      const own = super.duplicate(...args);
-      const call = own.callBuffer.bind(own) as (...values: unknown[]) => Promise<unknown>;
-      own.callBuffer = (async (...values: unknown[]) => {
-        const isFirst = sent.length === 0 && values.some((value) => String(value).includes(REASSERT));
-        if (isFirst) {
-          sent.push('kept back');
-          await passed;
-        }
-        return await call(...values);
-      }) as typeof own.callBuffer;
-      return own;
+  const client = clientWhoseCalls(redis, async (send, values) => {
+    const isFirst = sent.length === 0 && values.some((value) => String(value).includes(REASSERT));
+    if (isFirst) {
+      sent.push('kept back');
+      await passed;
     }
-  }
-  const client = new Slow(redis.url);
-  endings.push(() => client.disconnect());
+    return await send();
+  });
   const counters = store({ client });
   await count(counters, 0);
   await reserve(counters, 'r');

@@ -368,7 +368,9 @@ function readResult(numbers: NumberReader): number {
   if (result === RESULT.refused) throw unavailable(new Error('Redis is over its maxmemory.'));
   if (result === RESULT.unreadable) {
     throw unavailable(
-      new Error('A key of this org cannot be read: it has a foreign type, or its slot is being moved.'),
+      new Error(
+        'A key of this org cannot be read: it is damaged or of a foreign type, or its slot is being moved.',
+      ),
     );
   }
   return result;

@@ -44,6 +44,26 @@ export function plain(redis: RedisServer): Redis {
   return client;
 }
 
+/** A host's client of whose duplicates, the stores' own connections, each call passes here: to be sent on, later or never. */
+export function clientWhoseCalls(
+  redis: RedisServer,
+  pass: (send: () => Promise<unknown>, values: readonly unknown[]) => Promise<unknown>,
+): Redis {
+  class Injured extends Redis {
+    override duplicate(...args: Parameters<Redis['duplicate']>) {
+      const own = super.duplicate(...args);
+      const call = own.callBuffer.bind(own) as (...values: unknown[]) => Promise<unknown>;
+      own.callBuffer = ((...values: unknown[]) =>
+        pass(() => call(...values), values)) as typeof own.callBuffer;
+      return own;
+    }
+  }
+  const client = new Injured(redis.url);
+  client.on('error', () => {});
+  endings.push(() => client.disconnect());
+  return client;
+}
+
 /** So many creates, one after the other, each of which must be admitted. */
 export async function create(counters: CounterStore, times: number): Promise<void> {
   const charges = [charge({ limit: null })];

@@ -12,6 +12,10 @@ export interface Slot {
   batch(): Batch | undefined;
   /** When Redis last answered one of its batches, on the clock of `performance.now()`. */
   ackedAt(): number;
+  /** When that batch was sent: Redis served after this. */
+  servedAt(): number;
+  /** Its batch was refused, or is not answered in time. */
+  isInTrouble(): boolean;
   launch(portions: readonly Portion[], checkServer: boolean): void;
   /** Sends at once what waits to be told again. */
   hurry(): void;
@@ -75,7 +79,9 @@ export function createSlot(options: SlotOptions): Slot {
   const { firstNumber } = options;
   let seq = firstNumber;
   let ackedAt = 0;
+  let servedAt = 0;
   let epochSeen = 0;
+  let serverSeen = 0;
   let flight: Flight | undefined;
   let cause: unknown;
   let reconnectAt = 0;
@@ -88,6 +94,7 @@ export function createSlot(options: SlotOptions): Slot {
       seq,
       nonce: randomInt(1, 2 ** 32),
       epochSeen,
+      serverSeen,
       mustBeKnown: !isFirst && now - ackedAt < GIVE_UP_MS,
       recordMs: RECORD_MS,
       checkServer,
@@ -138,8 +145,10 @@ export function createSlot(options: SlotOptions): Slot {
       return;
     }
     epochSeen = numbers.next();
+    serverSeen = numbers.next();
     flight = undefined;
     ackedAt = performance.now();
+    servedAt = landed.sentLastAt;
     options.onAnswer({ batch, numbers, epoch: epochSeen, isBack: hadTrouble });
   }
 
@@ -149,6 +158,7 @@ export function createSlot(options: SlotOptions): Slot {
     const numbers = numberReader(reply, startOfList(reply));
     if (numbers.next() !== batch.seq || performance.now() - sentAt >= RECORD_MS) return;
     dropped.isDropped = false;
+    numbers.next();
     numbers.next();
     options.onDroppedAnswer(batch, numbers);
   }
@@ -210,9 +220,7 @@ export function createSlot(options: SlotOptions): Slot {
     if (age > GIVE_UP_MS) drop(looked, cause);
     else if (now >= reconnectAt) {
       reconnectAt = now + Math.min(age, 10_000);
-      connection.reconnectSilent();
-      // Wherever its first copy is stuck.
-      send(looked);
+      if (connection.reconnectSilent() === 'some') send(looked);
     }
     if (flight !== undefined) watch(age < timeoutMs ? timeoutMs - age : timeoutMs);
   }
@@ -229,6 +237,8 @@ export function createSlot(options: SlotOptions): Slot {
   return {
     batch: () => flight?.batch,
     ackedAt: () => ackedAt,
+    servedAt: () => servedAt,
+    isInTrouble: () => flight?.hadTrouble === true,
     launch,
     hurry() {
       if (flight?.pause !== undefined) sendAgain(flight);

@@ -11,11 +11,11 @@ import { rareOperations } from './rare-operations.ts';
  *
  * KEYS   1 the process' record, 2 the epoch; then, for each org, its lease hash and the hashes of the windows it names.
  *        Beside these it touches, under the same hash tag, remembered ids and the windows that lapsed reservations were charged to.
- * ARGV   1 JSON `[seq, nonce, the epoch last seen, a record must exist, its time to live, check the server, set the clock, refuse reserves,
+ * ARGV   1 JSON `[seq, nonce, the epoch and the server last seen, a record must exist, its time to live, check the server, set the clock, refuse reserves,
  *        how long lapsed reservations are kept, orgs, then for each org: the number of its list of windows, how many operations, the operations]`
  *        An operation is `shape, id`, a reserve on the usual terms; `-shape, id`, a commit of all; or `0, code` and what that code takes.
  *        2 JSON `[the usual terms, shapes, lists of windows]`
- * Reply  msgpack list of numbers: `seq, epoch`, then each operation's result in the order asked.
+ * Reply  msgpack list of numbers: `seq, epoch, server`, then each operation's result in the order asked.
  *
  * Keys are checked by reading them before the org's first write; an org with a key of a foreign type changes nothing.
  *
@@ -59,11 +59,11 @@ local function listIds(position, count)
       position = position + lengths[code]
     end
   end
+  return position
 end
 
--- Runs the operations of the org at hand, which begin at a position of the batch; answers where they end.
-local function runOrg(position, count)
-  listIds(position, count)
+-- Decides the operations of the org at hand, which begin at a position of the batch, on what it loads. Writes nothing.
+local function decide(position, count)
   openCounters()
   local isReadable = openLeases()
   wrote, isUnreadable = false, false
@@ -85,23 +85,33 @@ local function runOrg(position, count)
     end
     position = position + (shape == 0 and lengths[input[position + 1]] or 2)
   end
+end
+
+-- Runs the operations of an org; answers where they end. What cannot be decided, such as on a damaged value, is its own org's trouble alone.
+local function runOrg(position, count)
+  local endsAt, before = listIds(position, count), size
+  wrote = false
+  if not pcall(decide, position, count) then
+    wrote, size = false, before
+    for _ = 1, count do say(SAID_UNREADABLE) end
+  end
   if wrote then
     if pastOf then storePast() end
     storeLeases()
     storeCounters()
   end
-  return position
+  return endsAt
 end
 
 local function runBatch(keys, args)
   setUp(keys, args[1], args[2])
   headShape = nil
-  local seq, recordMs = input[1], input[5]
-  local done = open(seq, input[3], input[4], input[6], input[7])
+  local seq, recordMs = input[1], input[6]
+  local done = open(seq, input[3], input[4], input[5], input[7], input[8])
   if done then return done end
-  local position = 11
+  local position = 12
   declaredAt = 3
-  for _ = 1, input[10] do
+  for _ = 1, input[11] do
     declared, leasesKey = windowLists[input[position]], keyList[declaredAt]
     position = runOrg(position + 2, input[position + 1])
     declaredAt = declaredAt + 1 + #declared

@@ -2,7 +2,8 @@
  * Opens a batch: recognises one that was run before, decides the store's epoch, reads the clock.
  *
  * keyList[1] string `seq|reply`, the process' last batch
- * keyList[2] string msgpack `epoch, replid`; an epoch is a number that grows, about the second at which it began
+ * keyList[2] string msgpack `epoch, replid, whether that server continues another one's history`; an epoch is a number that grows, about
+ *    the second at which it began
  */
 export const opening = `
 -- Redis' and Lua's own, set when a batch is run: a library may not look at them while it is loaded.
@@ -30,28 +31,33 @@ local function setUp(keys, batch, text)
   unpack, floor, min, max, type, sub = _G.unpack, math.floor, math.min, math.max, _G.type, string.sub
   pack, unpacked, call, try = cmsgpack.pack, cmsgpack.unpack, redis.call, redis.pcall
   keyList, input = keys, cjson.decode(batch)
-  nonce, isFull, lapsedKeepMs = input[2], input[8], input[9]
+  nonce, isFull, lapsedKeepMs = input[2], input[9], input[10]
   if text ~= sharedText then shared, sharedText = cjson.decode(text), text end
   usualTerms, shapes, windowLists = shared[1], shared[2], shared[3]
 end
 
+-- Servers are named to processes by number.
+local function numberOf(id) return tonumber(sub(id, 1, 12), 16) end
+
 -- Whether acknowledged writes were forgotten; "seen" is the epoch in which this process' last batch was acknowledged, 0 before the first.
--- done: the number in its record, nil when there is none.
-local function hasForgotten(seq, seen, mustBeKnown, done)
-  -- In a later epoch what was forgotten has been noticed; an earlier one is back from a copy.
-  if epoch ~= seen then return epoch < seen end
+-- done: the number in its record, nil when there is none. isElsewhere: a server that was replaced may have acknowledged it.
+local function hasForgotten(seq, seen, isElsewhere, mustBeKnown, done)
+  -- An earlier epoch is back from a copy.
+  if epoch < seen then return true end
+  -- In a later one what was forgotten has been noticed, unless it was written while the later one had begun on another server.
+  if epoch > seen and not isElsewhere then return false end
   if done then return done < seq - 1 end
   return mustBeKnown
 end
 
 -- Answers what is to be replied at once, because a copy of this batch or a later one was run before; else nil.
-local function open(seq, seen, mustBeKnown, checksServer, setClock)
+local function open(seq, seen, serverSeen, mustBeKnown, checksServer, setClock)
   local kept, done = call('MGET', keyList[1], keyList[2]), nil
   if kept[1] then
     local bar = string.find(kept[1], '|', 1, true)
-    done = tonumber(sub(kept[1], 1, bar - 1))
+    done = bar and tonumber(sub(kept[1], 1, bar - 1))
     if done == seq then return sub(kept[1], bar + 1) end
-    if done > seq then return redis.error_reply('STALEBATCH a later batch of this process was run') end
+    if done and done > seq then return redis.error_reply('STALEBATCH a later batch of this process was run') end
   end
 
   if setClock then
@@ -61,24 +67,30 @@ local function open(seq, seen, mustBeKnown, checksServer, setClock)
     now, stampNow = time[1] * 1000 + floor(time[2] / 1000), time[1] * 1000000 + time[2]
   end
 
-  local server
+  local server, continues
   epoch = 0
-  if kept[2] then epoch, server = unpacked(kept[2]) end
-  local isNewEpoch, isNewServer = epoch == 0 or hasForgotten(seq, seen, mustBeKnown, done), false
-  if checksServer or not server then
+  if kept[2] then
+    -- One that cannot be read is as good as none.
+    local isReadable, number, id, flag = pcall(unpacked, kept[2])
+    if isReadable and type(number) == 'number' and type(id) == 'string' then epoch, server, continues = number, id, flag end
+  end
+  local isElsewhere = seen > 0 and continues and serverSeen ~= numberOf(server)
+  local isNewEpoch, isNewServer = epoch == 0 or hasForgotten(seq, seen, isElsewhere, mustBeKnown, done), false
+  if isNewEpoch or checksServer or not server then
     local info = call('INFO', 'replication')
     local id = string.match(info, 'master_replid:(%w+)')
     local earlier = string.match(info, 'master_replid2:(%w+)')
     if id ~= server then
       -- A server that continues another one's history (a promoted replica, a snapshot) may lack its last writes.
       -- One that began anew read its own append-only file: what is lost then shows above.
-      if server and string.find(earlier, '[^0]') then isNewEpoch = true end
+      continues = string.find(earlier, '[^0]') ~= nil
+      if server and continues then isNewEpoch = true end
       server, isNewServer = id, true
     end
   end
   if isNewEpoch then epoch = max(floor(now / 1000), epoch + 1, seen + 1) end
-  if isNewEpoch or isNewServer then call('SET', keyList[2], pack(epoch, server)) end
-  out, size = { seq, epoch }, 2
+  if isNewEpoch or isNewServer then call('SET', keyList[2], pack(epoch, server, continues)) end
+  out, size = { seq, epoch, numberOf(server) }, 3
   return nil
 end
 `;

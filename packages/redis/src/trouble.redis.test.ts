@@ -1,0 +1,71 @@
+import { expect, it } from 'vitest';
+import { waitUntil } from '../../../test/support/services.ts';
+import { count, read, timed } from './faults.test-support.ts';
+import { clientWhoseCalls, plain, server, store } from './outage-scene.test-support.ts';
+
+it('every caller is answered in time when Redis falls silent after it answered one batch of two (F11, Q13)', async () => {
+  const redis = await server();
+  let calls = 0;
+  let isInjured = false;
+  let answerFirst = () => {};
+  const first = new Promise<void>((resolve) => {
+    answerFirst = resolve;
+  });
+  const client = clientWhoseCalls(redis, async (send) => {
+    if (!isInjured) return await send();
+    calls += 1;
+    if (calls > 1) return await new Promise(() => {});
+    await first;
+    return await send();
+  });
+  const counters = store({ client, timeoutMs: 200 });
+  await count(counters, 0);
+  isInjured = true;
+  const one = timed(() => read(counters));
+  await waitUntil('it is on its way', () => calls === 1, { everyMs: 1 });
+  const eight = Array.from({ length: 8 }, () => timed(() => read(counters)));
+  await waitUntil('a larger batch is on its way beside it', () => calls === 2, { everyMs: 1 });
+  answerFirst();
+  expect((await one).result).toMatchObject({ committed: 0 });
+  for (const { result } of await Promise.all(eight)) expect(result).toBe('quota_unavailable');
+  for (let asked = 0; asked < 3; asked += 1) {
+    const { result, ms } = await timed(() => read(counters));
+    expect(result).toBe('quota_unavailable');
+    expect(ms).toBeLessThan(1_000);
+  }
+});
+
+it('a damaged epoch is as good as none: everything is counted anew, and Redis is not asked without end (F19, Q9)', async () => {
+  const redis = await server();
+  const counters = store({ url: redis.url });
+  const client = plain(redis);
+  await count(counters, 3);
+  await client.set('{tg}e', Buffer.from([0xcf]));
+  expect(await read(counters)).toBeNull();
+  await count(counters, 3);
+  expect(await read(counters)).toMatchObject({ committed: 3 });
+});
+
+it('a batch that can only be run into an error is given up, reported, and not asked for again (F19)', async () => {
+  const redis = await server();
+  const errors: string[] = [];
+  const logger = { debug() {}, info() {}, warn() {}, error: (message: string) => errors.push(message) };
+  let calls = 0;
+  let isBroken = false;
+  const client = clientWhoseCalls(redis, async (send) => {
+    calls += 1;
+    if (isBroken) throw new Error('ERR Error running script: a fault of ours');
+    return await send();
+  });
+  const counters = store({ client, logger });
+  await count(counters, 3);
+  isBroken = true;
+  const before = calls;
+  for (let asked = 0; asked < 3; asked += 1) {
+    expect((await timed(() => read(counters))).result).toBe('quota_unavailable');
+  }
+  isBroken = false;
+  expect(await read(counters)).toMatchObject({ committed: 3 });
+  expect(calls - before).toBe(4);
+  expect(errors).toEqual(Array(3).fill('redis cannot run a batch of operations: it is given up'));
+});
