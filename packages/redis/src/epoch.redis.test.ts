@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type RedisServer, waitUntil } from '../../../test/support/services.ts';
 import { count, read, reserve } from './faults.test-support.ts';
 import { answers, create, plain, server, store } from './outage-scene.test-support.ts';
+import { opening } from './scripts/opening.ts';
 
 /** Puts everything back as it was when this was called. */
 async function snapshot(client: Redis): Promise<() => Promise<void>> {
@@ -22,12 +23,12 @@ async function promoted(old: RedisServer): Promise<RedisServer> {
     args: ['--replicaof', `127.0.0.1 ${old.port}`],
   });
   const client = plain(replica);
-  const offset = (info: string) => /(?:slave|master)_repl_offset:(\d+)/.exec(info)?.[1];
+  const primary = plain(old);
+  const numberIn = (info: string, field: string) => new RegExp(`\\b${field}:(\\d+)`).exec(info)?.[1];
   await waitUntil('the replica has everything', async () => {
-    const [here, there] = [await client.info('replication'), await plain(old).info('replication')];
-    return (
-      here.includes('master_link_status:up') && offset(here) === /master_repl_offset:(\d+)/.exec(there)?.[1]
-    );
+    const [here, there] = [await client.info('replication'), await primary.info('replication')];
+    const isLinked = here.includes('master_link_status:up');
+    return isLinked && numberIn(here, 'slave_repl_offset') === numberIn(there, 'master_repl_offset');
   });
   await client.replicaof('NO', 'ONE');
   return replica;
@@ -121,5 +122,25 @@ describe('the epoch of a Redis counter store', () => {
       expect(await read(counters)).toMatchObject({ committed: 3, uncertain: 0 });
       return performance.now() - checked > 1_200;
     });
+  });
+
+  it('is kept by a server that does not say who it is, as some compatible ones do not', async () => {
+    const client = plain(await server());
+    const script = `${opening}
+      setUp(KEYS, ARGV[1], '[false,[],[]]')
+      local real = call
+      call = function(name, ...)
+        if name == 'INFO' then return 'role:master' end
+        return real(name, ...)
+      end
+      open(input[1], input[3], input[4], input[5], input[7], input[8])
+      return out`;
+    const openWith = async (epochSeen: number) => {
+      const batch = JSON.stringify([1, 1, epochSeen, 0, false, 1, true, false, false, 0, 0]);
+      return (await client.eval(script, 2, 'record', 'epoch', batch)) as number[];
+    };
+    const [, epoch = 0, named] = await openWith(0);
+    expect([epoch > 1_700_000_000, named]).toEqual([true, 0]);
+    expect(await openWith(epoch)).toEqual([1, epoch, 0]);
   });
 });

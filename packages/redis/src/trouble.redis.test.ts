@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
 import { count, read, timed } from './faults.test-support.ts';
 import { clientWhoseCalls, plain, server, store } from './outage-scene.test-support.ts';
@@ -68,4 +68,26 @@ it('a batch that can only be run into an error is given up, reported, and not as
   expect(await read(counters)).toMatchObject({ committed: 3 });
   expect(calls - before).toBe(4);
   expect(errors).toEqual(Array(3).fill('redis cannot run a batch of operations: it is given up'));
+});
+
+it('while Redis is gone a batch waits once, however often it is looked after (F9)', async () => {
+  const redis = await server();
+  let calls = 0;
+  const client = clientWhoseCalls(redis, (send) => {
+    calls += 1;
+    return send();
+  });
+  const timeoutMs = 50;
+  const counters = store({ client, timeoutMs });
+  await count(counters, 0);
+  await redis.kill('SIGKILL');
+  calls = 0;
+  expect((await timed(() => read(counters))).result).toBe('quota_unavailable');
+  const now = performance.now.bind(performance);
+  const toldAt = now();
+  // Seconds pass while it is looked after.
+  vi.spyOn(performance, 'now').mockImplementation(() => now() + Math.min(8_000, (now() - toldAt) * 40));
+  await waitUntil('it was looked after again and again', () => now() - toldAt > 5 * timeoutMs);
+  vi.restoreAllMocks();
+  expect(calls).toBe(1);
 });

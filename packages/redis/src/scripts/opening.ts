@@ -36,8 +36,8 @@ local function setUp(keys, batch, text)
   usualTerms, shapes, windowLists = shared[1], shared[2], shared[3]
 end
 
--- Servers are named to processes by number.
-local function numberOf(id) return tonumber(sub(id, 1, 12), 16) end
+-- Servers are named to processes by number; 0 is one that does not say who it is, as some compatible ones do not.
+local function numberOf(id) return id and tonumber(sub(id, 1, 12), 16) or 0 end
 
 -- Whether acknowledged writes were forgotten; "seen" is the epoch in which this process' last batch was acknowledged, 0 before the first.
 -- done: the number in its record, nil when there is none. isElsewhere: a server that was replaced may have acknowledged it.
@@ -72,7 +72,7 @@ local function open(seq, seen, serverSeen, mustBeKnown, checksServer, setClock)
   if kept[2] then
     -- One that cannot be read is as good as none.
     local isReadable, number, id, flag = pcall(unpacked, kept[2])
-    if isReadable and type(number) == 'number' and type(id) == 'string' then epoch, server, continues = number, id, flag end
+    if isReadable and type(number) == 'number' then epoch, server, continues = number, type(id) == 'string' and id or nil, flag end
   end
   local isElsewhere = seen > 0 and continues and serverSeen ~= numberOf(server)
   local isNewEpoch, isNewServer = epoch == 0 or hasForgotten(seq, seen, isElsewhere, mustBeKnown, done), false
@@ -83,7 +83,7 @@ local function open(seq, seen, serverSeen, mustBeKnown, checksServer, setClock)
     if id ~= server then
       -- A server that continues another one's history (a promoted replica, a snapshot) may lack its last writes.
       -- One that began anew read its own append-only file: what is lost then shows above.
-      continues = string.find(earlier, '[^0]') ~= nil
+      continues = earlier ~= nil and string.find(earlier, '[^0]') ~= nil
       if server and continues then isNewEpoch = true end
       server, isNewServer = id, true
     end
