@@ -115,13 +115,14 @@ function agree(world: World, name: OrgName, report: unknown, seen: Seen): void {
 /** After sweeps every org must be remembered either as before or as a look now finds it: a dead process' claim may hold it. */
 async function adopt(world: World, seen: Seen, didDie = false): Promise<void> {
   await world.settle();
+  world.swept(didDie);
   for (const [name, org] of world.orgs) {
     const { overCapacityAt, flags } = await world.stores.repository.loadDegradation(name);
     const stored = { since: overCapacityAt, flags };
     const looked = org.look(seen).remembered;
     expect([org.remembered, ...(world.found.get(name) ?? []), looked]).toContainEqual(stored);
     org.remembered = stored;
-    world.sight(org, didDie);
+    world.sight(org);
   }
   world.found.clear();
 }

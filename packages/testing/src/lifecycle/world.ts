@@ -19,6 +19,8 @@ export interface LifecycleStores {
 }
 
 const CALLBACK_TIMEOUT_MS = 1_000;
+/** How long the claim of a process that died keeps others from an org, as sweeps promise it. */
+const CLAIM_MS = 6 * CALLBACK_TIMEOUT_MS;
 export const SIGHTING_MS = 3_600_000;
 
 /** One process: an engine that may be made to die. */
@@ -50,6 +52,8 @@ export class World {
   readonly #sightings = new Map<string, number>();
   readonly #counters = memoryCounterStore({ clock: { now: () => this.now } });
   readonly #everyone: Process[] = [];
+  /** Until when, on the repository's clock, claims of the dead may hold; null: a sweep has looked at every org since. */
+  #claimedUntil: number | null = null;
   #repositorySkew = 0;
   #busy = 0;
   #processes: [Process, Process];
@@ -97,18 +101,26 @@ export class World {
     this.found.set(org.org, [...(this.found.get(org.org) ?? []), org.look(this.seenBy(who)).remembered]);
   }
 
+  /** Notes that a sweep has ended: what the claims of the dead held is looked at by the first that begins when they have run out. */
+  swept(didDie: boolean): void {
+    const now = this.stores.now();
+    if (didDie) this.#claimedUntil = now + CLAIM_MS;
+    else if (this.#claimedUntil !== null && now >= this.#claimedUntil) this.#claimedUntil = null;
+  }
+
   /**
-   * Takes down which rows of the org a look has found due. One that died may not have taken earlier sightings back. Of several looks the earliest on the
-   * repository's clock counts, which may have been set back since the first.
+   * Takes down which rows of the org a look has found due. One that died may not have taken earlier sightings back, and nobody can while its claim
+   * holds the org. Of several looks the earliest on the repository's clock counts, which may have been set back since the first.
    */
-  sight({ org, remembered }: OrgOracle, didDie = false): void {
+  sight({ org, remembered }: OrgOracle): void {
     const due = new Set(
       remembered.flags
         .filter(({ state }) => state !== 'flagged')
         .map(({ resource, id }) => `${org}/${resource}/${id}`),
     );
     for (const row of [...this.#sightings.keys()]) {
-      if (!didDie && row.startsWith(`${org}/`) && !due.has(row)) this.#sightings.delete(row);
+      if (this.#claimedUntil === null && row.startsWith(`${org}/`) && !due.has(row))
+        this.#sightings.delete(row);
     }
     const now = this.stores.now();
     for (const row of due) this.#sightings.set(row, Math.min(now, this.#sightings.get(row) ?? now));
