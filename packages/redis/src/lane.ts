@@ -39,6 +39,10 @@ const SLOTS = 2;
 const MOST_OPERATIONS = 512;
 /** So many operations at once are sent as two batches: this process answers the callers of one while Redis decides on the other. */
 const WORTH_HALVING = 32;
+/** So many are a batch worth sending while others are still to come. */
+const WORTH_SENDING = 16;
+/** Redis needs most of its time for an org's keys, whatever is asked of it. */
+const MANY_ORGS = 8;
 const MOST_WAITING = 10_000;
 const CHECK_SERVER_MS = 1_000;
 const PROBE_MS = 1_000;
@@ -80,6 +84,9 @@ export function createLane(options: LaneOptions): Lane {
   let awayCause: unknown;
   let checkedAt = 0;
   let isFlushDue = false;
+  /** Of the last batch, and the larger one of the last two. */
+  let lastSize = 0;
+  let usualSize = 0;
   let isDraining = false;
   let gatherTimer: NodeJS.Timeout | undefined;
 
@@ -120,7 +127,18 @@ export function createLane(options: LaneOptions): Lane {
       operation.isAbandoned = true;
     }
     queue.add(operation);
+    sendAhead();
     schedule();
+  }
+
+  /**
+   * While this process reads a crowd of requests Redis may begin with the first of them: a batch as large as the last ones were leaves at once, so
+   * that there are no more batches than before. Beside one on its way only if it keeps Redis busy for long.
+   */
+  function sendAhead(): void {
+    if (queue.due() < Math.max(WORTH_SENDING, usualSize) || awaySince !== undefined) return;
+    const slot = freeSlot();
+    if (slot !== undefined && (isIdle() || queue.orgs() >= MANY_ORGS)) launch(slot);
   }
 
   /** While the store is away the batches on their way are its probes: nothing is added to them. */
@@ -155,6 +173,9 @@ export function createLane(options: LaneOptions): Lane {
       queue.take(Math.min(most, MOST_OPERATIONS), isDraining ? Number.POSITIVE_INFINITY : now),
       checkServer,
     );
+    const size = slot.batch()?.size ?? 0;
+    usualSize = Math.max(size, lastSize);
+    lastSize = size;
   }
 
   function land(answered: Answered): void {
@@ -166,8 +187,8 @@ export function createLane(options: LaneOptions): Lane {
       awaySince = undefined;
       checkedAt = 0;
     }
-    // Redis works on what waits while this process works on the answers.
-    if (queue.due() > 0) launchDue();
+    // Redis works on what waits while this process works on the answers. A few had better wait for what has arrived meanwhile.
+    if (queue.due() >= WORTH_SENDING) launchDue();
     for (const { org, operations } of batch.portions) org.underWay -= operations.length;
     answerAll(batch, numbers);
     if (answered.epoch > epoch) {
