@@ -6,7 +6,6 @@ import type {
   RecountResult,
   RecountToken,
   Reservation,
-  ReservationState,
   ReserveOutcome,
   SettleAs,
   SettleListener,
@@ -18,9 +17,9 @@ import type { LiveReservations } from './live-reservations.ts';
 import type { NumberReader } from './number-reader.ts';
 import { Operation } from './operation.ts';
 import type { OrgState } from './org-states.ts';
-import { CHANGE, OPERATION, RESULT, STATES } from './protocol.ts';
+import { CHANGE, OPERATION, RESULT } from './protocol.ts';
+import { readList, readReading, readResult, readState, unexpected } from './results.ts';
 import { type Shape, shapeOf, type Terms, termsOf, windowsOf } from './shapes.ts';
-import { unavailable } from './unavailable.ts';
 
 type ReserveRequest = Parameters<CounterStore['reserve']>[0];
 
@@ -92,13 +91,15 @@ abstract class SettleOperation extends Operation<SettleOutcome> {
   readonly #id: string;
   readonly #shape: Shape;
   readonly #as: SettleAs;
+  readonly #rememberMs: number;
   readonly #amounts: readonly number[] | undefined;
 
   /** @param amounts - what is kept of each charge; all by default */
-  constructor(org: OrgState, { id, charges }: Reservation, as: SettleAs, amounts?: readonly number[]) {
+  constructor(org: OrgState, reservation: Reservation, as: SettleAs, amounts?: readonly number[]) {
     super(org);
-    this.#id = id;
-    this.#shape = shapeOf(charges);
+    this.#id = reservation.id;
+    this.#rememberMs = reservation.rememberMs;
+    this.#shape = shapeOf(reservation.charges);
     this.#as = as;
     this.#amounts = amounts;
   }
@@ -114,9 +115,11 @@ abstract class SettleOperation extends Operation<SettleOutcome> {
   write(batch: BatchWriter): string {
     const shape = batch.indexOf(this.#shape);
     const id = quoted(this.#id);
-    if (this.#as !== 'commit') return `,0,${OPERATION[this.#as]},${shape},${id}`;
-    if (this.#amounts === undefined) return `,${-shape},${id}`;
-    return `,0,${OPERATION.commitPart},${shape},${id},${JSON.stringify(this.#amounts)}`;
+    const told = `${shape},${id},${this.#rememberMs}`;
+    if (!this.isCommit) return `,0,${OPERATION[this.#as]},${told}`;
+    if (this.#amounts !== undefined)
+      return `,0,${OPERATION.commitPart},${told},${JSON.stringify(this.#amounts)}`;
+    return this.#rememberMs > 0 ? `,0,${OPERATION.commit},${told}` : `,${-shape},${id}`;
   }
 
   read(numbers: NumberReader): SettleOutcome {
@@ -362,39 +365,3 @@ function quoted(id: string): string {
 }
 
 const NEEDS_ESCAPES = /["\\]/;
-
-function readResult(numbers: NumberReader): number {
-  const result = numbers.next();
-  if (result === RESULT.refused) throw unavailable(new Error('Redis is over its maxmemory.'));
-  if (result === RESULT.unreadable) {
-    throw unavailable(
-      new Error(
-        'A key of this org cannot be read: it is damaged or of a foreign type, or its slot is being moved.',
-      ),
-    );
-  }
-  return result;
-}
-
-function readReading(numbers: NumberReader): CounterReading {
-  return {
-    committed: numbers.next(),
-    held: numbers.next(),
-    uncertain: numbers.next(),
-    countAgeMs: numbers.next(),
-  };
-}
-
-function readList(numbers: NumberReader): readonly number[] {
-  return Array.from({ length: numbers.next() }, () => numbers.next());
-}
-
-function readState(numbers: NumberReader): ReservationState {
-  const state = STATES[numbers.next()];
-  if (state === undefined) throw unexpected(-1);
-  return state;
-}
-
-function unexpected(result: number): Error {
-  return unavailable(new Error(`The batch script answered ${result}, which this operation does not know.`));
-}

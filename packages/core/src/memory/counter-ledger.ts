@@ -143,11 +143,12 @@ export class CounterLedger {
       overLimit ||= late && kept > 0 && counter.known && this.#room(counter, charge.limit) < 0;
     }
     const state = request.as === 'commit' ? 'committed' : request.as === 'release' ? 'released' : 'unknown';
-    if (reservation.rememberMs > 0) {
+    const rememberMs = Math.max(reservation.rememberMs, request.rememberMs);
+    if (rememberMs > 0) {
       this.settled.set(request.id, {
         fingerprint: reservation.fingerprint,
         state,
-        endsAt: now + reservation.rememberMs,
+        endsAt: now + rememberMs,
       });
     }
     const settled = { outcome: 'settled', late, overLimit } as const;

@@ -33,7 +33,7 @@ export interface Reservation {
   readonly charges: readonly Charge[];
   /**
    * How long (ms) the store recognises the id after it was settled, or after its lease ran out. 0 for an id that only its own handle knows, which settles
-   * it once; more for an id the caller chose, whose repeats may come from anywhere.
+   * it once; more for an id the caller chose, whose repeats may come from anywhere. A settle may ask for more than the reserve did.
    */
   readonly rememberMs: number;
 }
@@ -192,8 +192,8 @@ export interface CounterStore {
    * If a recount of a counter was finished while the reservation was open, nobody knows whether that count saw the new rows:
    * a commit then adds to `uncertain` instead of `committed`, for charges whose `onUnknown` is `uncertain`.
    *
-   * The store goes by the charges it was given at the reserve. A counter that has no count takes no units, unless a recount of it was
-   * begun; the answer names it as `missing`.
+   * The store goes by the charges it was given at the reserve, and remembers the id for the longer `rememberMs` of reserve and settle. A
+   * counter that has no count takes no units, unless a recount of it was begun; the answer names it as `missing`.
    */
   settle(request: SettleRequest): Promise<SettleOutcome>;
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { CounterStore } from '../ports/counter-store.ts';
 import { gateOn, gateOnMemory } from './gate.test-support.ts';
+import { settleUnawaited } from './reservation-handle.ts';
 import type { Admission, ReservationHandle } from './types.ts';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
@@ -198,6 +199,29 @@ describe('settling', () => {
     await expect(reservation.commit({ transaction: {} })).rejects.toEqual(code('invalid_configuration'));
     expect(await reservation.commit()).toBe('committed');
   });
+
+  it.each(['devices', 'door_opens'])(
+    'counts %s once, however often its record is settled and by whom (Q3)',
+    async (key) => {
+      const { gate, counters } = gateOnMemory();
+      const window = key === 'devices' ? 'lifetime' : 'day:2026-04-09';
+      const used = async () =>
+        (await counters.read({ org: 'acme', counters: [{ key, window }] }))[0]?.committed;
+      const handle = held(await gate.reserve(one(key)));
+      const record = JSON.parse(JSON.stringify(handle));
+      settleUnawaited(handle, 'commit');
+      expect(await gate.resume(record).commit()).toBe('committed');
+      expect(await gate.resume(record).release(), 'a job that was told twice').toBe('committed');
+      expect(await used()).toBe(1);
+
+      const told = held(await gate.reserve(one(key))).toJSON();
+      expect(await gate.resume(told).release()).toBe('released');
+      expect(await gate.resume({ ...told, rememberMs: 0 }).commit(), 'a record of an earlier version').toBe(
+        'released',
+      );
+      expect(await used()).toBe(1);
+    },
+  );
 
   it('can be taken up by another process from its record', async () => {
     const { gate, counters } = gateOnMemory();

@@ -60,6 +60,7 @@ export function createOutage(
   /** A handle on units that no store holds. */
   function looseHandle(org: string, charges: readonly PlannedCharge[], done: () => void) {
     const settler: Settler = {
+      recordMs: settings.idempotencyMs,
       settle(_reservation, as, amounts) {
         if (as === 'commit') debts.owe(org, charges, amounts);
         done();

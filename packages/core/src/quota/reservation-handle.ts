@@ -10,6 +10,8 @@ import type {
 
 /** What a handle asks of the gate. */
 export interface Settler {
+  /** How long, ms, the store is to recognise a reservation that others may settle as well. */
+  readonly recordMs: number;
   /** @param amounts - what is kept of each charge; all by default */
   settle(reservation: Reservation, as: SettleAs, amounts?: readonly number[]): Promise<SettleOutcome>;
   /** Settles all of it for somebody who does not wait; a failure is logged where it is made. Absent: `settle` does as well. */
@@ -39,6 +41,15 @@ export function reservationHandle(
   return new Handle(reservation, settler, repeated);
 }
 
+/** Makes the handle of a reservation that is known from its record: others may have taken it up too. */
+export function resumedHandle(record: ReservationRecord, settler: Settler): ReservationHandle {
+  return new Handle(recorded(record, settler), settler, false);
+}
+
+function recorded({ org, id, rememberMs, charges }: Reservation, { recordMs }: Settler): Reservation {
+  return { org, id, rememberMs: Math.max(rememberMs, recordMs), charges: charges.map(plainCharge) };
+}
+
 /** Settles a reservation for somebody who does not wait for it. A failure is logged where it is made; the lease decides then. */
 export function settleUnawaited(
   handle: ReservationHandle & { [UNAWAITED]?: (as: SettleAs) => void },
@@ -63,6 +74,8 @@ class Handle implements ReservationHandle {
   readonly repeated: boolean;
   readonly #reservation: Reservation;
   readonly #settler: Settler;
+  /** As it is settled once its record was given away. */
+  #recorded: Reservation | null = null;
   #settled: Promise<SettledAs> | null = null;
   #unawaited: Unawaited | null = null;
 
@@ -118,14 +131,14 @@ class Handle implements ReservationHandle {
   }
 
   toJSON(): ReservationRecord {
-    const { org, id, rememberMs, charges } = this.#reservation;
-    return { org, id, rememberMs, charges: charges.map(plainCharge) };
+    this.#recorded ??= recorded(this.#reservation, this.#settler);
+    return this.#recorded;
   }
 
   /** Not settled by this: the transaction may still be rolled back, and what the guard settles after it changes nothing. */
   async #commitWithin({ transaction, amount }: InTransaction): Promise<SettledAs> {
     await this.#settler.commitWithin(
-      this.#reservation,
+      this.#recorded ?? this.#reservation,
       transaction,
       amount === undefined ? undefined : this.#amounts(amount),
     );
@@ -142,7 +155,9 @@ class Handle implements ReservationHandle {
       if (unawaited === null) this.#settler.letGo(this.#reservation);
       this.#settled =
         unawaited === null
-          ? this.#settler.settle(this.#reservation, as, amounts).then((outcome) => settledAs(outcome, as))
+          ? this.#settler
+              .settle(this.#recorded ?? this.#reservation, as, amounts)
+              .then((outcome) => settledAs(outcome, as))
           : unawaited.outcome().then((outcome) => settledAs(outcome, unawaited.as));
     }
     return this.#settled;
@@ -155,7 +170,7 @@ class Handle implements ReservationHandle {
       return;
     }
     this.#settler.letGo(this.#reservation);
-    this.#unawaited = this.#settler.settleUnawaited(this.#reservation, as);
+    this.#unawaited = this.#settler.settleUnawaited(this.#recorded ?? this.#reservation, as);
   }
 }
 

@@ -8,7 +8,7 @@ import type { Debts } from './debts.ts';
 import type { AskedReservation, Decision, Decisions } from './decisions.ts';
 import type { Outage } from './outage.ts';
 import { createPlanner } from './planner.ts';
-import { reservationHandle, type Settler } from './reservation-handle.ts';
+import { reservationHandle, resumedHandle, type Settler } from './reservation-handle.ts';
 import type { Admission, QuotaState, ReservationHandle, ReservationRecord, ReserveRequest } from './types.ts';
 
 /** The gate: takes units before a create runs, or refuses. */
@@ -141,7 +141,7 @@ export function createReservations(
     return { admitted: false, denied, quotas };
   }
 
-  return { reserve, resume: (record) => reservationHandle(record, settler) };
+  return { reserve, resume: (record) => resumedHandle(record, settler) };
 }
 
 function admitted(
@@ -161,6 +161,7 @@ function admitted(
 
 /** The settler of a create that was committed before: there is nothing left to settle. */
 const DONE: Settler = {
+  recordMs: 0,
   settle: () => Promise.resolve({ outcome: 'repeated', state: 'committed' }),
   commitWithin: () => Promise.resolve(),
   keepAlive: () => undefined,

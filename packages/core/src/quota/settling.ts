@@ -21,7 +21,7 @@ export function createSettling(
   snapshots: Snapshots,
   debts: Pick<Debts, 'owe' | 'pay'>,
 ): Settling {
-  const { counters, catalog, logger, telemetry } = wiring;
+  const { counters, catalog, settings, logger, telemetry } = wiring;
   const leases = createKeepAlive(wiring);
   let underWay = 0;
   const waiting: (() => void)[] = [];
@@ -99,6 +99,7 @@ export function createSettling(
   const hooks: Hooks = { heard, ended, failed };
 
   return {
+    recordMs: settings.idempotencyMs,
     settle(reservation, as, amounts) {
       const hear = async (outcome: SettleOutcome) => {
         await heard(outcome, reservation, as, amounts);

@@ -138,7 +138,10 @@ export interface ReservationHandle {
   keepAlive(): void;
   /** Stops keeping the lease alive, without settling: the units stay held until the lease ends. */
   letLapse(): void;
-  /** Everything another process needs to settle it with `billing.resume(...)`. */
+  /**
+   * Everything another process needs to settle it with `billing.resume(...)`, any number of times: the first settle that reaches the store counts, whoever
+   * asks for it, and for `idempotencyMs` (a day) after it the store answers how it was settled.
+   */
   toJSON(): ReservationRecord;
 }
 

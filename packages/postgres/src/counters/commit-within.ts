@@ -24,11 +24,10 @@ export async function commitWithin(
       if (!transaction.isOpen) return 'no transaction';
       // Lets leases run out first: one that has is refused here, where a late commit elsewhere would be counted.
       ledger.read([], now);
-      const held = ledger.live.get(id);
       // Settled before counts as well: one reservation is good for one transaction.
-      if (held === undefined) return 'not held';
-      ledger.live.set(id, { ...held, rememberMs: Math.max(held.rememberMs, REMEMBER_MS) });
-      return ledger.settle({ ...reservation, as: 'commit' }, now).outcome;
+      if (!ledger.live.has(id)) return 'not held';
+      const rememberMs = Math.max(reservation.rememberMs, REMEMBER_MS);
+      return ledger.settle({ ...reservation, rememberMs, as: 'commit' }, now).outcome;
     });
     await sql(`select set_config('lock_timeout', $1, true)`, [host?.timeout ?? '0']);
     if (outcome === 'no transaction') {

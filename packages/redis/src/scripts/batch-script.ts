@@ -13,7 +13,7 @@ import { rareOperations } from './rare-operations.ts';
  *        Beside these it touches, under the same hash tag, remembered ids and the windows that lapsed reservations were charged to.
  * ARGV   1 JSON `[seq, nonce, the epoch and the server last seen, a record must exist, its time to live, check the server, set the clock, refuse reserves,
  *        how long lapsed reservations are kept, orgs, then for each org: the number of its list of windows, how many operations, the operations]`
- *        An operation is `shape, id`, a reserve on the usual terms; `-shape, id`, a commit of all; or `0, code` and what that code takes.
+ *        An operation is `shape, id`, a reserve on the usual terms; `-shape, id`, a commit of all that need not be remembered; or `0, code` and what that code takes.
  *        2 JSON `[the usual terms, shapes, lists of windows]`
  * Reply  msgpack list of numbers: `seq, epoch, server`, then each operation's result in the order asked.
  *
@@ -24,14 +24,15 @@ import { rareOperations } from './rare-operations.ts';
 const source = withConstants(`
 ${opening}${counters}${leases}${operations}${rareOperations}
 -- By code: how long an operation is that begins with 0, and where in it an id stands.
-local lengths = { 5, 4, 4, 4, 5, 4, 5, 3, 3, 3, 6, 4 }
+local lengths = { 5, 5, 5, 5, 6, 4, 5, 3, 3, 3, 6, 4 }
 local idAt = { 3, 3, 3, 3, 3, 3, false, false, false, false, 3, 3 }
 
 local function run(at)
   local code = input[at + 1]
   if code == OP_RESERVE then return reserve(shapes[input[at + 2]], input[at + 3], input[at + 4])
-  elseif code <= OP_UNKNOWN or code == OP_FORGET then return settle(code, shapes[input[at + 2]], input[at + 3])
-  elseif code == OP_COMMIT_PART then return settle(code, shapes[input[at + 2]], input[at + 3], input[at + 4])
+  elseif code == OP_FORGET then return settle(code, shapes[input[at + 2]], input[at + 3], 0)
+  elseif code <= OP_COMMIT_PART then
+    return settle(code, shapes[input[at + 2]], input[at + 3], input[at + 4], code == OP_COMMIT_PART and input[at + 5])
   else return runRarely(code, at + 1) end
 end
 
@@ -77,7 +78,7 @@ local function decide(position, count)
     if isReadable then
       if shape == 0 then runSafely(run, position)
       elseif shape > 0 then reserve(shapes[shape], input[position + 1], usualTerms)
-      else settle(OP_COMMIT, shapes[-shape], input[position + 1]) end
+      else settle(OP_COMMIT, shapes[-shape], input[position + 1], 0) end
     end
     if isUnreadable then
       size = before

@@ -84,7 +84,7 @@ local function reserve(shape, id, terms)
   live, wrote = live + 1, true
 end
 
-local function settle(code, shape, id, amounts)
+local function settle(code, shape, id, askedMs, amounts)
   local lease = leaseOf[id]
   local past = not lease and now < rememberedUntil and findPast(id)
   if isUnreadable then return end
@@ -97,6 +97,7 @@ local function settle(code, shape, id, amounts)
     return say(past[PAST_STATE])
   end
 
+  if askedMs > rememberMs then rememberMs = askedMs end
   local charges, first = shape, 2
   if core ~= shape[1] then charges, first = cjson.decode(core), 1 end
   for index = first, #charges do found[index] = findCounter(charges[index][1], charges[index][2]) end

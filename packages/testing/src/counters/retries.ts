@@ -81,6 +81,55 @@ export function counterRetries<S extends CounterStore>(host: CounterStoreHost<S>
       await a.expectCounter(DEVICES, { committed: 1, held: 1 });
     });
 
+    for (const first of ['commit', 'release', 'unknown'] as const) {
+      test(`a ${first} may ask that its id be remembered, whatever the reserve asked (Q3, Q4)`, async (a) => {
+        const state = first === 'commit' ? 'committed' : first === 'release' ? 'released' : 'unknown';
+        await a.count(DEVICES, 0);
+        await a.reserve('r');
+        expect(await a.settle('r', { as: first }, kept)).toMatchObject({ outcome: 'settled' });
+        const before = await a.stored(DEVICES);
+        expect(await a.settle('r', { as: 'commit' }, kept)).toEqual({ outcome: 'repeated', state });
+        expect(await a.settle('r', { as: 'commit' })).toEqual({ outcome: 'repeated', state });
+        expect(await a.reserve('r')).toEqual({ outcome: 'repeated', state });
+        expect(await a.stored(DEVICES)).toEqual(before);
+        await a.advance(host.timing.rememberMs - host.timing.slackMs - 1);
+        expect(await a.settle('r', { as: 'commit' })).toEqual({ outcome: 'repeated', state });
+        await a.past();
+        expect(await a.settle('r', { as: 'commit' })).toEqual({ outcome: 'gone' });
+      });
+    }
+
+    test('a part of a commit, and a late one, may ask that their ids be remembered', async (a) => {
+      await a.count(DEVICES, 0);
+      await a.reserve('part', { charges: [charge({ amount: 3 })] });
+      const part = { charges: [charge({ amount: 3 })], ...kept };
+      expect(await a.settle('part', { as: 'commit', amounts: [2] }, part)).toMatchObject({
+        outcome: 'settled',
+      });
+      expect(await a.settle('part', { as: 'commit' }, part)).toEqual({
+        outcome: 'repeated',
+        state: 'committed',
+      });
+      await a.reserve('late');
+      await a.advance(host.timing.leaseMs + host.timing.slackMs + 1);
+      expect(await a.settle('late', { as: 'commit' }, kept)).toMatchObject({
+        outcome: 'settled',
+        late: true,
+      });
+      expect(await a.settle('late', { as: 'commit' }, kept)).toEqual({
+        outcome: 'repeated',
+        state: 'committed',
+      });
+      await a.expectCounter(DEVICES, { committed: 3, held: 0, uncertain: 0 });
+    });
+
+    test('a reserve that asked for longer is remembered for as long, whatever its settle asks', async (a) => {
+      await a.count(DEVICES, 0);
+      await a.reserve('r', kept);
+      await a.settle('r', { as: 'commit' });
+      expect(await a.settle('r', { as: 'commit' })).toEqual({ outcome: 'repeated', state: 'committed' });
+    });
+
     test('a refused reserve leaves its id free (Q3)', async (a) => {
       await a.count(DEVICES, 10);
       expect(await a.reserve('r', kept)).toMatchObject({ outcome: 'denied' });

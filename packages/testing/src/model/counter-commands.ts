@@ -128,6 +128,7 @@ export function counterStoreCommands(grid: CounterGrid): fc.Arbitrary<CounterCom
     made,
     as: fc.constantFrom<'commit' | 'release' | 'unknown'>('commit', 'commit', 'release', 'unknown'),
     kept: fc.option(fc.array(fc.nat(3), { minLength: 3, maxLength: 3 }), { freq: 2 }),
+    rememberMs: remember,
   });
   const adjust = fc.record({
     org,
@@ -229,12 +230,13 @@ function settleCommand(told: {
   made: number | null;
   as: 'commit' | 'release' | 'unknown';
   kept: readonly number[] | null;
+  rememberMs: number;
 }): CounterCommand {
   return command('settle', told, async (model, { store }) => {
-    const { made, as, kept } = told;
+    const { made, as, kept, rememberMs } = told;
     const { org, id, charges } = madeReservation(model, made);
     const amounts = kept && charges.map(({ amount }, index) => Math.min(amount, kept[index] ?? 0));
-    const request = { org, id, charges, rememberMs: 0, as, ...(amounts && { amounts }) };
+    const request = { org, id, charges, rememberMs, as, ...(amounts && { amounts }) };
     const expected = model.org(org).settle(request);
     if (expected.outcome === 'gone') model.asked.delete(`${org} ${id}`);
     model.compare(await store.settle({ ...request, charges: onStoreClock(model, charges) }), expected);

@@ -119,8 +119,9 @@ export class CounterOracle {
     const late = made.state === 'lapsed' && request.as === 'commit';
     const wasLapsed = made.state === 'lapsed';
     made.state = request.as === 'commit' ? 'committed' : request.as === 'release' ? 'released' : 'unknown';
-    made.endsAt = this.#now + made.rememberMs;
-    if (made.rememberMs === 0) this.#reservations.delete(request.id);
+    const rememberMs = Math.max(made.rememberMs, request.rememberMs);
+    made.endsAt = this.#now + rememberMs;
+    if (rememberMs === 0) this.#reservations.delete(request.id);
     let overLimit = false;
     const missing: number[] = [];
     for (const [index, charge] of made.charges.entries()) {
