@@ -4,14 +4,14 @@ import { clientWhoseCalls, server, store } from './outage-scene.test-support.ts'
 
 const READ = { counters: [{ key: 'devices', window: 'lifetime' }] };
 
-async function crowd() {
+async function crowd(hashTags = 1) {
   const redis = await server();
   const sent = { batches: 0 };
   const client = clientWhoseCalls(redis, (send) => {
     sent.batches += 1;
     return send();
   });
-  const counters = store({ client });
+  const counters = store({ client, hashTags });
   await read(counters);
   /** Asks for so many orgs' counters, and answers how many batches had left before this turn of the event loop ended. */
   async function ask(count: number, orgs: number) {
@@ -39,4 +39,9 @@ it('one org keeps Redis busy for too short a time to send a second batch ahead',
 it('few wait for each other until the turn of the event loop ends', async () => {
   const ask = await crowd();
   expect(await ask(15, 15)).toEqual({ atOnce: 0, inAll: 1 });
+});
+
+it('of six hash tags each has one batch on its way, since the others keep Redis busy', async () => {
+  const ask = await crowd(6);
+  expect(await ask(200, 200)).toEqual({ atOnce: 6, inAll: 12 });
 });

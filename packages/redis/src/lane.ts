@@ -7,7 +7,7 @@ import { createQueue } from './queue.ts';
 import { type Answered, createSlot, type Slot } from './slot.ts';
 import { unavailable } from './unavailable.ts';
 
-/** The batches of one hash tag: two on their way at most, everything else gathers meanwhile. */
+/** The batches of one hash tag: one or two on their way, everything else gathers meanwhile. */
 export interface Lane {
   /** Its caller is answered, or refused with `quota_unavailable`: within the time-out, at once while the store is known to be away. */
   add(operation: Operation<unknown>): void;
@@ -20,6 +20,8 @@ export interface Lane {
 export interface LaneOptions {
   readonly connection: Connection;
   readonly tag: TagKeys;
+  /** Others send meanwhile: one batch on its way is enough, but for one in trouble. */
+  readonly isOneOfMany: boolean;
   readonly timeoutMs: number;
   /** How long a commit that nobody waits for waits for company, ms. */
   readonly gatherMs: number;
@@ -48,7 +50,7 @@ const CHECK_SERVER_MS = 1_000;
 const PROBE_MS = 1_000;
 
 export function createLane(options: LaneOptions): Lane {
-  const { connection, tag, timeoutMs, gatherMs, lapsedKeepMs, clock } = options;
+  const { connection, tag, isOneOfMany, timeoutMs, gatherMs, lapsedKeepMs, clock } = options;
   const queue = createQueue(gatherMs);
   const slots = Array.from({ length: SLOTS }, (_, index) => {
     const slot: Slot = createSlot({
@@ -102,8 +104,9 @@ export function createLane(options: LaneOptions): Lane {
     if (one === undefined) return;
     const due = queue.due();
     if (other === undefined) {
-      if (2 * due >= sizeUnderWay()) launch(one);
-    } else if (due < WORTH_HALVING) launch(one);
+      const beside = sizeUnderWay();
+      if (beside === 0 || (!isOneOfMany && 2 * due >= beside)) launch(one);
+    } else if (isOneOfMany || due < WORTH_HALVING) launch(one);
     else {
       launch(one, Math.ceil(due / 2));
       launch(other);
@@ -138,7 +141,7 @@ export function createLane(options: LaneOptions): Lane {
   function sendAhead(): void {
     if (queue.due() < Math.max(WORTH_SENDING, usualSize) || awaySince !== undefined) return;
     const slot = freeSlot();
-    if (slot !== undefined && (isIdle() || queue.orgs() >= MANY_ORGS)) launch(slot);
+    if (slot !== undefined && (isIdle() || (!isOneOfMany && queue.orgs() >= MANY_ORGS))) launch(slot);
   }
 
   /** While the store is away the batches on their way are its probes: nothing is added to them. */

@@ -64,6 +64,7 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
     createLane({
       connection,
       tag,
+      isOneOfMany: keys.tags.length > 2,
       timeoutMs,
       gatherMs,
       lapsedKeepMs,
