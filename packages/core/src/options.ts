@@ -56,7 +56,7 @@ export interface BillingOptions<K extends string = string> {
   readonly inventoryTimeoutMs?: number;
   /** Metered use is written to the repository at least this often, ms: what a lost counter store can lose. @default 2_000 */
   readonly snapshotEveryMs?: number;
-  /** How long an idempotency key is recognised after its create ended, ms. @default 86_400_000 */
+  /** How long an idempotency key, and a reservation whose record was given away, is recognised after its create ended, ms. @default 86_400_000 */
   readonly idempotencyMs?: number;
 
   /** Origins a portal `return_url` may have, such as `https://app.example.com`; http only for loopback. @default none */

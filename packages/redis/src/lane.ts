@@ -41,10 +41,8 @@ const SLOTS = 2;
 const MOST_OPERATIONS = 512;
 /** So many operations at once are sent as two batches: this process answers the callers of one while Redis decides on the other. */
 const WORTH_HALVING = 32;
-/** So many are a batch worth sending while others are still to come. */
+/** Fewer that came while a batch was on its way wait for what else has arrived with its answer. */
 const WORTH_SENDING = 16;
-/** Redis needs most of its time for an org's keys, whatever is asked of it. */
-const MANY_ORGS = 8;
 const MOST_WAITING = 10_000;
 const CHECK_SERVER_MS = 1_000;
 const PROBE_MS = 1_000;
@@ -86,9 +84,9 @@ export function createLane(options: LaneOptions): Lane {
   let awayCause: unknown;
   let checkedAt = 0;
   let isFlushDue = false;
-  /** Of the last batch, and the larger one of the last two. */
-  let lastSize = 0;
-  let usualSize = 0;
+  /** How much was due at the end of the last turn of the event loop, and how much of this turn's was sent ahead. */
+  let crowd = 0;
+  let sentAhead = 0;
   let isDraining = false;
   let gatherTimer: NodeJS.Timeout | undefined;
 
@@ -130,18 +128,21 @@ export function createLane(options: LaneOptions): Lane {
       operation.isAbandoned = true;
     }
     queue.add(operation);
-    sendAhead();
     schedule();
+    sendAhead();
   }
 
   /**
-   * While this process reads a crowd of requests Redis may begin with the first of them: a batch as large as the last ones were leaves at once, so
-   * that there are no more batches than before. Beside one on its way only if it keeps Redis busy for long.
+   * While this process reads a crowd of requests Redis may begin with the first half of them. How many they are is known from the turn before: what
+   * is left at its end is as much again, so that it can go at once beside the first.
    */
   function sendAhead(): void {
-    if (queue.due() < Math.max(WORTH_SENDING, usualSize) || awaySince !== undefined) return;
-    const slot = freeSlot();
-    if (slot !== undefined && (isIdle() || (!isOneOfMany && queue.orgs() >= MANY_ORGS))) launch(slot);
+    if (isOneOfMany || crowd < WORTH_HALVING || queue.due() < crowd / 2) return;
+    if (awaySince !== undefined || !isIdle()) return;
+    const [slot] = slots;
+    if (slot === undefined) return;
+    sentAhead += queue.due();
+    launch(slot);
   }
 
   /** While the store is away the batches on their way are its probes: nothing is added to them. */
@@ -151,8 +152,14 @@ export function createLane(options: LaneOptions): Lane {
     if (dueAt === 0) {
       if (freeSlot() === undefined) return;
       isFlushDue = true;
-      setImmediate(flush);
+      setImmediate(endTurn);
     } else gatherTimer ??= setTimeout(gathered, Math.max(1, dueAt - performance.now()));
+  }
+
+  function endTurn(): void {
+    crowd = sentAhead + queue.due();
+    sentAhead = 0;
+    flush();
   }
 
   function flush(): void {
@@ -176,9 +183,6 @@ export function createLane(options: LaneOptions): Lane {
       queue.take(Math.min(most, MOST_OPERATIONS), isDraining ? Number.POSITIVE_INFINITY : now),
       checkServer,
     );
-    const size = slot.batch()?.size ?? 0;
-    usualSize = Math.max(size, lastSize);
-    lastSize = size;
   }
 
   function land(answered: Answered): void {

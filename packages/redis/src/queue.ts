@@ -15,8 +15,6 @@ export interface Queue {
   size(): number;
   /** How many operations are known to be due. */
   due(): number;
-  /** How many orgs they are of. */
-  orgs(): number;
   /** Makes due what has waited long enough. */
   ripen(now: number): void;
   /** When a batch must go: 0 at once, Infinity when nothing waits, else on the clock of `performance.now()`. */
@@ -88,7 +86,6 @@ export function createQueue(patienceMs: number): Queue {
   return {
     size: () => size,
     due: () => due,
-    orgs: () => urgent.length,
     dueAt: () => (urgent.length > 0 ? 0 : (nextPatient()?.dueAt ?? NEVER)),
     ripen,
     add,

@@ -140,8 +140,8 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
     },
     settleUnawaited(reservation, as, listener) {
       const org = states.of(reservation.org);
-      // What is live was checked when it was made.
-      if (!live.remove(org, reservation.id)) {
+      // What is live was checked when it was made, but for what this settle asks beyond it.
+      if (!live.remove(org, reservation.id) || reservation.rememberMs !== 0) {
         try {
           checkReservation(reservation);
         } catch (error) {

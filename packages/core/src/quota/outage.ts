@@ -60,9 +60,10 @@ export function createOutage(
   /** A handle on units that no store holds. */
   function looseHandle(org: string, charges: readonly PlannedCharge[], done: () => void) {
     const settler: Settler = {
-      recordMs: settings.idempotencyMs,
-      settle(_reservation, as, amounts) {
-        if (as === 'commit') debts.owe(org, charges, amounts);
+      sharedMs: settings.idempotencyMs,
+      settle({ id, rememberMs }, as, amounts) {
+        // Somebody else who has its record finds nothing in the store, and owes the units by this id too.
+        if (as === 'commit') debts.owe(org, charges, amounts, rememberMs > 0 ? id : undefined);
         done();
         return Promise.resolve({ outcome: 'settled', late: false, overLimit: false });
       },

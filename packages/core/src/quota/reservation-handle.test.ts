@@ -20,7 +20,7 @@ describe('settling for somebody who does not wait', () => {
   it('makes no promise, and tells how it ended whoever asks later', async () => {
     const told: string[] = [];
     const settler = {
-      recordMs: 1_000,
+      sharedMs: 1_000,
       settle: () => {
         told.push('settle');
         return Promise.resolve({ outcome: 'gone' as const });

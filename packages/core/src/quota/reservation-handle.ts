@@ -11,7 +11,7 @@ import type {
 /** What a handle asks of the gate. */
 export interface Settler {
   /** How long, ms, the store is to recognise a reservation that others may settle as well. */
-  readonly recordMs: number;
+  readonly sharedMs: number;
   /** @param amounts - what is kept of each charge; all by default */
   settle(reservation: Reservation, as: SettleAs, amounts?: readonly number[]): Promise<SettleOutcome>;
   /** Settles all of it for somebody who does not wait; a failure is logged where it is made. Absent: `settle` does as well. */
@@ -41,13 +41,9 @@ export function reservationHandle(
   return new Handle(reservation, settler, repeated);
 }
 
-/** Makes the handle of a reservation that is known from its record: others may have taken it up too. */
+/** Makes the handle of a reservation that is known from its record: whatever settles it is remembered, since others may have taken it up too. */
 export function resumedHandle(record: ReservationRecord, settler: Settler): ReservationHandle {
-  return new Handle(recorded(record, settler), settler, false);
-}
-
-function recorded({ org, id, rememberMs, charges }: Reservation, { recordMs }: Settler): Reservation {
-  return { org, id, rememberMs: Math.max(rememberMs, recordMs), charges: charges.map(plainCharge) };
+  return new Handle(record, settler, false, true);
 }
 
 /** Settles a reservation for somebody who does not wait for it. A failure is logged where it is made; the lease decides then. */
@@ -74,13 +70,14 @@ class Handle implements ReservationHandle {
   readonly repeated: boolean;
   readonly #reservation: Reservation;
   readonly #settler: Settler;
-  /** As it is settled once its record was given away. */
-  #recorded: Reservation | null = null;
+  /** Its record was given away: others may settle it as well. */
+  #isShared: boolean;
   #settled: Promise<SettledAs> | null = null;
   #unawaited: Unawaited | null = null;
 
-  constructor(reservation: Reservation, settler: Settler, repeated: boolean) {
+  constructor(reservation: Reservation, settler: Settler, repeated: boolean, isShared = false) {
     this.repeated = repeated;
+    this.#isShared = isShared;
     this.#reservation = reservation;
     this.#settler = settler;
   }
@@ -131,14 +128,24 @@ class Handle implements ReservationHandle {
   }
 
   toJSON(): ReservationRecord {
-    this.#recorded ??= recorded(this.#reservation, this.#settler);
-    return this.#recorded;
+    this.#isShared = true;
+    const { org, id, rememberMs, charges } = this.#told();
+    return { org, id, rememberMs, charges: charges.map(plainCharge) };
+  }
+
+  /** The reservation as the store is to be told of its end. */
+  #told(): Reservation {
+    if (!this.#isShared) return this.#reservation;
+    return {
+      ...this.#reservation,
+      rememberMs: Math.max(this.#reservation.rememberMs, this.#settler.sharedMs),
+    };
   }
 
   /** Not settled by this: the transaction may still be rolled back, and what the guard settles after it changes nothing. */
   async #commitWithin({ transaction, amount }: InTransaction): Promise<SettledAs> {
     await this.#settler.commitWithin(
-      this.#recorded ?? this.#reservation,
+      this.#told(),
       transaction,
       amount === undefined ? undefined : this.#amounts(amount),
     );
@@ -155,9 +162,7 @@ class Handle implements ReservationHandle {
       if (unawaited === null) this.#settler.letGo(this.#reservation);
       this.#settled =
         unawaited === null
-          ? this.#settler
-              .settle(this.#recorded ?? this.#reservation, as, amounts)
-              .then((outcome) => settledAs(outcome, as))
+          ? this.#settler.settle(this.#told(), as, amounts).then((outcome) => settledAs(outcome, as))
           : unawaited.outcome().then((outcome) => settledAs(outcome, unawaited.as));
     }
     return this.#settled;
@@ -170,7 +175,7 @@ class Handle implements ReservationHandle {
       return;
     }
     this.#settler.letGo(this.#reservation);
-    this.#unawaited = this.#settler.settleUnawaited(this.#recorded ?? this.#reservation, as);
+    this.#unawaited = this.#settler.settleUnawaited(this.#told(), as);
   }
 }
 

@@ -161,7 +161,7 @@ function admitted(
 
 /** The settler of a create that was committed before: there is nothing left to settle. */
 const DONE: Settler = {
-  recordMs: 0,
+  sharedMs: 0,
   settle: () => Promise.resolve({ outcome: 'repeated', state: 'committed' }),
   commitWithin: () => Promise.resolve(),
   keepAlive: () => undefined,

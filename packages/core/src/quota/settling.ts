@@ -99,7 +99,7 @@ export function createSettling(
   const hooks: Hooks = { heard, ended, failed };
 
   return {
-    recordMs: settings.idempotencyMs,
+    sharedMs: settings.idempotencyMs,
     settle(reservation, as, amounts) {
       const hear = async (outcome: SettleOutcome) => {
         await heard(outcome, reservation, as, amounts);

@@ -139,8 +139,8 @@ export interface ReservationHandle {
   /** Stops keeping the lease alive, without settling: the units stay held until the lease ends. */
   letLapse(): void;
   /**
-   * Everything another process needs to settle it with `billing.resume(...)`, any number of times: the first settle that reaches the store counts, whoever
-   * asks for it, and for `idempotencyMs` (a day) after it the store answers how it was settled.
+   * Everything another process needs to settle it with `billing.resume(...)`, to be asked for before it is settled. From then on the first settle counts,
+   * whoever asks for it, and for `idempotencyMs` (a day) after it the store answers how it was settled. The lease goes on meanwhile: see docs/guarding.md.
    */
   toJSON(): ReservationRecord;
 }
