@@ -197,6 +197,21 @@ describe("a create that was let in under 'recount'", () => {
   });
 });
 
+describe("an outage's create whose record was given away", () => {
+  it('is counted once when a job settles it as well (Q3)', async () => {
+    const { gate, create, reserve, read, link } = scene();
+    await create('door_opens');
+    link.state = 'down';
+    const handle = held(await reserve('door_opens', 'open'));
+    const record = JSON.parse(JSON.stringify(handle));
+    await handle.commit();
+    link.state = 'up';
+    expect(await gate.resume(record).commit()).toBe('committed');
+    await create('door_opens');
+    expect(await read(OPENS)).toMatchObject({ committed: 3 });
+  });
+});
+
 describe('units held when the store lost its data', () => {
   it.each<[string, SettleOutcome]>([
     ['the reservation', { outcome: 'gone' }],

@@ -3,7 +3,7 @@ import { TollgateError } from '../errors/tollgate-error.ts';
 import type { CounterStore } from '../ports/counter-store.ts';
 import { gateOn, gateOnMemory } from './gate.test-support.ts';
 import { settleUnawaited } from './reservation-handle.ts';
-import type { Admission, ReservationHandle } from './types.ts';
+import type { Admission, ReservationHandle, ReservationRecord } from './types.ts';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 const one = (key: string, amount?: number) => ({
@@ -222,6 +222,30 @@ describe('settling', () => {
       expect(await used()).toBe(1);
     },
   );
+
+  it('gives a copy for its record: what its holder makes of it changes nothing', async () => {
+    const { gate, counters } = gateOnMemory();
+    const handle = held(await gate.reserve(one('devices')));
+    const record = handle.toJSON();
+    Object.assign(record, { org: '***' });
+    for (const charge of record.charges) Object.assign(charge, { amount: 7 });
+    expect(await handle.commit()).toBe('committed');
+    const [reading] = await counters.read({
+      org: 'acme',
+      counters: [{ key: 'devices', window: 'lifetime' }],
+    });
+    expect(reading).toMatchObject({ committed: 1, held: 0 });
+  });
+
+  it.each([
+    {},
+    { org: 'acme', id: 'x', rememberMs: 0, charges: 'x' },
+    { org: 'acme', id: 'x', charges: [null] },
+  ])('refuses a record that is none when it is settled: %j', async (record) => {
+    const { gate } = gateOnMemory();
+    const handle = gate.resume(record as unknown as ReservationRecord);
+    await expect(handle.commit()).rejects.toMatchObject({ code: expect.stringMatching(/^invalid_/) });
+  });
 
   it('can be taken up by another process from its record', async () => {
     const { gate, counters } = gateOnMemory();

@@ -52,6 +52,14 @@ export function counterUnawaited<S extends CounterStore>(host: CounterStoreHost<
       expect(await a.reserve('one more')).toMatchObject({ outcome: 'denied' });
     });
 
+    test('tell of a time to be remembered that is none, whatever else is asked meanwhile', async (a) => {
+      const { org, id, charges } = await held(a);
+      const bad = told(a.store, { org, id, charges } as Reservation, 'release').catch((error) => error);
+      const other = a.reserve('other', { org: 'another' });
+      expect(await bad).toMatchObject({ code: 'invalid_request' });
+      expect(await other).toMatchObject({ outcome: 'unknown' });
+    });
+
     test('say when there is nothing to settle', async (a) => {
       await a.count(DEVICES, 0);
       expect(await told(a.store, a.reservation('never made'), 'commit')).toEqual({ outcome: 'gone' });
