@@ -141,8 +141,8 @@ export function createLane(options: LaneOptions): Lane {
     if (awaySince !== undefined || !isIdle()) return;
     const [slot] = slots;
     if (slot === undefined) return;
-    sentAhead += queue.due();
     launch(slot);
+    sentAhead += slot.batch()?.size ?? 0;
   }
 
   /** While the store is away the batches on their way are its probes: nothing is added to them. */
@@ -156,6 +156,7 @@ export function createLane(options: LaneOptions): Lane {
     } else gatherTimer ??= setTimeout(gathered, Math.max(1, dueAt - performance.now()));
   }
 
+  /** Of the event loop: what was asked in it is known now. */
   function endTurn(): void {
     crowd = sentAhead + queue.due();
     sentAhead = 0;

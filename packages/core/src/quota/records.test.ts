@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest';
+import { gateOnMemory } from './gate.test-support.ts';
+import { settleUnawaited } from './reservation-handle.ts';
+import type { Admission, ReservationHandle, ReservationRecord } from './types.ts';
+
+const one = (key: string) => ({ org: 'acme', charges: [{ key }] });
+
+function held(admission: Admission): ReservationHandle {
+  if (!admission.admitted) throw new Error('the create was refused');
+  return admission.reservation;
+}
+
+describe('the record of a reservation', () => {
+  it.each(['devices', 'door_opens'])(
+    'counts %s once, however often its record is settled and by whom (Q3)',
+    async (key) => {
+      const { gate, counters } = gateOnMemory();
+      const window = key === 'devices' ? 'lifetime' : 'day:2026-04-09';
+      const used = async () =>
+        (await counters.read({ org: 'acme', counters: [{ key, window }] }))[0]?.committed;
+      const handle = held(await gate.reserve(one(key)));
+      const record = JSON.parse(JSON.stringify(handle));
+      settleUnawaited(handle, 'commit');
+      expect(await gate.resume(record).commit()).toBe('committed');
+      expect(await gate.resume(record).release(), 'a job that was told twice').toBe('committed');
+      expect(await used()).toBe(1);
+
+      const told = held(await gate.reserve(one(key))).toJSON();
+      expect(await gate.resume(told).release()).toBe('released');
+      expect(await gate.resume({ ...told, rememberMs: 0 }).commit(), 'a record of an earlier version').toBe(
+        'released',
+      );
+      expect(await used()).toBe(1);
+    },
+  );
+
+  it('gives a copy for its record: what its holder makes of it changes nothing', async () => {
+    const { gate, counters } = gateOnMemory();
+    const handle = held(await gate.reserve(one('devices')));
+    const record = handle.toJSON();
+    Object.assign(record, { org: '***' });
+    for (const charge of record.charges) Object.assign(charge, { amount: 7 });
+    expect(await handle.commit()).toBe('committed');
+    const [reading] = await counters.read({
+      org: 'acme',
+      counters: [{ key: 'devices', window: 'lifetime' }],
+    });
+    expect(reading).toMatchObject({ committed: 1, held: 0 });
+  });
+
+  it.each([
+    {},
+    { org: 'acme', id: 'x', rememberMs: 0, charges: 'x' },
+    { org: 'acme', id: 'x', charges: [null] },
+  ])('refuses a record that is none when it is settled: %j', async (record) => {
+    const { gate } = gateOnMemory();
+    const handle = gate.resume(record as unknown as ReservationRecord);
+    await expect(handle.commit()).rejects.toMatchObject({ code: expect.stringMatching(/^invalid_/) });
+  });
+
+  it('can be taken up by another process from its record', async () => {
+    const { gate, counters } = gateOnMemory();
+    const record = JSON.parse(
+      JSON.stringify(held(await gate.reserve({ ...one('devices'), idempotencyKey: 'k' }))),
+    );
+    expect(await gate.resume(record).commit()).toBe('committed');
+    expect(await gate.resume(record).commit()).toBe('committed');
+    const [reading] = await counters.read({
+      org: 'acme',
+      counters: [{ key: 'devices', window: 'lifetime' }],
+    });
+    expect(reading).toMatchObject({ committed: 1, held: 0 });
+  });
+});
