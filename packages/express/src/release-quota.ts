@@ -1,7 +1,7 @@
 import { type Billing, createRelease, type RegisteredKey, type ReleaseOptions } from '@tollgate/core';
 import type { Request, RequestHandler } from 'express';
 import { guardedRequest } from './express-request.ts';
-import { onEnding } from './on-ending.ts';
+import { onEnd } from './on-ending.ts';
 
 /**
  * Reports a delete: when the handler answers 2xx, units of the key come free.
@@ -22,7 +22,7 @@ export function releaseQuota(key: string, options: ReleaseOptions<Request, strin
   const release = createRelease<Request, string>(key, options);
   return function quotaRelease(req, res, next) {
     const report = release(guardedRequest(req));
-    onEnding(res, (ending) => {
+    onEnd(res, (ending) => {
       if (typeof ending === 'object' && ending.status >= 200 && ending.status < 300) void report();
     });
     next();

@@ -9,7 +9,7 @@ import {
 } from '@tollgate/core';
 import type { Request, RequestHandler } from 'express';
 import { guardedRequest } from './express-request.ts';
-import { onEnding } from './on-ending.ts';
+import { onEnding, prepareEndings } from './on-ending.ts';
 import { sendReply } from './send-reply.ts';
 
 /**
@@ -34,6 +34,7 @@ export function requireQuota(
   options: GuardOptions<Request, string> = {},
 ): RequestHandler {
   const guard = createGuard<Request, string>(keys, options);
+  prepareEndings();
   return async function quotaGuard(req, res, next) {
     try {
       const entered = await guard(guardedRequest(req));

@@ -1,0 +1,151 @@
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { Writable } from 'node:stream';
+import { requireQuota } from '@tollgate/express';
+import express5 from 'express';
+import express4 from 'express4';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { listen, unlisten } from '../http/listen.ts';
+import { gate, guardScene, org } from './guard-scene.ts';
+
+const CREATE = 'POST /things HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n';
+
+/** An app whose create does what the test says, and how to talk to it over a connection of one's own. */
+async function scene(express: typeof express5, handler: express5.RequestHandler, guards = ['devices']) {
+  const host = guardScene({ devices: 10, zones: 10 });
+  const app = express();
+  const made = guards.map((key) => requireQuota(key as 'devices', { billing: host.billing }));
+  app.post('/things', ...made, handler);
+  const server = await listen(app, '');
+  onTestFinished(async () => {
+    await unlisten(server);
+    await host.billing.close();
+  });
+  return { ...host, app, connect: () => connect(server.port, '127.0.0.1') };
+}
+
+/** The statuses of so many answers, in their order. */
+function statuses(socket: Socket, count: number): Promise<readonly number[]> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    socket.on('error', reject);
+    socket.on('close', () => reject(new Error(`The connection was closed after: ${text}`)));
+    socket.on('data', (chunk) => {
+      text += String(chunk);
+      const found = [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status));
+      if (found.length === count) resolve(found);
+    });
+  });
+}
+
+describe.each([
+  ['express 4', express4 as unknown as typeof express5],
+  ['express 5', express5],
+])('how a handler ended on %s', (_name, express) => {
+  it('is told of each request of a connection by its own status, one after another', async () => {
+    const wanted = [201, 400, 201, 409, 200];
+    const { connect: open, settles } = await scene(express, (_req, res) => {
+      res.status(wanted[told.length] ?? 500).end();
+    });
+    const told: number[] = [];
+    const socket = open();
+    for (const status of wanted) {
+      const answer = statuses(socket, 1);
+      socket.write(`${CREATE}\r\n`);
+      expect(await answer).toEqual([status]);
+      told.push(status);
+      socket.removeAllListeners();
+    }
+    socket.destroy();
+    await settles('devices', { committed: 3, held: 0, uncertain: 0 });
+  });
+
+  it('is told of requests sent without waiting for answers, the later ones answered first', async () => {
+    const begun: express5.Response[] = [];
+    const all = gate();
+    const { connect: open, settles } = await scene(express, (_req, res) => {
+      if (begun.push(res) === 3) all.open();
+    });
+    const socket = open();
+    const answers = statuses(socket, 3);
+    socket.write(`${CREATE}\r\n`.repeat(3));
+    await all.opened;
+    begun[2]?.status(201).end();
+    begun[1]?.status(400).end();
+    await settles('devices', { committed: 1, held: 1 });
+    begun[0]?.status(201).end();
+    expect(await answers).toEqual([201, 400, 201]);
+    socket.destroy();
+    await settles('devices', { committed: 2, held: 0, uncertain: 0 });
+  });
+
+  it('is told to every guard of a request, and again when it ends after its client has gone', async () => {
+    let response: express5.Response | undefined;
+    const began = gate();
+    const keep = (_req: express5.Request, res: express5.Response) => {
+      response = res;
+      began.open();
+    };
+    const { connect: open, settles, reading } = await scene(express, keep, ['devices', 'zones']);
+    const socket = open();
+    socket.write(`${CREATE}\r\n`);
+    await began.opened;
+    const closed = new Promise((resolve) => response?.once('close', resolve));
+    socket.destroy();
+    await closed;
+    expect([await reading('devices'), await reading('zones')]).toMatchObject([{ held: 1 }, { held: 1 }]);
+    response?.status(201).end();
+    await settles('devices', { committed: 1, held: 0, uncertain: 0 });
+    await settles('zones', { committed: 1, held: 0, uncertain: 0 });
+  });
+
+  it('is told when its client goes away before it has read the whole of the answer', async () => {
+    const ended = gate();
+    const { connect: open, settles } = await scene(express, (_req, res) => {
+      res.status(201).end(Buffer.alloc(64 * 2 ** 20));
+      ended.open();
+    });
+    const socket = open().pause();
+    socket.write(`${CREATE}\r\n`);
+    await ended.opened;
+    socket.destroy();
+    await settles('devices', { committed: 1, held: 0, uncertain: 0 });
+  });
+
+  it('is told of a handler that ends after a time-out has answered in its stead', async () => {
+    let response: express5.Response | undefined;
+    const {
+      connect: open,
+      settles,
+      reading,
+    } = await scene(express, (_req, res) => {
+      response = res;
+      res.status(503).end();
+    });
+    const socket = open();
+    const answer = statuses(socket, 1);
+    socket.write(`${CREATE}\r\n`);
+    expect(await answer).toEqual([503]);
+    expect(await reading('devices')).toMatchObject({ held: 1 });
+    response?.status(201).end();
+    await settles('devices', { committed: 1, held: 0, uncertain: 0 });
+    socket.destroy();
+  });
+
+  it('is told where no server of Node serves: an adapter calls the app with messages of its own', async () => {
+    const { app, settles } = await scene(express, (req, res) => {
+      res.status(req.header('x-fail') === undefined ? 201 : 422).end();
+    });
+    for (const headers of [{}, { 'x-fail': '1' }, {}]) {
+      const socket = new Writable({ write: (_chunk, _encoding, done) => done() }) as unknown as Socket;
+      const request = new IncomingMessage(socket);
+      Object.assign(request, { method: 'POST', url: '/things', headers: { 'x-org': org, ...headers } });
+      const response = new ServerResponse(request);
+      response.assignSocket(socket);
+      const finished = new Promise((resolve) => response.on('finish', resolve));
+      app(request, response);
+      await finished;
+    }
+    await settles('devices', { committed: 2, held: 0, uncertain: 0 });
+  });
+});
