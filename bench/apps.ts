@@ -8,7 +8,7 @@ import koaRatelimit from 'koa-ratelimit';
 import { RedisStore } from 'rate-limit-redis';
 import { RateLimiterRedis } from 'rate-limiter-flexible';
 // biome-ignore lint/correctness/useImportExtensions: JavaScript, so that other harnesses can load it; its types lie beside it
-import { makeExpressApp, makeKoaApp } from './ours.mjs';
+import { expressHandler, koaHandler, makeExpressApp, makeKoaApp } from './ours.mjs';
 import { openClient } from './redis-target.ts';
 
 const LIMIT = 1_000_000_000;
@@ -16,20 +16,14 @@ const DAY_SECONDS = 86_400;
 
 function expressApp(...guards: readonly RequestHandler[]): RequestListener {
   const app = express();
-  app.post('/devices', ...guards, (_req, res) => {
-    res.status(201).json({ id: 'd_1', name: 'device' });
-  });
+  app.post('/devices', ...guards, expressHandler);
   return app;
 }
 
 function koaApp(...guards: readonly Middleware[]): RequestListener {
   const app = new Koa();
   const router = new Router();
-  for (const guard of guards) router.use(guard as never);
-  router.post('/devices', (ctx) => {
-    ctx.status = 201;
-    ctx.body = { id: 'd_1', name: 'device' };
-  });
+  router.post('/devices', ...(guards as never[]), koaHandler as never);
   return app.use(router.routes() as never).callback() as RequestListener;
 }
 

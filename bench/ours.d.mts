@@ -1,6 +1,7 @@
-import type { Express } from 'express';
+import type { Express, RequestHandler } from 'express';
 import type { Cluster, Redis } from 'ioredis';
 import type Koa from 'koa';
+import type { Middleware } from 'koa';
 
 export interface AppOptions {
   /** The server's address, or a client of a server or Cluster. */
@@ -15,3 +16,7 @@ export interface AppOptions {
 
 export function makeExpressApp(options: AppOptions): Express;
 export function makeKoaApp(options: AppOptions): Koa;
+
+/** The handler that every contender's app has. */
+export const expressHandler: RequestHandler;
+export const koaHandler: Middleware;

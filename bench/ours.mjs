@@ -32,13 +32,24 @@ function makeBilling({ redisUrl, redisClient, limit, redisOptions, variant }) {
 const nothing = () => {};
 const quiet = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
+/** The handler that every contender's app has. A harness may ask it to wait, or to fail. */
+export async function expressHandler(req, res) {
+  const { headers } = req;
+  if (headers['x-delay']) await wait(Number(headers['x-delay']));
+  if (headers['x-fail']) return res.status(500).json({ error: 'handler failed' });
+  res.status(201).json({ id: 'd_1', name: 'device' });
+}
+
+export async function koaHandler(ctx) {
+  const { headers } = ctx;
+  if (headers['x-delay']) await wait(Number(headers['x-delay']));
+  ctx.status = headers['x-fail'] ? 500 : 201;
+  ctx.body = headers['x-fail'] ? { error: 'handler failed' } : { id: 'd_1', name: 'device' };
+}
+
 export function makeExpressApp(options) {
   const app = express();
-  app.post('/devices', expressQuota('creates', { billing: makeBilling(options) }), async (req, res) => {
-    if (req.headers['x-delay']) await wait(Number(req.headers['x-delay']));
-    if (req.headers['x-fail']) return res.status(500).json({ error: 'handler failed' });
-    res.status(201).json({ id: 'd_1', name: 'device' });
-  });
+  app.post('/devices', expressQuota('creates', { billing: makeBilling(options) }), expressHandler);
   return app;
 }
 
@@ -46,10 +57,6 @@ export function makeKoaApp(options) {
   const app = new Koa();
   app.silent = true;
   const router = new Router();
-  router.post('/devices', koaQuota('creates', { billing: makeBilling(options) }), async (ctx) => {
-    if (ctx.headers['x-delay']) await wait(Number(ctx.headers['x-delay']));
-    ctx.status = ctx.headers['x-fail'] ? 500 : 201;
-    ctx.body = ctx.headers['x-fail'] ? { error: 'handler failed' } : { id: 'd_1', name: 'device' };
-  });
+  router.post('/devices', koaQuota('creates', { billing: makeBilling(options) }), koaHandler);
   return app.use(router.routes());
 }
