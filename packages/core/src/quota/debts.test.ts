@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import { memoryCounterStore } from '../memory/memory-counter-store.ts';
+import type { BillingOptions } from '../options.ts';
 import type { CounterStore, SettleOutcome } from '../ports/counter-store.ts';
 import { gateOnMemory } from './gate.test-support.ts';
 import type { Admission, OnStoreError, ReservationHandle } from './types.ts';
@@ -15,7 +16,7 @@ function held(admission: Admission): ReservationHandle {
 }
 
 /** A gate whose store goes away, loses the replies to what it did, and comes back empty, as told. */
-function scene() {
+function scene(options: Partial<BillingOptions> = {}) {
   const link = {
     state: 'up' as 'up' | 'down' | 'replies are lost',
     asked: [] as string[],
@@ -40,7 +41,7 @@ function scene() {
       },
     });
   };
-  const made = gateOnMemory({}, wrap);
+  const made = gateOnMemory(options, wrap);
   const { gate, rows, clock } = made;
   const reserve = (key: string, onStoreError: OnStoreError = 'closed') =>
     gate.reserve({ org: 'acme', charges: [{ key }], onStoreError });
@@ -209,6 +210,22 @@ describe("an outage's create whose record was given away", () => {
     expect(await gate.resume(record).commit()).toBe('committed');
     await create('door_opens');
     expect(await read(OPENS)).toMatchObject({ committed: 3 });
+  });
+
+  it('is counted once for as long as the host wants ids to be recognised (Q3)', async () => {
+    const DAY_MS = 86_400_000;
+    const { gate, clock, create, reserve, read, link } = scene({ idempotencyMs: 5 * DAY_MS });
+    await create('door_opens');
+    link.state = 'down';
+    const handle = held(await reserve('door_opens', 'open'));
+    const record = JSON.parse(JSON.stringify(handle));
+    await handle.commit();
+    link.state = 'up';
+    await create('door_opens');
+    clock.at += 4 * DAY_MS;
+    await gate.resume(record).commit();
+    await create('door_opens');
+    expect(await read({ key: 'door_opens', window: 'month:2026-04' })).toMatchObject({ committed: 4 });
   });
 });
 

@@ -35,16 +35,18 @@ interface Debtor {
 
 /** Counters that may be owed at once; beyond it capacity heals by recount and metered use is lost, which the metrics say. */
 const MAX_OWED = 10_000;
-/** How long the store recognises a debt, ms: longer than any outage after which it is paid again. */
+/** How long at least the store recognises a debt, ms: longer than any outage after which it is paid again. */
 const REMEMBER_MS = 86_400_000;
 const WARN_EVERY_MS = 10_000;
 
 export function createDebts(
-  wiring: Pick<Wiring, 'catalog' | 'counters' | 'ids' | 'logger' | 'telemetry'>,
+  wiring: Pick<Wiring, 'catalog' | 'counters' | 'ids' | 'settings' | 'logger' | 'telemetry'>,
   recounts: Pick<Recounts, 'fill'>,
   snapshots: Pick<Snapshots, 'note'>,
 ): Debts {
-  const { catalog, counters, ids, logger, telemetry } = wiring;
+  const { catalog, counters, ids, settings, logger, telemetry } = wiring;
+  // One that is known by its create's id may be told for as long as that is.
+  const rememberMs = Math.max(REMEMBER_MS, settings.idempotencyMs);
   /** Who could not pay stands last. */
   const debtors = new Map<string, Debtor>();
   let owed = 0;
@@ -73,7 +75,7 @@ export function createDebts(
     let left = [...debt.adjustments.values()];
     const filled = new Set<Adjustment>();
     while (left.length > 0) {
-      const request = { org, adjustments: left, id: debt.id, rememberMs: REMEMBER_MS };
+      const request = { org, adjustments: left, id: debt.id, rememberMs };
       const { missing } = await counters.adjust(request);
       if (missing.length === 0) break;
       const absent = missing.flatMap((i) => left[i] ?? []);

@@ -39,6 +39,7 @@ export function createDecisions(
   }
 
   async function decide(asked: AskedReservation, first: ReserveOutcome): Promise<Decision> {
+    let hasFilled = false;
     for (let round = 1; ; round++) {
       const outcome = round === 1 ? first : await counters.reserve(asked);
       switch (outcome.outcome) {
@@ -54,7 +55,10 @@ export function createDecisions(
           throw new TollgateError('too_many_pending', { retryAfterSeconds: 1 });
         case 'unknown':
           if (round === MAX_ROUNDS) throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
-          await recounts.fill(asked.org, pick(asked.charges, outcome.missing));
+          // Right behind the count, which saves a round trip; a store that let it overtake is asked again when the count is there.
+          if (!hasFilled) await recounts.fillAhead(asked.org, pick(asked.charges, outcome.missing));
+          else await recounts.fill(asked.org, pick(asked.charges, outcome.missing));
+          hasFilled = true;
           break;
         case 'denied': {
           const doubtful = outcome.misfits.filter((i) =>

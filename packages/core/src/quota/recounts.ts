@@ -24,12 +24,24 @@ export interface Recounts {
    * whether the host's rows of this moment are sure to be in the store's count. @throws as `run`
    */
   fill(org: string, targets: readonly RecountTarget[]): Promise<readonly boolean[]>;
+  /**
+   * `fill`, waited for only until the store has been handed every count: what it is asked next it decides on them, if it keeps the order
+   * of what one process asks. One that does not answers that it has no count yet. @throws as `run`, for what fails before that
+   */
+  fillAhead(org: string, targets: readonly RecountTarget[]): Promise<void>;
   /** `run`, not waited for; a failure is logged. */
   runInBackground(org: string, targets: readonly RecountTarget[]): void;
   /** The host's own count of a capacity key. @throws TollgateError `quota_unavailable` */
   countRows(org: string, key: string): Promise<number>;
   /** What the repository last heard of a metered counter, 0 for nothing. @throws TollgateError `quota_unavailable` */
   lastSnapshot(org: string, counter: CounterRef): Promise<number>;
+}
+
+interface Running {
+  /** The store was handed a count. Stays open when it never is: `isDone` tells then. */
+  readonly isHandedOver: Promise<void>;
+  /** Answers whether rows were counted and the store took the count. */
+  readonly isDone: Promise<boolean>;
 }
 
 /** How often a recount is repeated because the org changed while the host counted. */
@@ -42,10 +54,14 @@ export function createRecounts(
   >,
 ): Recounts {
   const { catalog, counters, repository, logger, telemetry } = wiring;
-  const running = new Map<string, Promise<boolean>>();
+  const running = new Map<string, Running>();
 
-  /** Answers whether rows were counted and the store took the count. */
-  async function runOne(org: string, target: RecountTarget, onlyMissing: boolean): Promise<boolean> {
+  async function runOne(
+    org: string,
+    target: RecountTarget,
+    onlyMissing: boolean,
+    handedOver: () => void,
+  ): Promise<boolean> {
     const isCapacity = isCapacityKey(catalog, target.key);
     let isCounted = false;
     for (let round = 1; round <= MAX_ROUNDS; round++) {
@@ -54,10 +70,12 @@ export function createRecounts(
       // A metered count is only ever seeded: while the store has one, the store's is the truth.
       if (token.known && (onlyMissing || !isCapacity)) break;
       const count = isCapacity ? await countRows(org, target.key) : await lastSnapshot(org, target);
-      const [result] = await counters.finishRecount({
+      const finishing = counters.finishRecount({
         org,
         counts: [{ ...token, count, forgetAt: target.forgetAt }],
       });
+      handedOver();
+      const [result] = await finishing;
       telemetry.count('tollgate.recounts', 1, { key: target.key });
       // Not applied: another count was finished meanwhile. Counting once more would only count rows in the making twice.
       if (result?.applied !== true) break;
@@ -99,14 +117,24 @@ export function createRecounts(
     }
   }
 
-  function join(org: string, target: RecountTarget, onlyMissing: boolean): Promise<boolean> {
+  function start(org: string, target: RecountTarget, onlyMissing: boolean): Running & { isJoined: boolean } {
     const name = `${org}\n${target.key}\n${target.window}\n${onlyMissing}`;
     const under = running.get(name);
-    // Begun earlier, it may have missed rows that are there now.
-    if (under !== undefined) return under.then(() => false);
-    const promise = runOne(org, target, onlyMissing).finally(() => running.delete(name));
-    running.set(name, promise);
-    return promise;
+    if (under !== undefined) return { ...under, isJoined: true };
+    let handedOver = () => {};
+    const isHandedOver = new Promise<void>((resolve) => {
+      handedOver = resolve;
+    });
+    const isDone = runOne(org, target, onlyMissing, handedOver).finally(() => running.delete(name));
+    running.set(name, { isHandedOver, isDone });
+    return { isHandedOver, isDone, isJoined: false };
+  }
+
+  async function join(org: string, target: RecountTarget, onlyMissing: boolean): Promise<boolean> {
+    const { isDone, isJoined } = start(org, target, onlyMissing);
+    const isCounted = await isDone;
+    // Begun earlier, one that was joined may have missed rows that are there now.
+    return isCounted && !isJoined;
   }
 
   const run = async (org: string, targets: readonly RecountTarget[]) => {
@@ -115,6 +143,14 @@ export function createRecounts(
   return {
     run,
     fill: (org, targets) => Promise.all(targets.map((target) => join(org, target, true))),
+    async fillAhead(org, targets) {
+      await Promise.all(
+        targets.map((target) => {
+          const { isHandedOver, isDone } = start(org, target, true);
+          return Promise.race([isHandedOver, isDone]);
+        }),
+      );
+    },
     countRows,
     lastSnapshot,
     runInBackground(org, targets) {
