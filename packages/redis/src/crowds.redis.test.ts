@@ -21,15 +21,17 @@ async function crowd(hashTags = 1) {
     await Promise.all(asked);
     return { atOnce, inAll: sent.batches - before };
   }
-  return ask;
+  return Object.assign(ask, { counters, sent });
 }
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 it.each([40, 1])(
   'Redis begins with the first half of a crowd while the rest of it is still being asked, of %i orgs',
   async (orgs) => {
     const ask = await crowd();
     expect(await ask(40, orgs), 'a crowd nobody expected').toEqual({ atOnce: 0, inAll: 2 });
-    for (let turn = 1; turn <= 3; turn += 1)
+    for (let round = 1; round <= 3; round += 1)
       expect(await ask(40, orgs), 'two halves still').toEqual({ atOnce: 1, inAll: 2 });
   },
 );
@@ -38,10 +40,25 @@ it('a crowd that has become small is sent as one batch after one turn', async ()
   const ask = await crowd();
   await ask(40, 40);
   expect(await ask(24, 24), 'forty were expected').toEqual({ atOnce: 1, inAll: 2 });
-  for (let turn = 1; turn <= 3; turn += 1) expect(await ask(24, 24)).toEqual({ atOnce: 0, inAll: 1 });
+  for (let round = 1; round <= 3; round += 1) expect(await ask(24, 24)).toEqual({ atOnce: 0, inAll: 1 });
 });
 
 it('of six hash tags each has one batch on its way, since the others keep Redis busy', async () => {
   const ask = await crowd(6);
-  for (let turn = 1; turn <= 3; turn += 1) expect(await ask(300, 300)).toEqual({ atOnce: 0, inAll: 6 });
+  for (let round = 1; round <= 3; round += 1) expect(await ask(300, 300)).toEqual({ atOnce: 0, inAll: 6 });
+});
+
+it('a few that came while a batch was on its way go with what its answer brings', async () => {
+  const { counters, sent } = await crowd();
+  const before = sent.batches;
+  const asked = (from: number, count: number) =>
+    Array.from({ length: count }, (_, i) => counters.read({ org: `org-${from + i}`, ...READ }));
+  const first = asked(0, 20);
+  await turn();
+  const few = asked(20, 8);
+  await turn();
+  expect(sent.batches - before, 'the first is on its way').toBe(1);
+  await first[0];
+  await Promise.all([...first, ...few, ...asked(28, 8)]);
+  expect(sent.batches - before).toBe(2);
 });
