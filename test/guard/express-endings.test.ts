@@ -4,15 +4,16 @@ import { Writable } from 'node:stream';
 import { requireQuota } from '@tollgate/express';
 import express5 from 'express';
 import express4 from 'express4';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { listen, unlisten } from '../http/listen.ts';
 import { gate, guardScene, org } from './guard-scene.ts';
 
+const leaseMs = 1_000;
 const CREATE = 'POST /things HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n';
 
 /** An app whose create does what the test says, and how to talk to it over a connection of one's own. */
 async function scene(express: typeof express5, handler: express5.RequestHandler, guards = ['devices']) {
-  const host = guardScene({ devices: 10, zones: 10 });
+  const host = guardScene({ devices: 10, zones: 10 }, { leaseMs });
   const app = express();
   const made = guards.map((key) => requireQuota(key as 'devices', { billing: host.billing }));
   app.post('/things', ...made, handler);
@@ -130,6 +131,89 @@ describe.each([
     response?.status(201).end();
     await settles('devices', { committed: 1, held: 0, uncertain: 0 });
     socket.destroy();
+  });
+
+  it.each([400, 500, 503])(
+    'is told by the status that was sent, though somebody sets %i after it',
+    async (status) => {
+      const { connect: open, settles } = await scene(express, (_req, res) => {
+        res.status(201).end();
+        res.status(status);
+      });
+      const socket = open();
+      const answer = statuses(socket, 1);
+      socket.write(`${CREATE}\r\n`);
+      expect(await answer).toEqual([201]);
+      await settles('devices', { committed: 1, held: 0, uncertain: 0 });
+      socket.destroy();
+    },
+  );
+
+  it.each(['before', 'after'])(
+    'is told when its client goes away while an end replaced %s the guard is waiting to be done',
+    async (place) => {
+      const ended = gate();
+      const saved = gate();
+      let response: express5.Response | undefined;
+      /** As sessions do: the answer leaves when they are saved. */
+      const session: express5.RequestHandler = (_req, res, next) => {
+        const end = res.end;
+        res.end = ((...args: unknown[]) => {
+          ended.open();
+          void saved.opened.then(() => Reflect.apply(end, res, args));
+          return res;
+        }) as typeof end;
+        next();
+      };
+      const host = guardScene({ devices: 10 });
+      const app = express();
+      const guard = requireQuota('devices', { billing: host.billing });
+      app.post('/things', ...(place === 'before' ? [session, guard] : [guard, session]), (_req, res) => {
+        response = res;
+        res.status(201).end();
+      });
+      const server = await listen(app, '');
+      onTestFinished(async () => {
+        await unlisten(server);
+        await host.billing.close();
+      });
+      const socket = connect(server.port, '127.0.0.1');
+      socket.write(`${CREATE}\r\n`);
+      await ended.opened;
+      const closed = new Promise((resolve) => response?.once('close', resolve));
+      socket.destroy();
+      await closed;
+      saved.open();
+      await host.settles('devices', { committed: 1, held: 0, uncertain: 0 });
+    },
+  );
+
+  it('is unseen for requests that wait behind another one when their connection closes', async () => {
+    // Leases are renewed by an interval.
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const all = gate();
+    let begun = 0;
+    let last: express5.Request | undefined;
+    const {
+      connect: open,
+      settles,
+      clock,
+    } = await scene(express, (req) => {
+      last = req;
+      if (++begun === 3) all.open();
+    });
+    const socket = open();
+    socket.write(`${CREATE}\r\n`.repeat(3));
+    await all.opened;
+    const closed = new Promise((resolve) => last?.socket.once('close', resolve));
+    socket.destroy();
+    await closed;
+    for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
+      clock.advance(leaseMs / 4);
+      vi.advanceTimersByTime(leaseMs / 4);
+    }
+    await settles('devices', { held: 0, uncertain: 3 });
   });
 
   it('is told where no server of Node serves: an adapter calls the app with messages of its own', async () => {

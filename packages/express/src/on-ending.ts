@@ -3,30 +3,31 @@ import type { ServerResponse } from 'node:http';
 import type { Ending } from '@tollgate/core';
 import type { Response } from 'express';
 
-type Tell = (ending: Ending) => void;
+type Listener = (ending: Ending) => void;
 
 /** What a time-out middleware or a gateway answers in a handler's stead, while it may still be running. */
 const ANSWERED_FOR_IT: ReadonlySet<number> = new Set([408, 503, 504]);
 
-/** What is known of a connection of Node's own HTTP server: it serves one guarded request at a time, and others come after it. */
+/** A connection of Node's own HTTP server. */
 interface Connection {
-  /** What its last request is answered with, until that is finished. */
-  serving: ServerResponse | null;
-  /** The guarded response under way, and who is to be told of its end. */
-  guarded: ServerResponse | null;
-  readonly tell: Tell[];
-  isWatched: boolean;
+  /** The response to the last request that came; null once it is finished. */
+  newest: ServerResponse | null;
+  /** The guarded response under way, until Node tells that it is finished. There is never another beside it: that one has its `end` replaced. */
+  watched: { readonly response: ServerResponse; readonly listeners: Listener[] } | null;
+  /** Those who wait for responses that have to wait for the socket. */
+  readonly waiting: Set<Listener>;
+  hasCloseListener: boolean;
 }
 
 const CONNECTION = Symbol('tollgate.connection');
 
 interface Carrier {
   [CONNECTION]?: Connection;
-  readonly destroyed?: boolean;
+  readonly destroyed: boolean;
   on(event: 'close', listener: (this: Carrier) => void): unknown;
 }
 
-/** What Node publishes when a request has come and when its response is handed to the system. */
+/** What Node publishes when a request has come, and when its response is handed to the system. */
 interface Message {
   readonly socket: Carrier;
   readonly response: ServerResponse;
@@ -34,22 +35,23 @@ interface Message {
 
 let isListening = false;
 
-/** To be called before the requests come whose endings are asked for; those that came earlier are watched as well, at a higher price. */
+/** To be called when a guard is made: requests that came before are watched in the dearer way. */
 export function prepareEndings(): void {
   if (isListening) return;
   isListening = true;
   subscribe('http.server.request.start', (message) => {
     const { socket, response } = message as Message;
     const connection = socket[CONNECTION];
-    if (connection !== undefined) connection.serving = response;
-    else socket[CONNECTION] = { serving: response, guarded: null, tell: [], isWatched: false };
+    if (connection !== undefined) connection.newest = response;
+    else
+      socket[CONNECTION] = { newest: response, watched: null, waiting: new Set(), hasCloseListener: false };
   });
   subscribe('http.server.response.finish', (message) => {
     const { socket, response } = message as Message;
     const connection = socket[CONNECTION];
     if (connection === undefined) return;
-    if (connection.serving === response) connection.serving = null;
-    if (connection.guarded === response) end(connection, response, endingOf(response));
+    if (connection.newest === response) connection.newest = null;
+    if (connection.watched?.response === response) endWatched(connection, endingOf(response));
   });
 }
 
@@ -61,53 +63,102 @@ export function prepareEndings(): void {
  * On Node's own server a connection is watched and not each response: Express gives every response a shape of its own, so that whatever is
  * put on one, or listens to it, is dear.
  */
-export function onEnding(response: Response, ended: Tell): void {
+export function onEnding(response: Response, listener: Listener): void {
   const socket = response.socket as Carrier | null;
   const connection = socket?.[CONNECTION];
-  // Not so for a response that waits behind another one of its connection, and for one that no server of Node's serves.
-  if (connection?.serving !== response || socket?.destroyed !== false) {
-    onOwnEnding(response, ended);
+  const isServing = connection?.newest === response && socket?.destroyed === false;
+  const isBeside = connection?.watched != null && connection.watched.response !== response;
+  // An `end` that was replaced may come long after the handler called it, or never.
+  if (!isServing || isBeside || Object.hasOwn(response, 'end')) {
+    watchResponse(response, listener);
     return;
   }
-  connection.guarded = response;
-  connection.tell.push(ended);
-  if (connection.isWatched) return;
-  connection.isWatched = true;
+  connection.watched ??= { response, listeners: [] };
+  connection.watched.listeners.push(listener);
+  listenForClose(socket, connection);
+}
+
+/** Tells when a handler ends its answer, before the answer goes out and whether anybody still hears it or not. */
+export function onEnd(response: ServerResponse, listener: Listener): void {
+  const end = response.end;
+  response.end = function (this: ServerResponse, ...args: Parameters<typeof end>) {
+    listener(judge(response.statusCode));
+    return end.apply(this, args);
+  } as typeof end;
+}
+
+function watchResponse(response: Response, listener: Listener): void {
+  const carrier = response.req?.socket as Carrier | undefined;
+  const connection = response.socket === null ? carrier?.[CONNECTION] : undefined;
+  onEnd(response, (ending) => {
+    connection?.waiting.delete(listener);
+    listener(ending);
+  });
+  if (response.destroyed || carrier?.destroyed === true) listener('unseen');
+  // Node closes no response that never had the socket.
+  else if (carrier !== undefined && connection !== undefined) {
+    connection.waiting.add(listener);
+    listenForClose(carrier, connection);
+  } else response.on('close', () => listener('unseen'));
+}
+
+function listenForClose(socket: Carrier, connection: Connection): void {
+  if (connection.hasCloseListener) return;
+  connection.hasCloseListener = true;
   socket.on('close', closed);
 }
 
 function closed(this: Carrier): void {
   const connection = this[CONNECTION];
-  const response = connection?.guarded;
-  if (connection === undefined || response == null) return;
-  end(connection, response, response.writableEnded ? endingOf(response) : 'unseen');
+  if (connection === undefined) return;
+  for (const listener of connection.waiting) listener('unseen');
+  connection.waiting.clear();
+  const response = connection.watched?.response;
+  if (response === undefined) return;
+  const isEnded = response.writableEnded;
+  const listeners = endWatched(connection, isEnded ? endingOf(response) : 'unseen');
+  if (!isEnded) onFinished(response, () => tell(listeners, endingOf(response)));
 }
 
-function end(connection: Connection, response: ServerResponse, ending: Ending): void {
-  const told = connection.tell.splice(0);
-  connection.guarded = null;
-  const tell = (how: Ending) => {
-    for (const ended of told) ended(how);
-  };
-  tell(ending);
-  if (ending === 'unseen') onEnd(response, tell);
+/** Answers to whom it was told. */
+function endWatched(connection: Connection, ending: Ending): readonly Listener[] {
+  const { watched } = connection;
+  if (watched === null) return [];
+  connection.watched = null;
+  const { response, listeners } = watched;
+  tell(listeners, ending);
+  if (ending === 'unseen') onEnd(response, (later) => tell(listeners, later));
+  return listeners;
 }
 
-function endingOf({ statusCode }: ServerResponse): Ending {
-  return ANSWERED_FOR_IT.has(statusCode) ? 'unseen' : { status: statusCode };
+function tell(listeners: readonly Listener[], ending: Ending): void {
+  for (const listener of listeners) listener(ending);
 }
 
-function onOwnEnding(response: Response, ended: Tell): void {
-  onEnd(response, ended);
-  if (response.destroyed) ended('unseen');
-  else response.on('close', () => ended('unseen'));
+/**
+ * Tells when Node's own `end` has been called, through whatever stands before it: an `end` that was replaced after the guard, as
+ * sessions and compression do, calls the one it found, and not one that is put on later. Whether it was called is all that Node sets then.
+ */
+function onFinished(response: ServerResponse, finished: () => void): void {
+  let isFinished = response.finished;
+  Object.defineProperty(response, 'finished', {
+    configurable: true,
+    enumerable: true,
+    get: () => isFinished,
+    set(value: boolean) {
+      const isNews = value && !isFinished;
+      isFinished = value;
+      if (isNews) finished();
+    },
+  });
 }
 
-/** Tells when a handler ends its answer, before the answer goes out and whether anybody still hears it or not. */
-export function onEnd(response: ServerResponse, ended: Tell): void {
-  const end = response.end;
-  response.end = function (this: ServerResponse, ...args: Parameters<typeof end>) {
-    ended(endingOf(response));
-    return end.apply(this, args);
-  } as typeof end;
+/** By the status that was sent: whoever fails after his answer may still set another. */
+function endingOf(response: ServerResponse & { readonly _header?: unknown }): Ending {
+  const { _header: head } = response;
+  return judge(typeof head === 'string' ? Number(head.slice(9, 12)) : response.statusCode);
+}
+
+function judge(status: number): Ending {
+  return ANSWERED_FOR_IT.has(status) ? 'unseen' : { status };
 }

@@ -22,6 +22,8 @@ export interface Debts {
 
 interface Debt {
   readonly id: string;
+  /** How long the store is to recognise it, ms. */
+  readonly rememberMs: number;
   readonly adjustments: Map<string, Adjustment>;
   /** The store may know it: nothing can be added to it any more. */
   isClosed: boolean;
@@ -45,8 +47,6 @@ export function createDebts(
   snapshots: Pick<Snapshots, 'note'>,
 ): Debts {
   const { catalog, counters, ids, settings, logger, telemetry } = wiring;
-  // One that is known by its create's id may be told for as long as that is.
-  const rememberMs = Math.max(REMEMBER_MS, settings.idempotencyMs);
   /** Who could not pay stands last. */
   const debtors = new Map<string, Debtor>();
   let owed = 0;
@@ -61,7 +61,14 @@ export function createDebts(
   }
 
   function makeDebt(org: string, id: string | undefined): Debt {
-    const debt = { id: id ?? ids.next(), adjustments: new Map(), isClosed: id !== undefined };
+    const isKnown = id !== undefined;
+    const debt = {
+      id: id ?? ids.next(),
+      // One that goes by its create's id may be told again for as long as that is.
+      rememberMs: isKnown ? Math.max(REMEMBER_MS, settings.idempotencyMs) : REMEMBER_MS,
+      adjustments: new Map(),
+      isClosed: isKnown,
+    };
     const debtor = debtors.get(org);
     if (debtor === undefined) debtors.set(org, { debts: [debt], paying: null });
     else debtor.debts.push(debt);
@@ -75,7 +82,7 @@ export function createDebts(
     let left = [...debt.adjustments.values()];
     const filled = new Set<Adjustment>();
     while (left.length > 0) {
-      const request = { org, adjustments: left, id: debt.id, rememberMs };
+      const request = { org, adjustments: left, id: debt.id, rememberMs: debt.rememberMs };
       const { missing } = await counters.adjust(request);
       if (missing.length === 0) break;
       const absent = missing.flatMap((i) => left[i] ?? []);

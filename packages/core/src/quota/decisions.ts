@@ -25,8 +25,8 @@ export interface Decisions {
   judge(asked: AskedReservation, outcome: ReserveOutcome): Decision | Promise<Decision>;
 }
 
-/** How often is asked again after a recount, before what the store says is taken as it is. */
-const MAX_ROUNDS = 4;
+/** How often is asked, before what the store says is taken as it is. One of these may have overtaken the count it waited for. */
+const MAX_ROUNDS = 5;
 
 export function createDecisions(
   { counters, settings, telemetry }: Pick<Wiring, 'counters' | 'settings' | 'telemetry'>,
@@ -55,9 +55,11 @@ export function createDecisions(
           throw new TollgateError('too_many_pending', { retryAfterSeconds: 1 });
         case 'unknown':
           if (round === MAX_ROUNDS) throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
-          // Right behind the count, which saves a round trip; a store that let it overtake is asked again when the count is there.
-          if (!hasFilled) await recounts.fillAhead(asked.org, pick(asked.charges, outcome.missing));
-          else await recounts.fill(asked.org, pick(asked.charges, outcome.missing));
+          // Right behind the count, which saves a round trip; where a store lets it overtake, once more when the count is there.
+          await (hasFilled ? recounts.fill : recounts.fillAhead)(
+            asked.org,
+            pick(asked.charges, outcome.missing),
+          );
           hasFilled = true;
           break;
         case 'denied': {
