@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { Writable } from 'node:stream';
@@ -98,6 +99,35 @@ describe.each([
     response?.status(201).end();
     await settles('devices', { committed: 1, held: 0, uncertain: 0 });
     await settles('zones', { committed: 1, held: 0, uncertain: 0 });
+  });
+
+  it('is told to guards of several copies of the package, which listen once', async () => {
+    vi.resetModules();
+    const copy = await import('@tollgate/express');
+    expect(copy.requireQuota).not.toBe(requireQuota);
+    const host = guardScene({ devices: 10, zones: 10 });
+    const guard = requireQuota('devices', { billing: host.billing });
+    const subscribe = vi.spyOn(channel('http.server.request.start'), 'subscribe');
+    const app = express();
+    app.post(
+      '/things',
+      guard,
+      copy.requireQuota('zones', { billing: host.billing }),
+      (_req, res) => void res.status(201).end(),
+    );
+    expect(subscribe).not.toHaveBeenCalled();
+    const server = await listen(app, '');
+    onTestFinished(async () => {
+      await unlisten(server);
+      await host.billing.close();
+    });
+    const socket = connect(server.port, '127.0.0.1');
+    const answer = statuses(socket, 1);
+    socket.write(`${CREATE}\r\n`);
+    expect(await answer).toEqual([201]);
+    await host.settles('devices', { committed: 1, held: 0 });
+    await host.settles('zones', { committed: 1, held: 0 });
+    socket.destroy();
   });
 
   it('is told when its client goes away before it has read the whole of the answer', async () => {

@@ -1,4 +1,4 @@
-import { subscribe } from 'node:diagnostics_channel';
+import { type Channel, channel } from 'node:diagnostics_channel';
 import type { ServerResponse } from 'node:http';
 import type { Ending } from '@tollgate/core';
 import type { Response } from 'express';
@@ -19,7 +19,8 @@ interface Connection {
   hasCloseListener: boolean;
 }
 
-const CONNECTION = Symbol('tollgate.connection');
+/** Copies of this package in one process share it, and one subscription: another shape of `Connection` needs another name. */
+const CONNECTION = Symbol.for('@tollgate/express/connection');
 
 interface Carrier {
   [CONNECTION]?: Connection;
@@ -33,20 +34,19 @@ interface Message {
   readonly response: ServerResponse;
 }
 
-let isListening = false;
-
 /** To be called when a guard is made: requests that came before are watched in the dearer way. */
 export function prepareEndings(): void {
-  if (isListening) return;
-  isListening = true;
-  subscribe('http.server.request.start', (message) => {
+  const start: Channel & { [CONNECTION]?: true } = channel('http.server.request.start');
+  if (start[CONNECTION]) return;
+  start[CONNECTION] = true;
+  start.subscribe((message) => {
     const { socket, response } = message as Message;
     const connection = socket[CONNECTION];
     if (connection !== undefined) connection.newest = response;
     else
       socket[CONNECTION] = { newest: response, watched: null, waiting: new Set(), hasCloseListener: false };
   });
-  subscribe('http.server.response.finish', (message) => {
+  channel('http.server.response.finish').subscribe((message) => {
     const { socket, response } = message as Message;
     const connection = socket[CONNECTION];
     if (connection === undefined) return;
