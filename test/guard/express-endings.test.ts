@@ -12,11 +12,19 @@ import { gate, guardScene, org } from './guard-scene.ts';
 const leaseMs = 1_000;
 const CREATE = 'POST /things HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n';
 
+type Guards = (
+  guard: (key: string, make?: typeof requireQuota) => express5.RequestHandler,
+) => readonly express5.RequestHandler[];
+
 /** An app whose create does what the test says, and how to talk to it over a connection of one's own. */
-async function scene(express: typeof express5, handler: express5.RequestHandler, guards = ['devices']) {
+async function scene(
+  express: typeof express5,
+  handler: express5.RequestHandler,
+  guards: Guards = (guard) => [guard('devices')],
+) {
   const host = guardScene({ devices: 10, zones: 10 }, { leaseMs });
   const app = express();
-  const made = guards.map((key) => requireQuota(key as 'devices', { billing: host.billing }));
+  const made = guards((key, make = requireQuota) => make(key as 'devices', { billing: host.billing }));
   app.post('/things', ...made, handler);
   const server = await listen(app, '');
   onTestFinished(async () => {
@@ -88,7 +96,11 @@ describe.each([
       response = res;
       began.open();
     };
-    const { connect: open, settles, reading } = await scene(express, keep, ['devices', 'zones']);
+    const {
+      connect: open,
+      settles,
+      reading,
+    } = await scene(express, keep, (guard) => [guard('devices'), guard('zones')]);
     const socket = open();
     socket.write(`${CREATE}\r\n`);
     await began.opened;
@@ -105,28 +117,20 @@ describe.each([
     vi.resetModules();
     const copy = await import('@tollgate/express');
     expect(copy.requireQuota).not.toBe(requireQuota);
-    const host = guardScene({ devices: 10, zones: 10 });
-    const guard = requireQuota('devices', { billing: host.billing });
-    const subscribe = vi.spyOn(channel('http.server.request.start'), 'subscribe');
-    const app = express();
-    app.post(
-      '/things',
-      guard,
-      copy.requireQuota('zones', { billing: host.billing }),
-      (_req, res) => void res.status(201).end(),
-    );
-    expect(subscribe).not.toHaveBeenCalled();
-    const server = await listen(app, '');
-    onTestFinished(async () => {
-      await unlisten(server);
-      await host.billing.close();
+    const created = (_req: express5.Request, res: express5.Response) => void res.status(201).end();
+    const { connect: open, settles } = await scene(express, created, (guard) => {
+      const own = guard('devices');
+      const subscribe = vi.spyOn(channel('http.server.request.start'), 'subscribe');
+      const others = guard('zones', copy.requireQuota);
+      expect(subscribe).not.toHaveBeenCalled();
+      return [own, others];
     });
-    const socket = connect(server.port, '127.0.0.1');
+    const socket = open();
     const answer = statuses(socket, 1);
     socket.write(`${CREATE}\r\n`);
     expect(await answer).toEqual([201]);
-    await host.settles('devices', { committed: 1, held: 0 });
-    await host.settles('zones', { committed: 1, held: 0 });
+    await settles('devices', { committed: 1, held: 0 });
+    await settles('zones', { committed: 1, held: 0 });
     socket.destroy();
   });
 
@@ -195,26 +199,21 @@ describe.each([
         }) as typeof end;
         next();
       };
-      const host = guardScene({ devices: 10 });
-      const app = express();
-      const guard = requireQuota('devices', { billing: host.billing });
-      app.post('/things', ...(place === 'before' ? [session, guard] : [guard, session]), (_req, res) => {
+      const handler: express5.RequestHandler = (_req, res) => {
         response = res;
         res.status(201).end();
-      });
-      const server = await listen(app, '');
-      onTestFinished(async () => {
-        await unlisten(server);
-        await host.billing.close();
-      });
-      const socket = connect(server.port, '127.0.0.1');
+      };
+      const { connect: open, settles } = await scene(express, handler, (guard) =>
+        place === 'before' ? [session, guard('devices')] : [guard('devices'), session],
+      );
+      const socket = open();
       socket.write(`${CREATE}\r\n`);
       await ended.opened;
       const closed = new Promise((resolve) => response?.once('close', resolve));
       socket.destroy();
       await closed;
       saved.open();
-      await host.settles('devices', { committed: 1, held: 0, uncertain: 0 });
+      await settles('devices', { committed: 1, held: 0, uncertain: 0 });
     },
   );
 
