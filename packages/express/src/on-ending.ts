@@ -13,10 +13,15 @@ interface Connection {
   /** The response to the last request that came; null once it is finished. */
   newest: ServerResponse | null;
   /** The guarded response under way, until Node tells that it is finished. There is never another beside it: that one has its `end` replaced. */
-  watched: { readonly response: ServerResponse; readonly listeners: Listener[] } | null;
+  watched: Watched | null;
   /** Those who wait for responses that have to wait for the socket. */
   readonly waiting: Set<Listener>;
   hasCloseListener: boolean;
+}
+
+interface Watched {
+  readonly response: ServerResponse;
+  readonly listeners: Listener[];
 }
 
 /** Copies of this package in one process share it, and one subscription: another shape of `Connection` needs another name. */
@@ -51,7 +56,10 @@ export function prepareEndings(): void {
     const connection = socket[CONNECTION];
     if (connection === undefined) return;
     if (connection.newest === response) connection.newest = null;
-    if (connection.watched?.response === response) endWatched(connection, endingOf(response));
+    const { watched } = connection;
+    if (watched?.response !== response) return;
+    connection.watched = null;
+    ended(watched);
   });
 }
 
@@ -113,22 +121,21 @@ function closed(this: Carrier): void {
   if (connection === undefined) return;
   for (const listener of connection.waiting) listener('unseen');
   connection.waiting.clear();
-  const response = connection.watched?.response;
-  if (response === undefined) return;
-  const isEnded = response.writableEnded;
-  const listeners = endWatched(connection, isEnded ? endingOf(response) : 'unseen');
-  if (!isEnded) onFinished(response, () => tell(listeners, endingOf(response)));
-}
-
-/** Answers to whom it was told. */
-function endWatched(connection: Connection, ending: Ending): readonly Listener[] {
   const { watched } = connection;
-  if (watched === null) return [];
+  if (watched === null) return;
   connection.watched = null;
   const { response, listeners } = watched;
+  if (response.writableEnded) ended(watched);
+  else {
+    tell(listeners, 'unseen');
+    onFinished(response, () => tell(listeners, endingOf(response)));
+  }
+}
+
+function ended({ response, listeners }: Watched): void {
+  const ending = endingOf(response);
   tell(listeners, ending);
   if (ending === 'unseen') onEnd(response, (later) => tell(listeners, later));
-  return listeners;
 }
 
 function tell(listeners: readonly Listener[], ending: Ending): void {

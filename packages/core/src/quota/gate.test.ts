@@ -46,61 +46,6 @@ describe('reserve', () => {
     expect(counted).toEqual(['acme/devices']);
   });
 
-  it('goes to the store right behind the count it waited for, which saves a first create a round trip', async () => {
-    const asked: string[] = [];
-    const { gate, rows } = gateOnMemory({}, (store) => ({
-      ...store,
-      reserve(request) {
-        asked.push('reserve');
-        return store.reserve(request);
-      },
-      async finishRecount(request) {
-        asked.push('finish');
-        const results = await store.finishRecount(request);
-        await new Promise((resolve) => setImmediate(resolve));
-        asked.push('finished');
-        return results;
-      },
-    }));
-    rows.set('acme/devices', 2);
-    expect((await gate.reserve(one('devices'))).admitted).toBe(true);
-    expect(asked).toEqual(['reserve', 'finish', 'reserve']);
-  });
-
-  it('waits for the count where a store lets the create overtake it, and counts once', async () => {
-    let reserves = 0;
-    const { gate, rows, counted } = gateOnMemory({}, (store) => ({
-      ...store,
-      reserve(request) {
-        reserves++;
-        return store.reserve(request);
-      },
-      async finishRecount(request) {
-        while (reserves < 2) await new Promise((resolve) => setImmediate(resolve));
-        return store.finishRecount(request);
-      },
-    }));
-    rows.set('acme/devices', 2);
-    expect((await gate.reserve(one('devices'))).admitted).toBe(true);
-    expect(reserves).toBe(3);
-    expect(counted).toEqual(['acme/devices']);
-  });
-
-  it('admits nobody on a count that the store refused', async () => {
-    let isRefusing = true;
-    const { gate, rows } = gateOnMemory({}, (store) => ({
-      ...store,
-      finishRecount: (request) =>
-        isRefusing
-          ? Promise.reject(new TollgateError('quota_unavailable', { retryAfterSeconds: 1 }))
-          : store.finishRecount(request),
-    }));
-    rows.set('acme/devices', 3);
-    await expect(gate.reserve(one('devices'))).rejects.toEqual(code('quota_unavailable'));
-    isRefusing = false;
-    expect((await gate.reserve(one('devices'))).admitted).toBe(false);
-  });
-
   it('Q2: takes all keys or none, and names the key that was full', async () => {
     const { gate, rows, counters } = gateOnMemory();
     rows.set('acme/zones', 2);

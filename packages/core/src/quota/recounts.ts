@@ -38,10 +38,10 @@ export interface Recounts {
 }
 
 interface Running {
-  /** The store was handed a count. Stays open when it never is: `isDone` tells then. */
-  readonly isHandedOver: Promise<void>;
+  /** The store was handed a count. Stays open when it never is: `done` tells then. */
+  readonly handedOver: Promise<void>;
   /** Answers whether rows were counted and the store took the count. */
-  readonly isDone: Promise<boolean>;
+  readonly done: Promise<boolean>;
 }
 
 /** How often a recount is repeated because the org changed while the host counted. */
@@ -60,7 +60,7 @@ export function createRecounts(
     org: string,
     target: RecountTarget,
     onlyMissing: boolean,
-    handedOver: () => void,
+    tellHandedOver: () => void,
   ): Promise<boolean> {
     const isCapacity = isCapacityKey(catalog, target.key);
     let isCounted = false;
@@ -74,7 +74,7 @@ export function createRecounts(
         org,
         counts: [{ ...token, count, forgetAt: target.forgetAt }],
       });
-      handedOver();
+      tellHandedOver();
       const [result] = await finishing;
       telemetry.count('tollgate.recounts', 1, { key: target.key });
       // Not applied: another count was finished meanwhile. Counting once more would only count rows in the making twice.
@@ -121,18 +121,18 @@ export function createRecounts(
     const name = `${org}\n${target.key}\n${target.window}\n${onlyMissing}`;
     const under = running.get(name);
     if (under !== undefined) return { ...under, isJoined: true };
-    let handedOver = () => {};
-    const isHandedOver = new Promise<void>((resolve) => {
-      handedOver = resolve;
+    let tellHandedOver = () => {};
+    const handedOver = new Promise<void>((resolve) => {
+      tellHandedOver = resolve;
     });
-    const isDone = runOne(org, target, onlyMissing, handedOver).finally(() => running.delete(name));
-    running.set(name, { isHandedOver, isDone });
-    return { isHandedOver, isDone, isJoined: false };
+    const done = runOne(org, target, onlyMissing, tellHandedOver).finally(() => running.delete(name));
+    running.set(name, { handedOver, done });
+    return { handedOver, done, isJoined: false };
   }
 
   async function join(org: string, target: RecountTarget, onlyMissing: boolean): Promise<boolean> {
-    const { isDone, isJoined } = start(org, target, onlyMissing);
-    const isCounted = await isDone;
+    const { done, isJoined } = start(org, target, onlyMissing);
+    const isCounted = await done;
     // Begun earlier, one that was joined may have missed rows that are there now.
     return isCounted && !isJoined;
   }
@@ -146,8 +146,8 @@ export function createRecounts(
     async fillAhead(org, targets) {
       await Promise.all(
         targets.map((target) => {
-          const { isHandedOver, isDone } = start(org, target, true);
-          return Promise.race([isHandedOver, isDone]);
+          const { handedOver, done } = start(org, target, true);
+          return Promise.race([handedOver, done]);
         }),
       );
     },
