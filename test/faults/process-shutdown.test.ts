@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AppProcess, frameworks, type ProcessScene, processScene } from './process-scene.ts';
 
-const LEASE_MS = 2_000;
+/** Long enough that whoever looks right after a process' end is there before its leases end, however busy the machine is. */
+const LEASE_MS = 8_000;
 const IN_FLIGHT = 100;
 
 let scene: ProcessScene;
@@ -60,8 +61,7 @@ describe('on Express and on Koa, a process that is asked to end with 100 request
     const askedAt = performance.now();
     await impatient.terminate();
     expect(await impatient.ended).toBe(0);
-    const endedAt = performance.now();
-    expect(endedAt - askedAt).toBeLessThan(10_000);
+    expect(performance.now() - askedAt).toBeLessThan(10_000);
 
     const check = async ({
       framework,
@@ -69,14 +69,14 @@ describe('on Express and on Koa, a process that is asked to end with 100 request
       answers,
       create,
       reading,
-      settles,
+      leasesRunOut,
       fillUp,
     }: (typeof flights)[0]) => {
       expect(await reading('stuck'), framework).toEqual({ committed: 0, held: IN_FLIGHT, uncertain: 0 });
       expect(await create(here, 'stuck'), `${framework}: they might have written rows`).toBe(429);
       expect(new Set(await Promise.all(answers)), framework).toEqual(new Set([null]));
-      await settles('stuck', { held: 0 });
-      expect(performance.now() - endedAt, framework).toBeLessThan(LEASE_MS + 1_000);
+      await leasesRunOut();
+      expect(await reading('stuck'), framework).toEqual({ committed: 0, held: 0, uncertain: IN_FLIGHT });
       expect(await fillUp('stuck'), framework).toBe(IN_FLIGHT);
     };
     await Promise.all(flights.map(check));
