@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { waitUntil } from '../support/services.ts';
 import { type AppProcess, frameworks, type ProcessScene, processScene } from './process-scene.ts';
 
 const MINUTE_MS = 60_000;
-const CLOCKS = {
+const CLOCKS: Readonly<Record<string, number>> = {
   'ten-minutes-ahead': 10 * MINUTE_MS,
   'ten-minutes-behind': -10 * MINUTE_MS,
   'a-day-ahead': 1_440 * MINUTE_MS,
@@ -38,6 +39,38 @@ describe.each(frameworks)('processes on %s whose clocks are wrong by minutes and
     expect(statuses.filter((status) => status === 429)).toHaveLength(LIMIT * (doors.length - 1));
     expect(await rows('shared')).toBe(LIMIT);
     await settles('shared', { committed: LIMIT, held: 0, uncertain: 0 });
+  });
+
+  it('count metered use in the day that they take for today, each day up to its limit (F30, Q1)', async () => {
+    const { here, create } = scene.on(framework);
+    const doors = [
+      { door: here, offMs: 0 },
+      ...[...peers].map(([name, peer]) => ({ door: peer.on(framework), offMs: CLOCKS[name] ?? 0 })),
+    ];
+    const days = () => doors.map(({ offMs }) => new Date(Date.now() + offMs).toISOString().slice(0, 10));
+    let [org, before] = ['', ['']];
+    let statuses: (readonly (number | null)[])[] = [];
+    do {
+      org += 's';
+      before = days();
+      const tries = doors.map(({ door }) =>
+        Promise.all(Array.from({ length: LIMIT }, () => create(door, org, 201, 'scans'))),
+      );
+      statuses = await Promise.all(tries);
+      // Nobody's midnight may come in between.
+    } while (String(days()) !== String(before));
+
+    for (const day of new Set(before)) {
+      const answered = statuses.flatMap((some, i) => (before[i] === day ? some : []));
+      expect(answered.filter((status) => status === 201).length, day).toBe(LIMIT);
+      expect(answered.filter((status) => status === 429).length, day).toBe(answered.length - LIMIT);
+      await waitUntil(`all scans of ${day} are counted`, async () => {
+        const counters = [{ key: 'scans', window: `day:${day}` }];
+        const [reading] = await here.counters.read({ org, counters });
+        return reading?.committed === LIMIT && reading.held === 0;
+      });
+    }
+    expect(new Set(before).size, 'three days').toBeGreaterThanOrEqual(3);
   });
 
   it("take another's lease for over when it is, and keep their own alive (F30, Q5)", async () => {

@@ -16,7 +16,11 @@ export type Create = (request: IncomingMessage, response: ServerResponse) => Pro
 
 type Listener = (billing: Billing, create: Create) => RequestListener;
 
-/** `POST /devices`, guarded, with each framework. */
+/** What is created, and the quota key that guards it. */
+export const created = ['devices', 'scans'] as const;
+export type Created = (typeof created)[number];
+
+/** `POST /devices` and `POST /scans`, guarded, with each framework. */
 export const listeners: Readonly<Record<Framework, Listener>> = {
   'express 4': expressListener(express4 as unknown as typeof express5),
   'express 5': expressListener(express5),
@@ -28,9 +32,11 @@ function expressListener(express: typeof express5): Listener {
   return (billing, create) => {
     const app = express();
     app.use(forExpress.billingRouter(billing));
-    app.post('/devices', forExpress.requireQuota('devices'), (req, res, next) => {
-      create(req, res).then((status) => res.status(status).json({}), next);
-    });
+    for (const key of created) {
+      app.post(`/${key}`, forExpress.requireQuota(key), (req, res, next) => {
+        create(req, res).then((status) => res.status(status).json({}), next);
+      });
+    }
     return app;
   };
 }
@@ -38,11 +44,13 @@ function expressListener(express: typeof express5): Listener {
 function koaListener(Koa: typeof Koa3): Listener {
   return (billing, create) => {
     const router = new Router();
-    router.post('/devices', forKoa.requireQuota('devices'), async (ctx) => {
-      const status = await create(ctx.req, ctx.res);
-      ctx.status = status;
-      ctx.body = {};
-    });
+    for (const key of created) {
+      router.post(`/${key}`, forKoa.requireQuota(key), async (ctx) => {
+        const status = await create(ctx.req, ctx.res);
+        ctx.status = status;
+        ctx.body = {};
+      });
+    }
     const app = new Koa();
     app.silent = true;
     return app.use(forKoa.billingRouter(billing)).use(router.routes()).callback();

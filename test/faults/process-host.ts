@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Billing, type CounterStore, capacity, createBilling } from '@tollgate/core';
+import { type Billing, type CounterStore, capacity, createBilling, metered } from '@tollgate/core';
 import { redisCounterStore } from '@tollgate/redis';
 import { Redis } from 'ioredis';
 import { type Create, type Framework, listeners } from './process-frameworks.ts';
@@ -14,6 +14,7 @@ export interface HostSettings {
   readonly countersUrl: string;
   /** Where the host's rows are, which no process of the host takes along when it dies. */
   readonly rowsUrl: string;
+  /** Devices, and scans a day, that an org may have. */
   readonly limit: number;
   readonly leaseMs: number;
 }
@@ -28,7 +29,7 @@ export interface HostHooks {
   counted?(metric: string, value: number): void;
 }
 
-/** One process of a host: a guarded `POST /devices` on a real server. The header `x-org` names the org, `x-answer` the status. */
+/** One process of a host: a guarded `POST /devices`, which writes rows, and a guarded `POST /scans`, which writes none, on a real server. The header `x-org` names the org, `x-answer` the status. */
 export interface Host {
   readonly url: string;
   readonly billing: Billing;
@@ -49,9 +50,15 @@ export async function serveHost(settings: HostSettings, hooks: HostHooks = {}): 
   const store = redisCounterStore({ url: countersUrl, prefix: nameOf(framework), timeoutMs: 10_000 });
   const counters = watched(store, hooks);
   const billing = createBilling({
-    quotas: { devices: capacity() },
+    quotas: { devices: capacity(), scans: metered({ periods: ['day'] }) },
     tiers: [
-      { slug: 'free', name: 'Free', isDefaultForPersonal: true, sortOrder: 1, limits: { devices: limit } },
+      {
+        slug: 'free',
+        name: 'Free',
+        isDefaultForPersonal: true,
+        sortOrder: 1,
+        limits: { devices: limit, scans: { day: limit } },
+      },
     ],
     inventory: {
       count: ({ org }) => rows.llen(rowsOf(framework, org)),
@@ -72,7 +79,8 @@ export async function serveHost(settings: HostSettings, hooks: HostHooks = {}): 
     response.once('close', () => response.writableEnded || hooks.clientGone?.(org));
     await hooks.reached?.('running', org);
     const status = Number(request.headers['x-answer'] ?? 201);
-    if (status < 400) await rows.rpush(rowsOf(framework, org), `${process.pid}`);
+    if (status < 400 && request.url === '/devices')
+      await rows.rpush(rowsOf(framework, org), `${process.pid}`);
     await hooks.reached?.('written', org);
     // Nobody needs to wait for a client that keeps its connection for a next request.
     if (!server.listening) response.setHeader('Connection', 'close');

@@ -1,7 +1,7 @@
 import type { CounterReading } from '@tollgate/core';
 import type { Redis } from 'ioredis';
 import { waitUntil } from '../support/services.ts';
-import type { Framework } from './process-frameworks.ts';
+import type { Created, Framework } from './process-frameworks.ts';
 import { type Host, rowsOf } from './process-host.ts';
 
 type Counts = Omit<CounterReading, 'countAgeMs'>;
@@ -17,8 +17,9 @@ export interface Site {
   /**
    * `POST`s a create; answers its status, null when the connection broke.
    * @param answer - what the handler answers, 201 by default; it writes a row unless that is a 4xx or 5xx
+   * @param what - a device by default
    */
-  create(at: Door, org: string, answer?: number): Promise<number | null>;
+  create(at: Door, org: string, answer?: number, what?: Created): Promise<number | null>;
   /** Creates here until it is refused; answers how many were let in. */
   fillUp(org: string): Promise<number>;
   /** Tries to create, here by default, until it is let in; answers when that was, and the statuses of the tries before. */
@@ -37,10 +38,15 @@ export interface Site {
 export function siteOf(framework: Framework, here: Host, redis: Redis): Site {
   let markers = 0;
 
-  async function create(at: Door, org: string, answer = 201): Promise<number | null> {
+  async function create(
+    at: Door,
+    org: string,
+    answer = 201,
+    what: Created = 'devices',
+  ): Promise<number | null> {
     const headers = { 'x-org': org, 'x-answer': `${answer}` };
     try {
-      const response = await fetch(`${at.url}/devices`, { method: 'POST', headers });
+      const response = await fetch(`${at.url}/${what}`, { method: 'POST', headers });
       await response.arrayBuffer();
       return response.status;
     } catch {

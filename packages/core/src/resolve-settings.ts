@@ -1,4 +1,5 @@
 import type { BillingOptions } from './options.ts';
+import { MOST_REMEMBER_MS } from './ports/counter-store-checks.ts';
 import type { Settings } from './wiring.ts';
 
 const DAY_MS = 86_400_000;
@@ -13,7 +14,7 @@ const NUMBERS = {
   recountEveryMs: [300_000, 1, TEN_YEARS_MS],
   inventoryTimeoutMs: [5_000, 1, 600_000],
   snapshotEveryMs: [2_000, 1, 3_600_000],
-  idempotencyMs: [DAY_MS, 1, 30 * DAY_MS],
+  idempotencyMs: [DAY_MS, 1, MOST_REMEMBER_MS],
   pastDueGraceMs: [14 * DAY_MS, 0, TEN_YEARS_MS],
   maxBodyBytes: [1_048_576, 1, 1_073_741_824],
   bodyTimeoutMs: [10_000, 1, 3_600_000],

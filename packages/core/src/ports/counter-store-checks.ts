@@ -25,6 +25,9 @@ export function checkSettle(request: Parameters<CounterStore['settle']>[0]): voi
   }
 }
 
+/** How long an id may be remembered at most, ms: 30 days. */
+export const MOST_REMEMBER_MS = 30 * 86_400_000;
+
 /** Checks how long leases are to last on. @throws as {@link checkReserve} */
 export function checkRenew({ leaseMs }: Parameters<CounterStore['renew']>[0]): void {
   checkDuration(leaseMs, 1);
@@ -32,7 +35,7 @@ export function checkRenew({ leaseMs }: Parameters<CounterStore['renew']>[0]): v
 
 /** Checks the amounts of adjustments, and for how long they are remembered. @throws as {@link checkReserve} */
 export function checkAdjust({ adjustments, rememberMs = 0 }: Parameters<CounterStore['adjust']>[0]): void {
-  checkDuration(rememberMs, 0);
+  checkDuration(rememberMs, 0, MOST_REMEMBER_MS);
   for (const { amount, forgetAt } of adjustments) {
     if (!isWhole(amount, 1)) throw new TollgateError('invalid_amount');
     checkForgetAt(forgetAt);
@@ -51,7 +54,7 @@ export function checkCounts({ counts }: Parameters<CounterStore['finishRecount']
 export function checkReservation({ id, charges, rememberMs }: Reservation): void {
   if (!RESERVATION_ID.test(id))
     throw new TollgateError('invalid_request', { message: 'The reservation id is not valid.' });
-  checkDuration(rememberMs, 0);
+  checkDuration(rememberMs, 0, MOST_REMEMBER_MS);
   if (charges !== unchanging) checkCharges(charges);
 }
 
@@ -82,8 +85,8 @@ function hasDoubles(charges: readonly Charge[]): boolean {
   return false;
 }
 
-function checkDuration(value: number, least: number): void {
-  if (!isWhole(value, least)) throw new TollgateError('invalid_request');
+function checkDuration(value: number, least: number, most = Number.MAX_SAFE_INTEGER): void {
+  if (!isWhole(value, least) || value > most) throw new TollgateError('invalid_request');
 }
 
 /** An instant, epoch ms; null for never. */

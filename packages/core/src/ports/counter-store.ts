@@ -34,6 +34,7 @@ export interface Reservation {
   /**
    * How long (ms) the store recognises the id after it was settled, or after its lease ran out. 0 for an id that only its own handle knows, which settles
    * it once; more for an id the caller chose, whose repeats may come from anywhere. A settle may ask for more than the reserve did.
+   * At most 30 days.
    */
   readonly rememberMs: number;
 }
@@ -212,7 +213,7 @@ export interface CounterStore {
   /**
    * Changes counts outside any reservation, all or none: none, when the store has no count for some of them (their positions
    * come back as `missing`): recount those, then ask again, for the count may be older than the change. With an `id`, a repeat within
-   * `rememberMs` changes nothing and answers `repeated: true`; these ids and those of reservations do not meet.
+   * `rememberMs` (30 days at most) changes nothing and answers `repeated: true`; these ids and those of reservations do not meet.
    */
   adjust(request: {
     readonly org: string;

@@ -7,8 +7,11 @@ import type { EffectiveLimit, QuotaState, QuotaWindow, ReserveRequest } from './
 import { windowAt } from './windows.ts';
 
 const HOUR_MS = 3_600_000;
-/** How long a metered counter is kept after its window: late commits and the write-behind still find it. */
-const WINDOW_SLACK_MS = 6 * HOUR_MS;
+/**
+ * How long a metered counter is kept after its window: late commits and the write-behind still find it, and so does a process whose
+ * clock is a day behind the store's.
+ */
+const WINDOW_SLACK_MS = 48 * HOUR_MS;
 /** How long a session's counter is kept after its last charge. */
 const SESSION_KEEP_MS = 7 * 24 * HOUR_MS;
 const SESSION_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { TollgateError } from '../errors/tollgate-error.ts';
-import { gateOnMemory } from './gate.test-support.ts';
+import { memoryCounterStore } from '../memory/memory-counter-store.ts';
+import { gateOn, gateOnMemory } from './gate.test-support.ts';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 const one = (key: string) => ({ org: 'acme', charges: [{ key }] });
@@ -59,5 +60,48 @@ describe('a first create, whose counter the store does not know', () => {
     await expect(gate.reserve(one('devices'))).rejects.toEqual(code('quota_unavailable'));
     isRefusing = false;
     expect((await gate.reserve(one('devices'))).admitted).toBe(false);
+  });
+});
+
+describe("a process whose clock is behind the store's", () => {
+  const DAY_MS = 86_400_000;
+
+  function gateBehind(days: number) {
+    const { clock, wiring } = gateOnMemory();
+    const errors: unknown[] = [];
+    const storeClock = { now: () => clock.at + days * DAY_MS };
+    const gate = gateOn({
+      ...wiring,
+      counters: memoryCounterStore({ clock: storeClock }),
+      logger: {
+        ...wiring.logger,
+        error: (message: string, fields: unknown) => errors.push({ message, fields }),
+      },
+    });
+    return { gate, errors };
+  }
+
+  it('by a day counts metered use in its own day, up to the limit (F30, Q1)', async () => {
+    const { gate, errors } = gateBehind(1);
+    const admitted: boolean[] = [];
+    for (let create = 1; create <= 6; create++) {
+      const decided = await gate.reserve(one('door_opens'));
+      admitted.push(decided.admitted);
+      if (decided.admitted) await decided.reservation.commit();
+    }
+    expect(admitted).toEqual([true, true, true, true, true, false]);
+    expect(errors).toEqual([]);
+  });
+
+  it('by three days admits no metered use, which nobody could count, and says why; rows are counted as ever (F30, Q13)', async () => {
+    const { gate, errors } = gateBehind(3);
+    await expect(gate.reserve(one('door_opens'))).rejects.toEqual(code('quota_unavailable'));
+    expect(errors).toEqual([
+      {
+        message: expect.stringContaining("this process' clock is days behind its own"),
+        fields: { key: 'door_opens', window: 'day:2026-04-09' },
+      },
+    ]);
+    expect((await gate.reserve(one('devices'))).admitted).toBe(true);
   });
 });

@@ -29,7 +29,7 @@ export interface Decisions {
 const MAX_ROUNDS = 5;
 
 export function createDecisions(
-  { counters, settings, telemetry }: Pick<Wiring, 'counters' | 'settings' | 'telemetry'>,
+  { counters, settings, telemetry, logger }: Pick<Wiring, 'counters' | 'settings' | 'telemetry' | 'logger'>,
   recounts: Recounts,
 ): Decisions {
   function judge(asked: AskedReservation, outcome: ReserveOutcome): Decision | Promise<Decision> {
@@ -54,7 +54,10 @@ export function createDecisions(
           telemetry.count('tollgate.crowded', 1);
           throw new TollgateError('too_many_pending', { retryAfterSeconds: 1 });
         case 'unknown':
-          if (round === MAX_ROUNDS) throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
+          if (round === MAX_ROUNDS) {
+            warnOfForgotten(pick(asked.charges, outcome.missing));
+            throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
+          }
           // Right behind the count, which saves a round trip; where a store lets it overtake, once more when the count is there.
           await (hasFilled ? recounts.fill : recounts.fillAhead)(
             asked.org,
@@ -71,6 +74,16 @@ export function createDecisions(
           break;
         }
       }
+    }
+  }
+
+  function warnOfForgotten(charges: readonly PlannedCharge[]): void {
+    for (const { key, window, forgetAt } of charges) {
+      const cure =
+        forgetAt === null
+          ? 'it loses its data'
+          : "it loses its data, or this process' clock is days behind its own";
+      logger.error(`the counter store forgets a count as soon as it is taken: ${cure}`, { key, window });
     }
   }
 

@@ -52,6 +52,14 @@ describe('the record of a reservation', () => {
     {},
     { org: 'acme', id: 'x', rememberMs: 0, charges: 'x' },
     { org: 'acme', id: 'x', charges: [null] },
+    {
+      org: 'acme',
+      id: 'x',
+      rememberMs: 2 ** 50,
+      charges: [
+        { key: 'devices', window: 'lifetime', amount: 1, limit: 9, onUnknown: 'uncertain', forgetAt: null },
+      ],
+    },
   ])('refuses a record that is none when it is settled: %j', async (record) => {
     const { gate } = gateOnMemory();
     const handle = gate.resume(record as unknown as ReservationRecord);

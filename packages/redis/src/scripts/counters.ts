@@ -29,11 +29,15 @@ local function spell(window)
   return window == 'lifetime' and base() or base() .. ':' .. window
 end
 
+local function isOver(counter)
+  local endsAt = counter[MARK_ENDS] or counter[FORGET_AT]
+  return endsAt and now >= endsAt
+end
+
 local function readCounter(text)
   local counter = { unpacked(text) }
   if not counter[REMOVED] then counter[REMOVED], counter[UNCERTAIN], counter[HELD], counter[INCARNATION] = 0, 0, 0, 0 end
-  local endsAt = counter[MARK_ENDS] or counter[FORGET_AT]
-  if counter[EPOCH] ~= epoch or (endsAt and now >= endsAt) then return false end
+  if counter[EPOCH] ~= epoch or isOver(counter) then return false end
   if counter[HELD] > 0 and not (hasLeases and counter[INCARNATION] == incarnation) then return false end
   return counter
 end
@@ -48,7 +52,11 @@ end
 -- false when there is none, and when its hash cannot be read: isUnreadable is set then.
 local function findCounter(window, key)
   for index = 1, loaded do
-    if keyOf[index] == key and windowOf[index] == window then return counterOf[index] end
+    if keyOf[index] == key and windowOf[index] == window then
+      local known = counterOf[index]
+      -- One may have been counted in this very batch although its window's time is over.
+      return known and not isOver(known) and known
+    end
   end
   local hash, counter = spell(window), false
   local text = try('HGET', hash, key)

@@ -286,6 +286,15 @@ export function counterBasics<S extends CounterStore>(host: CounterStoreHost<S>)
         }
       }
       await expect(store.renew({ leases, leaseMs: 0 })).rejects.toMatchObject({ code: 'invalid_request' });
+      const rememberMs = 30 * 86_400_000 + 1;
+      const adjustments = [{ ...DEVICES, amount: 1, change: 'created', forgetAt: null } as const];
+      for (const call of [
+        () => a.reserve('s', { rememberMs }),
+        () => a.settle('r', { as: 'commit' }, { rememberMs }),
+        () => store.adjust({ org: ORG, adjustments, id: 'a', rememberMs }),
+      ]) {
+        await expect(call(), 'more than 30 days').rejects.toMatchObject({ code: 'invalid_request' });
+      }
       await a.expectCounter(DEVICES, { committed: 1, held: 1, uncertain: 0 });
     });
 

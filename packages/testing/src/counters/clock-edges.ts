@@ -234,6 +234,29 @@ export function counterClockEdges<S extends CounterStore>(host: CounterStoreHost
       expect(await a.read(nextDay)).toMatchObject({ committed: 1 });
     });
 
+    test('a counter that is counted when its forgetAt is over is unknown to what is asked right behind (Q1, Q9)', async (a) => {
+      const forgetAt = await a.now();
+      await a.advance(1 + host.timing.slackMs);
+      for (let round = 1; round <= 2; round++) {
+        const [token] = await a.store.beginRecount({ org: ORG, counters: [OPENS] });
+        if (!token) throw new Error('no token');
+        expect(token.known).toBe(false);
+        const counts = [{ ...token, count: 0, forgetAt }];
+        const reserve = () => a.reserve(`r${round}`, { charges: [charge(OPENS)] });
+        const [finished, reserved] = await Promise.all([
+          a.store.finishRecount({ org: ORG, counts }),
+          reserve(),
+        ]);
+        expect(finished).toMatchObject([{ applied: true }]);
+        expect(reserved).toEqual({ outcome: 'unknown', missing: [0] });
+        expect(await reserve()).toEqual({ outcome: 'unknown', missing: [0] });
+        expect(await a.read(OPENS)).toBeNull();
+        expect(await a.store.finishRecount({ org: ORG, counts }), 'its token is spent').toMatchObject([
+          { applied: false },
+        ]);
+      }
+    });
+
     test('of several instants to forget a counter at, the latest counts', async (a) => {
       const forgetAt = (await a.now()) + leaseMs;
       await a.count(OPENS, 0, forgetAt);
