@@ -20,6 +20,7 @@ export default defineConfig(({ mode }) => {
       restoreMocks: true,
       unstubEnvs: true,
       setupFiles: nightly ? ['test/support/nightly-setup.ts'] : [],
+      env: nightly ? { TOLLGATE_STORMS: '30' } : {},
       reporters: ['default', 'json'],
       outputFile: { json: process.env.TOLLGATE_TEST_REPORT ?? 'test-results/tests.json' },
       coverage: {
@@ -48,7 +49,7 @@ export default defineConfig(({ mode }) => {
           test: {
             name: 'matrix',
             include: ['test/**/*.test.ts'],
-            exclude: ['test/browser/**', 'test/nightly/**', '**/node_modules/**', 'test/fixtures/**'],
+            exclude: ['test/browser/**', '**/node_modules/**', 'test/fixtures/**'],
             globalSetup: services,
           },
         },
@@ -61,14 +62,6 @@ export default defineConfig(({ mode }) => {
             globalSetup: ['test/support/browser-setup.ts'],
           },
         },
-        ...(nightly
-          ? [
-              {
-                extends: true as const,
-                test: { name: 'nightly', include: ['test/nightly/**/*.test.ts'], globalSetup: services },
-              },
-            ]
-          : []),
       ],
     },
   };

@@ -5,6 +5,8 @@ export interface HostRows {
   /** How many rows an org has of a key. */
   of(org?: string, key?: string): number;
   add(org: string, key: string, rows?: number): void;
+  /** Deletes one; answers whether there was one. */
+  remove(org: string, key: string): boolean;
   /** What `ResourceInventory.count` answers. */
   count(org: string, key: string): Promise<number>;
   /** How often the inventory was asked, for one org. */
@@ -24,6 +26,11 @@ export function hostRows(): HostRows {
     of,
     add(org, key, count = 1) {
       for (let made = 0; made < count; made += 1) rows.push({ org, key });
+    },
+    remove(org, key) {
+      const index = rows.findIndex((row) => row.org === org && row.key === key);
+      if (index >= 0) rows.splice(index, 1);
+      return index >= 0;
     },
     async count(org, key) {
       asked.push(org);
