@@ -1,110 +1,200 @@
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
-import type { Redis } from 'ioredis';
-import type { RedisServer, TcpProxy } from '../support/services.ts';
-import type { Dice } from './redis-dice.ts';
-import { APPEND_ONLY, keysOfOrg, restarted } from './redis-servers.ts';
+import type { RedisCounterStoreOptions } from '@tollgate/redis';
+import { expect } from 'vitest';
+import type { Framework } from '../guard/guarded-app.ts';
+import { waitUntil } from '../support/services.ts';
+import { type CreateOptions, frameworks, redisApp } from './redis-app.ts';
+import { dice } from './redis-dice.ts';
+import { hostRows } from './redis-host-rows.ts';
+import { answersAgain } from './redis-servers.ts';
+import { type Faults, forecast, type Weather } from './redis-storm-faults.ts';
 
-/** What a storm can injure. */
-export interface Weather {
-  readonly dice: Dice;
-  readonly orgs: readonly string[];
-  /** Keeps all that it acknowledged in its append-only file; another one after each restart. */
-  redis: RedisServer;
-  /** A link for each process. */
-  readonly links: readonly TcpProxy[];
-  /** An operator's console. */
-  readonly console: Redis;
-  /** To be told right before and right after Redis loses what it holds of these orgs. */
-  readonly loses: (orgs: readonly string[]) => void;
+/** One storm each. */
+export const SEEDS = Array.from(
+  { length: Number(process.env['TOLLGATE_STORMS'] ?? 3) },
+  (_, seed) => seed + 1,
+);
+const ORGS = [...'abcdefghijklmnopqrst'].map((letter) => `org-${letter}`);
+const LIMITS = { devices: 5, zones: 2, door_opens: 500 };
+const KEYS = ['devices', 'zones'] as const;
+const CHARGED: readonly NonNullable<CreateOptions['keys']>[] = [
+  ['devices'],
+  ['devices'],
+  ['zones'],
+  ['zones', 'devices'],
+  ['door_opens', 'devices'],
+  ['door_opens'],
+];
+const WORKERS = 24;
+const FAULTS = 10;
+
+const DECIDED = new Set(['201 undefined', '422 undefined', '429 quota_exceeded']);
+const UNDECIDED = new Set(['503 quota_unavailable', '409 request_in_progress']);
+
+interface Create {
+  readonly org: string;
+  readonly keys: readonly string[];
+  isRunning: boolean;
+  /** It ran when Redis lost what held its units: its row may be beyond the limit. */
+  isExcused: boolean;
 }
 
-/** Strikes, and has healed what it injured when it resolves. */
-export type Fault = (weather: Weather) => Promise<void>;
-
-const oneOf = <T>(dice: Dice, all: readonly T[]) => all[Math.floor(dice.next() * all.length)] as T;
-
-async function injured(links: readonly TcpProxy[], dice: Dice, injure: (link: TcpProxy) => void) {
-  for (const link of links) injure(link);
-  await dice.chance(10);
-  // What was held back or swallowed belongs to connections that are gone.
-  for (const link of links) link.cut();
-  for (const link of links) link.restore();
-}
-
-async function restart(weather: Weather, meanwhile: () => void = () => {}): Promise<void> {
-  await weather.redis.kill('SIGKILL');
-  meanwhile();
-  weather.redis = await restarted(weather.redis, APPEND_ONLY);
-}
-
-/** After these Redis has everything that it acknowledged. */
-export const harmless: Readonly<Record<string, Fault>> = {
-  async 'Redis hangs'({ redis, dice }) {
-    await redis.kill('SIGSTOP');
-    await dice.chance(15);
-    await redis.kill('SIGCONT');
-  },
-  'a link is cut': ({ links, dice }) => injured([oneOf(dice, links)], dice, (link) => link.cut()),
-  'all links are cut': ({ links, dice }) => injured(links, dice, (link) => link.cut()),
-  'replies are lost': ({ links, dice }) =>
-    injured([oneOf(dice, links)], dice, (link) => link.dropReplies(true)),
-  'links are slow': ({ links, dice }) =>
-    injured(links, dice, (link) => link.delay(Math.floor(20 + 130 * dice.next()))),
-  async 'scripts and functions are forgotten'({ console }) {
-    await console.call('FUNCTION', 'FLUSH');
-    await console.script('FLUSH');
-  },
-  async 'clients are thrown out'({ console }) {
-    await console.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-  },
-  async 'memory is full'({ console, dice }) {
-    await console.config('SET', 'maxmemory', '1');
-    await dice.chance(10);
-    await console.config('SET', 'maxmemory', '0');
-  },
-  'Redis is killed and starts anew': (weather) => restart(weather),
-};
-
-/** After these Redis lacks some of what it acknowledged, or cannot be sure that it does not. */
-export const losing: Readonly<Record<string, Fault>> = {
-  'everything is flushed': ({ console, orgs, loses }) => around(loses, orgs, () => console.flushall()),
-  async "an org's keys are deleted"({ console, dice, orgs, loses }) {
-    const org = oneOf(dice, orgs);
-    const keys = await keysOfOrg(console, org);
-    if (keys.length > 0) await around(loses, [org], () => console.del(...keys));
-  },
-  async 'a key is evicted'({ console, dice, orgs, loses }) {
-    const org = oneOf(dice, orgs);
-    const keys = await keysOfOrg(console, org);
-    if (keys.length > 0) await around(loses, [org], () => console.del(oneOf(dice, keys)));
-  },
-  'Redis starts anew with nothing': (weather) =>
-    around(weather.loses, weather.orgs, () =>
-      restart(weather, () =>
-        rmSync(join(weather.redis.dir, 'appendonlydir'), { recursive: true, force: true }),
-      ),
+/**
+ * Processes of a host, one on each framework, under a mixed load while one fault follows the other; it ends when each is answered again.
+ *
+ * @param stores - one for each framework
+ * @param weatherOf - what the faults injure
+ */
+export async function storm<W extends Weather>(
+  seed: number,
+  faults: Faults<W>,
+  stores: readonly RedisCounterStoreOptions[],
+  weatherOf: (weather: Weather) => W,
+) {
+  const rolls = dice(seed);
+  const host = hostRows();
+  const apps = await Promise.all(
+    stores.map((store, i) =>
+      redisApp(frameworks[i % frameworks.length] as Framework, store, {
+        host,
+        limits: LIMITS,
+        leaseMs: 3_000,
+      }),
     ),
-  // It has everything, and cannot know that.
-  async 'Redis is somebody else for a while'({ console, dice }) {
-    await console.replicaof('127.0.0.1', 1);
-    await dice.chance(10);
-    await console.replicaof('NO', 'ONE');
-  },
-};
+  );
+  const pick = <T>(all: readonly T[]) => all[Math.floor(rolls.next() * all.length)] as T;
 
-async function around(loses: Weather['loses'], orgs: readonly string[], lose: () => Promise<unknown>) {
-  loses(orgs);
-  await lose();
-  loses(orgs);
+  const creates = new Set<Create>();
+  const opened = new Map<string, number>();
+  const answers = new Map<string, number>();
+  const broken = new Set<string>();
+  const weather = weatherOf({
+    dice: rolls,
+    orgs: ORGS,
+    loses(orgs) {
+      for (const create of creates)
+        if (create.isRunning && orgs.includes(create.org)) create.isExcused = true;
+    },
+  });
+
+  function judge(org: string): void {
+    for (const key of KEYS) {
+      const excused = [...creates].filter(
+        (one) => one.isExcused && one.org === org && one.keys.includes(key),
+      ).length;
+      const most = LIMITS[key] + excused;
+      if (host.of(org, key) > most) broken.add(`${org} has ${host.of(org, key)} ${key}, ${most} allowed`);
+    }
+  }
+
+  async function create(org: string): Promise<void> {
+    const keys = pick(CHARGED);
+    const once = rolls.next() < 0.3 ? { idempotencyKey: `key-${rolls.next()}` } : {};
+    const answer = rolls.next() < 0.2 ? 422 : 201;
+    for (let tries = 1; tries <= 4; tries += 1) {
+      const one: Create = { org, keys, isRunning: true, isExcused: false };
+      creates.add(one);
+      const outcome = await pick(apps).create({ org, keys, answer, until: rolls.chance(2), ...once });
+      one.isRunning = false;
+      if (outcome.status !== 201) creates.delete(one);
+      judge(org);
+      const said = `${outcome.status} ${outcome.code}`;
+      answers.set(said, (answers.get(said) ?? 0) + 1);
+      if (outcome.status === 201 && keys.includes('door_opens')) opened.set(org, (opened.get(org) ?? 0) + 1);
+      if (DECIDED.has(said)) return;
+      if (!UNDECIDED.has(said)) broken.add(`a create was answered ${said}`);
+      await rolls.chance(1);
+    }
+  }
+
+  /** Whoever cannot be told of a delete, or of a recount, now: nothing depends on it. */
+  const tolerated = (error: { code?: string }) => {
+    if (error.code !== 'quota_unavailable') broken.add(`an operator was told ${error.code ?? error}`);
+  };
+  async function remove(org: string): Promise<void> {
+    const key = pick(KEYS);
+    if (host.remove(org, key)) await pick(apps).billing.release({ org, key }).catch(tolerated);
+  }
+  const recount = async (org: string) => void (await pick(apps).billing.recount({ org }).catch(tolerated));
+
+  let isOver = false;
+  const load = Array.from({ length: WORKERS }, async () => {
+    while (!isOver) {
+      const roll = rolls.next();
+      const act = roll < 0.8 ? create : roll < 0.97 ? remove : recount;
+      // Some orgs are busier than others.
+      await act(ORGS[Math.floor(ORGS.length * rolls.next() ** 2)] as string);
+    }
+  });
+  const struck: string[] = [];
+  try {
+    for (const [name, fault] of forecast(faults, rolls, FAULTS)) {
+      struck.push(name);
+      await fault(weather);
+      await rolls.chance(25);
+    }
+  } finally {
+    isOver = true;
+    await Promise.all(load);
+  }
+  for (const app of apps) await answersAgain(app);
+  return { host, apps, broken: [...broken], struck, answers, opened };
 }
 
-/** So many of these faults, each of them at least once while there are enough, in an order of the dice. */
-export function forecast(faults: Readonly<Record<string, Fault>>, dice: Dice, count: number) {
-  const coming: [string, Fault][] = [];
-  while (coming.length < count) {
-    const rest = Object.entries(faults);
-    while (rest.length > 0) coming.push(...rest.splice(Math.floor(dice.next() * rest.length), 1));
+export type Storm = Awaited<ReturnType<typeof storm>>;
+
+/** Nothing is held any more: what every process still had to say has been said. */
+async function atRest({ apps, struck }: Storm) {
+  for (const app of apps) {
+    for (const org of ORGS) {
+      for (const key of KEYS) {
+        await waitUntil(`nothing of ${org} is held (${struck})`, async () => {
+          return ((await app.reading(org, key))?.held ?? 0) === 0;
+        });
+      }
+    }
   }
-  return coming.slice(0, count);
+}
+
+async function doorsOpened({ apps }: Storm, org: string): Promise<number> {
+  const { items } = (await apps[0]?.billing.usage({ org })) ?? { items: [] };
+  return items.find(({ key }) => key === 'door_opens')?.current ?? Number.NaN;
+}
+
+async function fillsUpToTheLimit({ apps, host, struck }: Storm) {
+  for (const [i, org] of ORGS.entries()) {
+    const app = apps[i % apps.length];
+    await app?.billing.recount({ org });
+    for (const key of KEYS) {
+      await app?.countsTheRows(org, key);
+      const room = Math.max(0, LIMITS[key] - host.of(org, key));
+      expect(await app?.fillUp({ org, keys: [key] }), `${org} ${key} (${struck})`).toBe(room);
+    }
+  }
+}
+
+/** Redis kept what it acknowledged: no limit is overrun, nothing is forgotten and no room is lost. */
+export async function expectExact(after: Storm): Promise<void> {
+  const { apps, host, broken, struck, opened } = after;
+  expect(broken, String(struck)).toEqual([]);
+  await atRest(after);
+  for (const org of ORGS) {
+    for (const key of KEYS) {
+      const { committed, uncertain } = (await apps[0]?.reading(org, key)) ?? { committed: 0, uncertain: 0 };
+      expect(committed + uncertain, `${org} ${key} (${struck})`).toBeGreaterThanOrEqual(host.of(org, key));
+    }
+    expect(await doorsOpened(after, org), `${org} (${struck})`).toBe(opened.get(org) ?? 0);
+  }
+  await fillsUpToTheLimit(after);
+}
+
+/** Redis lost some of it: only creates that ran then exceed a limit, nothing is counted twice and counts are the truth again. */
+export async function expectHealed(after: Storm): Promise<void> {
+  const { broken, struck, opened } = after;
+  expect(broken, String(struck)).toEqual([]);
+  await atRest(after);
+  for (const org of ORGS) {
+    const most = opened.get(org) ?? 0;
+    expect(await doorsOpened(after, org), `${org} (${struck})`).toBeLessThanOrEqual(most);
+  }
+  await fillsUpToTheLimit(after);
 }

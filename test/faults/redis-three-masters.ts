@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { Cluster, Redis } from 'ioredis';
 import { type RedisServer, startRedis, startRedisCluster, waitUntil } from '../support/services.ts';
 import { errorsOf, keysOfOrg } from './redis-servers.ts';
@@ -12,9 +14,12 @@ export interface ThreeMasters {
   errorsSaid(name: string): Promise<number>;
   /** Moves a slot as an operator's tool does, key by key; `meanwhile` is awaited before each. */
   moveSlot(slot: number, from: number, to: number, meanwhile: () => Promise<unknown>): Promise<void>;
+  /** An operator's console at a master. */
+  consoleOf(master: number): Redis;
+  signal(master: number, signal: 'SIGSTOP' | 'SIGCONT'): Promise<void>;
   kill(master: number): Promise<void>;
-  /** Starts a killed master anew, with its slots and without its data. */
-  restart(master: number): Promise<void>;
+  /** Starts a killed master anew, with its slots: with its data if it wrote them to a file, unless it is to be `empty`. */
+  restart(master: number, how?: 'empty'): Promise<void>;
   /** Sets an option of the masters that live; answers how many do. */
   configure(name: string, value: string): Promise<number>;
   stop(): Promise<void>;
@@ -22,8 +27,10 @@ export interface ThreeMasters {
 
 const NODE_TIMEOUT = ['--cluster-node-timeout', '1000'];
 
-export async function threeMasters(): Promise<ThreeMasters> {
-  const cluster = await startRedisCluster(3, NODE_TIMEOUT);
+/** @param options - more arguments of each server */
+export async function threeMasters(options: readonly string[] = []): Promise<ThreeMasters> {
+  const args = [...NODE_TIMEOUT, ...options];
+  const cluster = await startRedisCluster(3, args);
   const nodes: RedisServer[] = [...cluster.nodes];
   const client = new Cluster(nodes.map(({ port }) => ({ host: '127.0.0.1', port })));
   client.on('error', () => {});
@@ -71,10 +78,13 @@ export async function threeMasters(): Promise<ThreeMasters> {
         await one.call('CLUSTER', 'SETSLOT', slot, 'NODE', targetId);
       }
     },
+    consoleOf,
+    signal: async (master, signal) => await nodes[master]?.kill(signal),
     kill: async (master) => await nodes[master]?.kill('SIGKILL'),
-    async restart(master) {
+    async restart(master, how) {
       const { port, dir } = nodes[master] as RedisServer;
-      nodes[master] = await startRedis({ port, dir, args: ['--cluster-enabled', 'yes', ...NODE_TIMEOUT] });
+      if (how === 'empty') rmSync(join(dir, 'appendonlydir'), { recursive: true, force: true });
+      nodes[master] = await startRedis({ port, dir, args: ['--cluster-enabled', 'yes', ...args] });
       await waitUntil('every master sees the whole cluster', async () => {
         const states = await Promise.all(consoles.map((one) => one.call('CLUSTER', 'INFO')));
         return states.every((state) => String(state).includes('cluster_state:ok'));
