@@ -84,6 +84,24 @@ describe.each(frameworks)('on a Redis Cluster of three, a guard on %s', (framewo
     await app.countsTheRows(moving, 'zones');
   });
 
+  it('makes no second row of a create that its client repeats while its slot moves (F18, Q3)', async () => {
+    const store = { client: cluster.client, prefix: `${name}.once`, timeoutMs: 200 };
+    const shared = { host: hostRows() };
+    const app = await redisApp(framework, store, shared);
+    const other = await redisApp(framework, store, shared);
+    const org = `${name}-once`;
+    const create = { org, idempotencyKey: 'one' };
+    await app.fill(1, create);
+    await other.fill(1, { org, keys: ['zones'] });
+    const { master, slot } = await cluster.placeOf(org);
+    // All else is on the new master then, but for what is remembered of the create.
+    const repeat = async (left: number) => left === 1 && expectUnavailable(await other.create(create));
+    await cluster.moveSlot(slot, master, (master + 1) % 3, repeat, '|i:');
+    for (const one of [app, other]) await one.fill(1, create);
+    expect(shared.host.of(org)).toBe(1);
+    await app.countsTheRows(org);
+  });
+
   it('answers 503 while a master is dead, serves the orgs of the others where the cluster allows it, and recovers with no restart (F18, Q1)', {
     timeout: 60_000,
   }, async () => {

@@ -12,8 +12,18 @@ export interface ThreeMasters {
   placeOf(org: string): Promise<{ readonly master: number; readonly slot: number }>;
   /** Answers of one kind of error, of all masters since they started. */
   errorsSaid(name: string): Promise<number>;
-  /** Moves a slot as an operator's tool does, key by key; `meanwhile` is awaited before each. */
-  moveSlot(slot: number, from: number, to: number, meanwhile: () => Promise<unknown>): Promise<void>;
+  /**
+   * Moves a slot as an operator's tool does, key by key; `meanwhile` is awaited before each and told how many are left.
+   *
+   * @param last - keys with this in their names are moved after all others
+   */
+  moveSlot(
+    slot: number,
+    from: number,
+    to: number,
+    meanwhile: (left: number) => Promise<unknown>,
+    last?: string,
+  ): Promise<void>;
   /** An operator's console at a master. */
   consoleOf(master: number): Redis;
   signal(master: number, signal: 'SIGSTOP' | 'SIGCONT'): Promise<void>;
@@ -62,15 +72,16 @@ export async function threeMasters(options: readonly string[] = []): Promise<Thr
       const counts = await Promise.all(consoles.map((one) => errorsOf(one, name).catch(() => 0)));
       return counts.reduce((sum, count) => sum + count, 0);
     },
-    async moveSlot(slot, from, to, meanwhile) {
+    async moveSlot(slot, from, to, meanwhile, last) {
       const [source, target] = [consoleOf(from), consoleOf(to)];
       const sourceId = String(await source.call('CLUSTER', 'MYID'));
       const targetId = String(await target.call('CLUSTER', 'MYID'));
       await target.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', sourceId);
       await source.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', targetId);
       for (;;) {
-        await meanwhile();
-        const [key] = (await source.call('CLUSTER', 'GETKEYSINSLOT', slot, 1)) as string[];
+        const keys = (await source.call('CLUSTER', 'GETKEYSINSLOT', slot, 1_000)) as string[];
+        await meanwhile(keys.length);
+        const key = keys.find((one) => last === undefined || !one.includes(last)) ?? keys[0];
         if (key === undefined) break;
         await source.call('MIGRATE', '127.0.0.1', Number(nodes[to]?.port), key, 0, 5_000);
       }

@@ -61,6 +61,7 @@ export function writeBatch(
       return usual === terms;
     },
   };
+  const ownKeys: string[] = [];
   let text = '';
   let size = 0;
   for (const { org, operations } of portions) {
@@ -69,8 +70,12 @@ export function writeBatch(
     for (const window of windows) keys.push(org.counters(window));
     size += operations.length;
     text += `,${windowLists.indexOf(windows)},${operations.length}`;
-    for (const operation of operations) text += operation.write(writer);
+    for (const operation of operations) {
+      text += operation.write(writer);
+      if (operation.ownKey !== null) ownKeys.push(operation.ownKey);
+    }
   }
+  keys.push(...ownKeys);
   const { seq, nonce, epochSeen, serverSeen, mustBeKnown, recordMs, checkServer, clock, lapsedKeepMs } = head;
   const start = `${seq},${nonce},${epochSeen},${serverSeen},${mustBeKnown},${recordMs},${checkServer},${clock}`;
   const terms = (usual as Terms | null)?.text ?? false;

@@ -13,9 +13,15 @@ export interface OrgKeys {
   readonly tag: number;
   /** Live reservations by id, and a head with the earliest end. */
   readonly leases: string;
-  /** The counters of one window, by quota key. `<base>|i:<id>` (ended reservations) and `<base>|a:<id>` (adjustments) are spelled by the script. */
+  /** The counters of one window, by quota key. */
   readonly counters: (window: string) => string;
 }
+
+/** Where an ended reservation is remembered. The script spells it too. */
+export const endedKey = ({ leases }: OrgKeys, id: string) => `${leases.slice(0, -1)}i:${id}`;
+
+/** Where an adjustment is remembered. The script spells it too. */
+export const adjustedKey = ({ leases }: OrgKeys, id: string) => `${leases.slice(0, -1)}a:${id}`;
 
 /**
  * Spells keys. An org's id stands in its keys so that no two orgs share one: all but A-Z, a-z, 0-9, `_` and `-` is written as `%`

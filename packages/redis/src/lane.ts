@@ -46,6 +46,8 @@ const WORTH_SENDING = 16;
 const MOST_WAITING = 10_000;
 const CHECK_SERVER_MS = 1_000;
 const PROBE_MS = 1_000;
+/** How often, and how long, what could not be done is told again: while a slot moves, keys come and go. */
+const TELL_AGAIN_MS = { every: 100, most: 60_000 };
 
 export function createLane(options: LaneOptions): Lane {
   const { connection, tag, isOneOfMany, timeoutMs, gatherMs, lapsedKeepMs, clock } = options;
@@ -89,6 +91,9 @@ export function createLane(options: LaneOptions): Lane {
   let sentAhead = 0;
   let isDraining = false;
   let gatherTimer: NodeJS.Timeout | undefined;
+  /** What could not be done, and is to be told again. */
+  const refused: Operation<unknown>[] = [];
+  let againTimer: NodeJS.Timeout | undefined;
 
   const freeSlot = () => slots.find((slot) => slot.batch() === undefined);
   const isIdle = () => slots.every((slot) => slot.batch() === undefined);
@@ -216,7 +221,8 @@ export function createLane(options: LaneOptions): Lane {
     try {
       result = operation.read(numbers);
     } catch (error) {
-      operation.reject(error);
+      if (!operation.isAbandoned) operation.reject(error);
+      if (operation.outlivesCaller) tellAgain(operation);
       return;
     }
     if (!operation.isAbandoned) {
@@ -225,6 +231,22 @@ export function createLane(options: LaneOptions): Lane {
     } else operation.settledLate(result);
     const undoing = operation.undo(result);
     if (undoing !== null) add(undoing);
+  }
+
+  function tellAgain(operation: Operation<unknown>): void {
+    const now = performance.now();
+    operation.isAbandoned = true;
+    operation.refusedAt ??= now;
+    if (now - operation.refusedAt > TELL_AGAIN_MS.most || refused.length >= MOST_WAITING) return;
+    refused.push(operation);
+    againTimer ??= setTimeout(requeueRefused, TELL_AGAIN_MS.every).unref();
+  }
+
+  function requeueRefused(): void {
+    clearTimeout(againTimer);
+    againTimer = undefined;
+    for (const operation of refused.splice(0)) queue.add(operation);
+    schedule();
   }
 
   /** Tells all callers that the store is away. */
@@ -263,12 +285,14 @@ export function createLane(options: LaneOptions): Lane {
     async drain() {
       isDraining = true;
       const endsAt = performance.now() + timeoutMs;
-      while ((!isIdle() || queue.size() > 0) && performance.now() < endsAt) {
+      while ((!isIdle() || queue.size() + refused.length > 0) && performance.now() < endsAt) {
+        requeueRefused();
         const slot = freeSlot();
         if (slot !== undefined && queue.size() > 0) launch(slot);
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
       clearTimeout(gatherTimer);
+      clearTimeout(againTimer);
       for (const slot of slots) slot.close();
     },
   };

@@ -7,16 +7,22 @@ export abstract class Operation<T> {
   readonly org: OrgState;
   /** The windows whose counters it names. */
   abstract readonly windows: readonly string[];
+  /** The key of what the store remembers of it, beside its org's; null when nothing is. */
+  get ownKey(): string | null {
+    return null;
+  }
   /** Whether it may wait for company of its own org. */
   get isPatient(): boolean {
     return false;
   }
-  /** Whether it is still sent when its caller has been told that the store is away. */
+  /** Whether it is still told, and told again where its org could not be read, when its caller has heard that it failed. */
   get outlivesCaller(): boolean {
     return true;
   }
   /** Its caller has been told that the store is away. */
   isAbandoned = false;
+  /** When it could not be done first, its org's keys being damaged or on the move; on the clock of `performance.now()`. */
+  refusedAt: number | undefined;
   #resolve: (answer: unknown) => void = ignore;
   #reject: (error: unknown) => void = ignore;
 

@@ -13,6 +13,7 @@ import type {
   SettleRequest,
 } from '@tollgate/core';
 import type { BatchWriter } from './batch.ts';
+import { adjustedKey, endedKey } from './keys.ts';
 import type { LiveReservations } from './live-reservations.ts';
 import type { NumberReader } from './number-reader.ts';
 import { Operation } from './operation.ts';
@@ -40,6 +41,11 @@ export class ReserveOperation extends Operation<ReserveOutcome> {
 
   get windows() {
     return this.#shape.windows;
+  }
+
+  override get ownKey() {
+    const { id, rememberMs } = this.#request;
+    return rememberMs > 0 ? endedKey(this.org, id) : null;
   }
 
   override get outlivesCaller() {
@@ -106,6 +112,10 @@ abstract class SettleOperation extends Operation<SettleOutcome> {
 
   get windows() {
     return this.#shape.windows;
+  }
+
+  override get ownKey() {
+    return this.#rememberMs > 0 ? endedKey(this.org, this.#id) : null;
   }
 
   protected get isCommit() {
@@ -248,6 +258,7 @@ export class ReassertOperation extends Operation<boolean> {
 /** The plain kind: arguments that are sent as JSON, and how the answer is read. */
 class SimpleOperation<T> extends Operation<T> {
   readonly windows: readonly string[];
+  readonly #ownKey: string | null;
   readonly #text: string;
   readonly #read: (numbers: NumberReader) => T;
   readonly #outlivesCaller: boolean;
@@ -258,12 +269,18 @@ class SimpleOperation<T> extends Operation<T> {
     values: readonly unknown[],
     outlivesCaller: boolean,
     read: (numbers: NumberReader) => T,
+    ownKey: string | null = null,
   ) {
     super(org);
     this.windows = windows;
+    this.#ownKey = ownKey;
     this.#text = `,0,${JSON.stringify(values).slice(1, -1)}`;
     this.#outlivesCaller = outlivesCaller;
     this.#read = read;
+  }
+
+  override get ownKey() {
+    return this.#ownKey;
   }
 
   override get outlivesCaller() {
@@ -294,13 +311,15 @@ export function adjustOperation(
   { adjustments, id = '', rememberMs = 0 }: Parameters<CounterStore['adjust']>[0],
 ): Operation<Awaited<ReturnType<CounterStore['adjust']>>> {
   const values = [OPERATION.adjust, adjustments.map(adjustmentRow), id, rememberMs];
-  return new SimpleOperation(org, windowsOf(adjustments), values, true, (numbers) => {
+  const read = (numbers: NumberReader) => {
     const result = readResult(numbers);
     return {
       missing: result === RESULT.unknown ? readList(numbers) : [],
       repeated: result === RESULT.repeated,
     };
-  });
+  };
+  const ownKey = id === '' ? null : adjustedKey(org, id);
+  return new SimpleOperation(org, windowsOf(adjustments), values, true, read, ownKey);
 }
 
 function adjustmentRow({ window, key, amount, change, forgetAt }: Adjustment): readonly unknown[] {

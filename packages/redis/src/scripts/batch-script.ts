@@ -9,8 +9,9 @@ import { rareOperations } from './rare-operations.ts';
 /**
  * The one script of the store: runs a batch of operations of one process, org by org, each org's as one step.
  *
- * KEYS   1 the process' record, 2 the epoch; then, for each org, its lease hash and the hashes of the windows it names.
- *        Beside these it touches, under the same hash tag, remembered ids and the windows that lapsed reservations were charged to.
+ * KEYS   1 the process' record, 2 the epoch; then, for each org, its lease hash and the hashes of the windows it names; then the keys of
+ *        what is remembered of single operations, which it spells itself: a Cluster is to know them, for a slot that moves.
+ *        Beside these it touches, under the same hash tag, the ids of reservations that lapse and the windows that these were charged to.
  * ARGV   1 JSON `[seq, nonce, the epoch and the server last seen, a record must exist, its time to live, check the server, set the clock, refuse reserves,
  *        how long lapsed reservations are kept, orgs, then for each org: the number of its list of windows, how many operations, the operations]`
  *        An operation is `shape, id`, a reserve on the usual terms; `-shape, id`, a commit of all that need not be remembered; or `0, code` and what that code takes.

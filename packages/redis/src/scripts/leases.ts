@@ -53,12 +53,14 @@ local function loadAllLeases()
   end
 end
 
+local function pastKey(id) return base() .. '|i:' .. id end
+
 -- false when there is none, and when it cannot be read: isUnreadable is set then. To be asked only while any id is remembered.
 local function findPast(id)
   pastOf, isPastTouched = pastOf or {}, isPastTouched or {}
   local past = pastOf[id]
   if past ~= nil then return past end
-  local text = try('GET', base() .. '|i:' .. id)
+  local text = try('GET', pastKey(id))
   if type(text) == 'table' then
     isUnreadable = true
     return false
@@ -95,7 +97,7 @@ local function lapseAll()
     local past = { ends, STATE_LAPSED, lease[REMEMBER], lease[CORE] }
     local counters = {}
     for index = 1, #charges do counters[index] = findCounter(charges[index][1], charges[index][2]) end
-    if isUnreadable or type(try('EXISTS', base() .. '|i:' .. id)) == 'table' then fail() end
+    if isUnreadable or type(try('EXISTS', pastKey(id))) == 'table' then fail() end
     for index = 1, #charges do
       local counter, at, units = counters[index], charges[index][4], charges[index][3]
       local field = PAST_CORE + (index - 1) * LAPSE_FIELDS
@@ -140,7 +142,7 @@ end
 
 local function storePast()
   for id in pairs(isPastTouched) do
-    local past, key = pastOf[id], base() .. '|i:' .. id
+    local past, key = pastOf[id], pastKey(id)
     if not past then call('DEL', key)
     else call('SET', key, pack(unpack(past)), 'PX', ttl(past[PAST_ENDS] - now)) end
   end
