@@ -73,18 +73,26 @@ export interface RedisAppOptions extends Pick<BillingOptions, 'leaseMs'> {
 const NOTHING: Outcome = { status: 0, code: undefined, retryAfter: null, ms: 0 };
 let requests = 0;
 
+export const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
 /** Serves an app until the test ends. */
 export async function redisApp(
   framework: Framework,
   store: RedisCounterStoreOptions,
-  { limits, host = hostRows(), ...options }: RedisAppOptions = {},
+  options: RedisAppOptions = {},
 ): Promise<RedisApp> {
   const warnings: string[] = [];
-  const silent = { debug() {}, info() {}, warn() {}, error() {} };
-  const counters: CounterStore = redisCounterStore({
-    logger: { ...silent, warn: (message) => warnings.push(message) },
-    ...store,
-  });
+  const logger = { ...silent, warn: (message: string) => void warnings.push(message) };
+  const app = await appOn(framework, redisCounterStore({ logger, ...store }), options);
+  return { ...app, warnings };
+}
+
+/** The same on any counter store. */
+export async function appOn(
+  framework: Framework,
+  counters: CounterStore,
+  { limits, host = hostRows(), ...options }: RedisAppOptions = {},
+): Promise<Omit<RedisApp, 'warnings'>> {
   const billing = createBilling({
     quotas,
     tiers: [
@@ -165,7 +173,6 @@ export async function redisApp(
   return {
     billing,
     host,
-    warnings,
     started: () => started,
     create: (create = {}) => post(create),
     begin: (create) =>

@@ -59,7 +59,7 @@ export async function errorsOf(client: Redis, name: string): Promise<number> {
 }
 
 /** Waits until an app's store gets answers again. */
-export async function answersAgain(app: RedisApp): Promise<void> {
+export async function answersAgain(app: Pick<RedisApp, 'reading'>): Promise<void> {
   await waitUntil('the store is answered again', async () => {
     await app.reading('nobody');
     return true;

@@ -1,3 +1,4 @@
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AuditEntry, type Subscription, TollgateError } from '@tollgate/core';
 import pg from 'pg';
@@ -291,6 +292,38 @@ describe('a pool or a server that does not answer (F23)', () => {
       repository.loadOrg('c'),
     ]);
     expect(answers).toHaveLength(3);
+  });
+
+  it('outlives a connection that the server ends as soon as it is ready', async () => {
+    const fields = ['SFATAL', 'VFATAL', 'C57P01', 'Mterminating connection due to administrator command', ''];
+    const text = Buffer.from(fields.map((field) => `${field}\0`).join(''));
+    const fatal = Buffer.alloc(5 + text.length);
+    fatal.write('E');
+    fatal.writeInt32BE(4 + text.length, 1);
+    text.copy(fatal, 5);
+    const isReady = (chunk: Buffer) => chunk.subarray(-6, -1).equals(Buffer.from([0x5a, 0, 0, 0, 5]));
+    let ended = 0;
+    const proxy = createServer((client) => {
+      const target = connect(server.port, '127.0.0.1');
+      client.pipe(target);
+      target.on('data', (chunk: Buffer) => {
+        const isLast = ended === 0 && isReady(chunk);
+        if (isLast) ended += 1;
+        client.write(isLast ? Buffer.concat([chunk, fatal]) : chunk);
+      });
+      for (const [one, other] of [
+        [client, target],
+        [target, client],
+      ] as const)
+        one.on('error', () => {}).on('close', () => other.destroy());
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    ends.push(async () => proxy.close());
+    const { port } = proxy.address() as AddressInfo;
+    // The scene's own first call meets it.
+    const { repository } = await scene({ port });
+    expect(ended).toBe(1);
+    await expect(repository.loadOrg('acme')).resolves.toMatchObject({ subscriptions: [] });
   });
 
   it('is unavailable in bounded time behind a network that swallows everything, and recovers by itself', async () => {

@@ -56,10 +56,16 @@ async function takeClient(pool: PgPool, deadline: number): Promise<PgPoolClient>
 
 const listening = new WeakMap<PgPool, number>();
 
+/** One that dies with its very first answer does so before the pool has handed it to anybody who could listen. */
+const listenFromTheStart = (client: PgPoolClient) => void client.on('error', ignore);
+
 /** A pooled connection that dies while idle is reported by the pool; with nobody listening that would end the process. */
 function listenForErrors(pool: PgPool): () => void {
   const users = listening.get(pool) ?? 0;
-  if (users === 0) pool.on('error', ignore);
+  if (users === 0) {
+    pool.on('error', ignore);
+    pool.on('connect', listenFromTheStart);
+  }
   listening.set(pool, users + 1);
   let isListening = true;
   return () => {
@@ -67,7 +73,9 @@ function listenForErrors(pool: PgPool): () => void {
     isListening = false;
     const left = (listening.get(pool) ?? 1) - 1;
     listening.set(pool, left);
-    if (left === 0) pool.removeListener('error', ignore);
+    if (left > 0) return;
+    pool.removeListener('error', ignore);
+    pool.removeListener('connect', listenFromTheStart);
   };
 }
 
