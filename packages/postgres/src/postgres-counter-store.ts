@@ -7,9 +7,11 @@ import {
   checkReserve,
   checkSettle,
   type Reservation,
+  type SettleRequest,
   TollgateError,
 } from '@tollgate/core';
 import { commitWithin } from './counters/commit-within.ts';
+import { createLateSettles } from './counters/late-settles.ts';
 import type { Remembered } from './counters/org-rows.ts';
 import { type CounterTables, peek, step } from './counters/org-step.ts';
 import { tidyOrgs } from './counters/tidy-orgs.ts';
@@ -90,6 +92,10 @@ export function counterStoreOn(
       return result;
     });
 
+  const settle = (request: SettleRequest) =>
+    stepping(request.org, { reservation: request.id }, (ledger, now) => ledger.settle(request, now));
+  const lateSettles = createLateSettles(settle, tables.lapsedKeepMs);
+
   const store: PostgresCounterStore = {
     async reserve(request) {
       checkReserve(request);
@@ -99,7 +105,12 @@ export function counterStoreOn(
     },
     async settle(request) {
       checkSettle(request);
-      return stepping(request.org, { reservation: request.id }, (ledger, now) => ledger.settle(request, now));
+      try {
+        return await settle(request);
+      } catch (error) {
+        if (!isClosed) lateSettles.add(request, error);
+        throw error;
+      }
     },
     async renew(request) {
       checkRenew(request);
@@ -141,6 +152,7 @@ export function counterStoreOn(
     },
     migrate: (options) => migrate(database, tables.s, options),
     async close() {
+      await lateSettles.close();
       isClosed = true;
       await database.close();
     },

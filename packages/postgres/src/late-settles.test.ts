@@ -1,0 +1,144 @@
+import { randomBytes } from 'node:crypto';
+import type { Charge, SettleOutcome } from '@tollgate/core';
+import pg from 'pg';
+import { expect, inject, it, onTestFinished } from 'vitest';
+import { tcpProxy, waitUntil } from '../../../test/support/services.ts';
+import { type PostgresCounterStore, postgresCounterStore } from './postgres-counter-store.ts';
+
+const OPENS = { key: 'door_opens', window: 'day:2026-04-09' };
+const charges: readonly Charge[] = [
+  { ...OPENS, amount: 1, limit: 100, onUnknown: 'release', forgetAt: null },
+];
+const reservation = (id: string) => ({ org: 'acme', id, charges, rememberMs: 0 });
+const settled = { outcome: 'settled', late: false, overLimit: false };
+const unavailable = expect.objectContaining({ code: 'quota_unavailable' });
+
+/** Stores behind a link that can be injured, and one that is not. */
+async function scene({ leaseMs = 60_000, lapsedKeepMs = 600_000 } = {}) {
+  const url = new URL(inject('databaseUrl'));
+  const link = await tcpProxy(Number(url.port));
+  onTestFinished(() => link.close());
+  const schema = `late_${randomBytes(4).toString('hex')}`;
+  const opened = (port: number) => {
+    const pool = new pg.Pool({
+      connectionString: `${url.protocol}//${url.username}@127.0.0.1:${port}${url.pathname}`,
+      max: 2,
+      connectionTimeoutMillis: 200,
+    });
+    onTestFinished(() => pool.end());
+    return { pool, store: postgresCounterStore({ pool, schema, timeoutMs: 300, lapsedKeepMs }) };
+  };
+  const away = opened(link.port).store;
+  const { store: here, pool } = opened(Number(url.port));
+  await here.migrate();
+  onTestFinished(async () => void (await pool.query(`drop schema ${schema} cascade`)));
+  onTestFinished(() => away.close());
+  const [token] = await here.beginRecount({ org: 'acme', counters: [OPENS] });
+  await here.finishRecount({
+    org: 'acme',
+    counts: [{ ...OPENS, token: token?.token ?? '', known: false, count: 0, forgetAt: null }],
+  });
+  const reserve = (id: string) => away.reserve({ ...reservation(id), leaseMs, maxHeld: 10 });
+  const used = async () => {
+    const [reading] = await here.read({ org: 'acme', counters: [OPENS] });
+    return reading && { committed: reading.committed, held: reading.held };
+  };
+  return { away, here, link, pool, schema, reserve, used };
+}
+
+/** Asks for a settle; answers what it came to late. */
+async function failing(store: PostgresCounterStore, id: string) {
+  const late: SettleOutcome[] = [];
+  const onLateAnswer = (outcome: SettleOutcome) => late.push(outcome);
+  await expect(store.settle({ ...reservation(id), as: 'commit', onLateAnswer })).rejects.toEqual(unavailable);
+  return late;
+}
+
+it('a settle that failed is told again until the database takes it (F21)', async () => {
+  const { away, link, reserve, used } = await scene();
+  for (const id of ['r', 's']) await reserve(id);
+  link.cut();
+  const answers = [await failing(away, 'r'), await failing(away, 's')];
+  expect(await used()).toEqual({ committed: 0, held: 2 });
+  link.restore();
+  await waitUntil('both are settled', () => answers.every(({ length }) => length > 0));
+  expect(answers).toEqual([[settled], [settled]]);
+  expect(await used()).toEqual({ committed: 2, held: 0 });
+});
+
+it('one whose reply was lost is counted once, and told to have been settled (F21, Q3)', async () => {
+  const { away, link, reserve, used } = await scene();
+  await reserve('r');
+  link.dropReplies(true);
+  const settling = failing(away, 'r');
+  const late = await settling;
+  // What it asked is open until the database has heard that nobody waits any more, or has done it.
+  link.cut();
+  link.restore();
+  await waitUntil('it is settled', () => late.length > 0);
+  expect(late).toEqual([settled]);
+  expect(await used()).toEqual({ committed: 1, held: 0 });
+});
+
+it('one that was done all the same is not done again (F21, Q3)', async () => {
+  const { away, here, link, reserve, used } = await scene();
+  await reserve('r');
+  link.cut();
+  const late = await failing(away, 'r');
+  // As if the first had come through.
+  await here.settle({ ...reservation('r'), as: 'commit' });
+  link.restore();
+  await waitUntil('it is answered', () => late.length > 0);
+  expect(late).toEqual([settled]);
+  expect(await used()).toEqual({ committed: 1, held: 0 });
+});
+
+it('an org that cannot be written holds up no other (F22)', async () => {
+  const { away, link, pool, schema, reserve, used } = await scene();
+  await reserve('r');
+  await reserve('s');
+  link.cut();
+  const first = await failing(away, 'r');
+  const locked = await pool.connect();
+  await locked.query(`begin; select * from ${schema}.counter_orgs where org = 'acme' for update`);
+  link.restore();
+  const other = { ...reservation('x'), org: 'other', as: 'commit' as const };
+  const late: SettleOutcome[] = [];
+  link.cut();
+  const settling = away.settle({ ...other, onLateAnswer: (outcome) => late.push(outcome) });
+  await expect(settling).rejects.toEqual(unavailable);
+  link.restore();
+  await waitUntil("the other org's is answered", () => late.length > 0);
+  expect(first).toEqual([]);
+  await locked.query('rollback');
+  locked.release();
+  await waitUntil('it is settled', () => first.length > 0);
+  expect(await used()).toEqual({ committed: 1, held: 1 });
+});
+
+it('what can never be done is not told again, and a store that is closed tells the rest once more', async () => {
+  const { away, link, reserve, used } = await scene();
+  await reserve('r');
+  await expect(away.settle({ ...reservation('r'), as: 'commit', amounts: [2] })).rejects.toMatchObject({
+    code: 'invalid_amount',
+  });
+  link.cut();
+  const late = await failing(away, 'r');
+  link.restore();
+  await away.close();
+  expect(late).toEqual([settled]);
+  expect(await used()).toEqual({ committed: 1, held: 0 });
+});
+
+it('it is told again for as long as the store would know it (F21)', async () => {
+  const { away, here, link, reserve, used } = await scene({ lapsedKeepMs: 1 });
+  await reserve('r');
+  link.cut();
+  const late = await failing(away, 'r');
+  link.restore();
+  // Another that fails later, and is told again after it.
+  await here.settle({ ...reservation('r'), as: 'release' });
+  await away.close();
+  expect(late).toEqual([]);
+  expect(await used()).toEqual({ committed: 0, held: 0 });
+});
