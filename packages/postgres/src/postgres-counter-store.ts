@@ -152,7 +152,7 @@ export function counterStoreOn(
     },
     migrate: (options) => migrate(database, tables.s, options),
     async close() {
-      await lateSettles.close();
+      await lateSettles.close(timeoutMs);
       isClosed = true;
       await database.close();
     },

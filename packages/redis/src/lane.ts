@@ -285,8 +285,8 @@ export function createLane(options: LaneOptions): Lane {
     async drain() {
       isDraining = true;
       const endsAt = performance.now() + timeoutMs;
+      requeueRefused();
       while ((!isIdle() || queue.size() + refused.length > 0) && performance.now() < endsAt) {
-        requeueRefused();
         const slot = freeSlot();
         if (slot !== undefined && queue.size() > 0) launch(slot);
         await new Promise((resolve) => setTimeout(resolve, 2));

@@ -319,7 +319,8 @@ export function adjustOperation(
     };
   };
   const ownKey = id === '' ? null : adjustedKey(org, id);
-  return new SimpleOperation(org, windowsOf(adjustments), values, true, read, ownKey);
+  // Without an id nobody could tell a caller's next try from one that is told again.
+  return new SimpleOperation(org, windowsOf(adjustments), values, id !== '', read, ownKey);
 }
 
 function adjustmentRow({ window, key, amount, change, forgetAt }: Adjustment): readonly unknown[] {

@@ -1,8 +1,9 @@
 import type { SettleOutcome } from '@tollgate/core';
 import { expect, it, vi } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
-import { count, read, reservation, reserve, settle } from './faults.test-support.ts';
+import { count, DEVICES, read, reservation, reserve, settle } from './faults.test-support.ts';
 import { clientWhoseCalls, plain, server, store } from './outage-scene.test-support.ts';
+import { OPERATION } from './protocol.ts';
 
 const LEASES = '{tg}:acme|l';
 
@@ -33,18 +34,34 @@ it('a settle of an org that cannot be read is told again until it can (F18, F19)
   expect(await read(counters)).toMatchObject({ committed: 1, held: 0, uncertain: 0 });
 });
 
-it('what nobody waits for any more is not: a create that was refused, a read (F19)', async () => {
+it('what its caller may ask for again is not: a create, a read, a delete without an id (F19)', async () => {
   const redis = await server();
-  const counters = store({ url: redis.url });
-  await count(counters, 0);
-  await reserve(counters, 'r');
+  const sent: string[] = [];
+  const client = clientWhoseCalls(redis, (send, values) => {
+    sent.push(values.join());
+    return send();
+  });
+  const counters = store({ client });
+  await count(counters, 3);
+  await reserve(counters, 'kept');
   const heal = await damage(redis);
-  await expect(reserve(counters, 's')).rejects.toMatchObject({ code: 'quota_unavailable' });
-  await expect(read(counters)).rejects.toMatchObject({ code: 'quota_unavailable' });
-  await expect(settle(counters, 'r', 'release')).rejects.toMatchObject({ code: 'quota_unavailable' });
+  const refused = expect.objectContaining({ code: 'quota_unavailable' });
+  await expect(reserve(counters, 'another')).rejects.toEqual(refused);
+  await expect(read(counters)).rejects.toEqual(refused);
+  const adjustments = [{ ...DEVICES, amount: 2, change: 'refunded', forgetAt: null } as const];
+  await expect(counters.adjust({ org: 'acme', adjustments })).rejects.toEqual(refused);
+  await expect(settle(counters, 'kept', 'release')).rejects.toEqual(refused);
+  sent.length = 0;
+  await waitUntil(
+    'the settle is told again and again',
+    () => sent.filter((one) => one.includes('"kept"')).length > 3,
+  );
+  expect(sent.filter((one) => one.includes('"another"') || one.includes(`,0,${OPERATION.adjust},`))).toEqual(
+    [],
+  );
   await heal();
   await waitUntil('what was held is given back', async () => (await read(counters))?.held === 0);
-  expect(await read(counters)).toMatchObject({ committed: 0, held: 0, uncertain: 0 });
+  expect(await read(counters)).toMatchObject({ committed: 3, held: 0, uncertain: 0 });
 });
 
 it('it is told again for a minute (F19)', async () => {

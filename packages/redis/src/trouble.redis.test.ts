@@ -1,6 +1,6 @@
 import { expect, it, vi } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
-import { count, read, timed } from './faults.test-support.ts';
+import { count, read, reserve, timed } from './faults.test-support.ts';
 import { clientWhoseCalls, plain, server, store } from './outage-scene.test-support.ts';
 
 it('every caller is answered in time when Redis falls silent after it answered one batch of two (F11, Q13)', async () => {
@@ -90,4 +90,15 @@ it('while Redis is gone a batch waits once, however often it is looked after (F9
   await waitUntil('it was looked after again and again', () => now() - toldAt > 5 * timeoutMs);
   vi.restoreAllMocks();
   expect(calls).toBe(1);
+});
+
+it('units that no lease holds any more are free with the next recount (F18, Q8)', async () => {
+  const redis = await server();
+  const counters = store({ url: redis.url });
+  await count(counters, 1);
+  for (const id of ['kept', 'lost']) await reserve(counters, id);
+  await plain(redis).hdel('{tg}:acme|l', 'lost');
+  expect(await read(counters)).toMatchObject({ committed: 1, held: 2 });
+  await count(counters, 1);
+  expect(await read(counters)).toMatchObject({ committed: 1, held: 1, uncertain: 0 });
 });

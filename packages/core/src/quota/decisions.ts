@@ -29,7 +29,7 @@ export interface Decisions {
 const MAX_ROUNDS = 5;
 
 export function createDecisions(
-  { counters, settings, telemetry, logger }: Pick<Wiring, 'counters' | 'settings' | 'telemetry' | 'logger'>,
+  { counters, settings, telemetry }: Pick<Wiring, 'counters' | 'settings' | 'telemetry'>,
   recounts: Recounts,
 ): Decisions {
   function judge(asked: AskedReservation, outcome: ReserveOutcome): Decision | Promise<Decision> {
@@ -55,8 +55,8 @@ export function createDecisions(
           throw new TollgateError('too_many_pending', { retryAfterSeconds: 1 });
         case 'unknown':
           if (round === MAX_ROUNDS) {
-            warnOfForgotten(pick(asked.charges, outcome.missing));
-            throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
+            const cause = forgotten(pick(asked.charges, outcome.missing));
+            throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
           }
           // Right behind the count, which saves a round trip; where a store lets it overtake, once more when the count is there.
           await (hasFilled ? recounts.fill : recounts.fillAhead)(
@@ -74,16 +74,6 @@ export function createDecisions(
           break;
         }
       }
-    }
-  }
-
-  function warnOfForgotten(charges: readonly PlannedCharge[]): void {
-    for (const { key, window, forgetAt } of charges) {
-      const cure =
-        forgetAt === null
-          ? 'it loses its data'
-          : "it loses its data, or this process' clock is days behind its own";
-      logger.error(`the counter store forgets a count as soon as it is taken: ${cure}`, { key, window });
     }
   }
 
@@ -115,4 +105,11 @@ export function createDecisions(
 
 function pick(charges: readonly PlannedCharge[], positions: readonly number[]): readonly PlannedCharge[] {
   return positions.flatMap((i) => charges[i] ?? []);
+}
+
+function forgotten(charges: readonly PlannedCharge[]): Error {
+  const names = charges.map(({ key, window }) => `${key} ${window}`).join(', ');
+  const isOfTime = charges.some(({ forgetAt }) => forgetAt !== null);
+  const why = isOfTime ? "it loses data, or this process' clock is days behind the store's" : 'it loses data';
+  return new Error(`The counter store forgets the count of ${names} as soon as it is taken: ${why}.`);
 }

@@ -7,13 +7,15 @@ import { type SettleOutcome, type SettleRequest, TollgateError } from '@tollgate
 export interface LateSettles {
   /** @param error - what it failed with; only what may pass is told again */
   add(request: SettleRequest, error: unknown): void;
-  /** Tells them once more, for as long as one may take. */
-  close(): Promise<void>;
+  /** Tells them once more, in so many ms and the time that the last of them takes. */
+  close(withinMs: number): Promise<void>;
 }
 
 const EVERY_MS = 500;
 const MOST_WAITING = 10_000;
-/** It is not known how a settle ended whose reply was lost: when it is told again its reservation may be gone, by itself. */
+/** So many orgs in a row that cannot be settled: it is the database. */
+const MOST_FAILURES = 3;
+/** Of a settle whose reply was lost it is not known whether it was done: told again, it may find its reservation gone by its own doing. */
 const DONE: SettleOutcome = { outcome: 'settled', late: false, overLimit: false };
 
 const mayPass = (error: unknown) => error instanceof TollgateError && error.code === 'quota_unavailable';
@@ -27,24 +29,46 @@ export function createLateSettles(
   let timer: NodeJS.Timeout | undefined;
   let telling: Promise<void> | undefined;
 
-  /** Up to the first that fails again, which comes last the next time: it may be its org alone that cannot be written. */
-  async function tell(): Promise<void> {
-    waiting = waiting.filter(({ until }) => performance.now() < until);
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      let outcome: SettleOutcome;
-      try {
-        outcome = await settle(next.request);
-      } catch (error) {
-        if (!mayPass(error)) continue;
-        waiting.push(next);
-        return;
-      }
-      next.request.onLateAnswer?.(outcome.outcome === 'gone' ? DONE : outcome);
+  /** Those that fail again come last the next time. An org that cannot be written holds up no other; a database that is away ends the round. */
+  async function tell(deadline: number): Promise<void> {
+    const round = waiting.filter(({ until }) => performance.now() < until);
+    waiting = [];
+    const failed: typeof round = [];
+    const stuck = new Set<string>();
+    let failures = 0;
+    for (let next = round.shift(); next !== undefined; next = round.shift()) {
+      const { request } = next;
+      const isSkipped = stuck.has(request.org) || failures === MOST_FAILURES || performance.now() >= deadline;
+      if (isSkipped || !(await settles(request))) {
+        failed.push(next);
+        if (!isSkipped) {
+          stuck.add(request.org);
+          failures += 1;
+        }
+      } else failures = 0;
     }
+    waiting = [...failed, ...waiting];
   }
 
-  function tellOnce(): Promise<void> {
-    telling ??= tell().finally(() => {
+  /** False when it is to be told again. */
+  async function settles(request: SettleRequest): Promise<boolean> {
+    let outcome: SettleOutcome;
+    try {
+      outcome = await settle(request);
+    } catch (error) {
+      return !mayPass(error);
+    }
+    try {
+      const isDone = outcome.outcome === 'gone' && request.rememberMs === 0;
+      request.onLateAnswer?.(isDone ? DONE : outcome);
+    } catch {
+      // Whoever is told is not to be in the way of the others.
+    }
+    return true;
+  }
+
+  function tellOnce(deadline = Number.POSITIVE_INFINITY): Promise<void> {
+    telling ??= tell(deadline).finally(() => {
       telling = undefined;
       schedule();
     });
@@ -62,11 +86,13 @@ export function createLateSettles(
   return {
     add(request, error) {
       if (!mayPass(error) || waiting.length >= MOST_WAITING) return;
-      waiting.push({ request, until: performance.now() + keepMs });
+      // An id that was forgotten may be another's by then.
+      const knownMs = request.rememberMs > 0 ? Math.min(keepMs, request.rememberMs) : keepMs;
+      waiting.push({ request, until: performance.now() + knownMs });
       schedule();
     },
-    async close() {
-      await tellOnce();
+    async close(withinMs) {
+      await tellOnce(performance.now() + withinMs);
       waiting = [];
       clearTimeout(timer);
     },

@@ -177,6 +177,8 @@ local function runRarely(code, at)
       local counter = findCounter(window, key)
       if not counter or counter[STAMP] ~= stamp then say(0) say(0)
       else
+        -- A lease that ran out while its slot moved may have been taken off a counter that was not there yet.
+        if counter[HELD] > 0 then counter[HELD] = sumHeld(window, key) end
         local kept = min(count, MOST - counter[HELD])
         local gone = min(kept, max(0, counter[REMOVED] - removed))
         local came = max(0, counter[ADDED] - added)
