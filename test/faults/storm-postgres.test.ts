@@ -83,5 +83,5 @@ async function stormOverPostgres(seed: number) {
 describe.each(SEEDS)('in storm %i over Postgres, with four processes under load', (seed) => {
   it('no limit is overrun, nothing is forgotten and no room is lost (Q1, Q3, Q8, Q13, F21-F23)', async () => {
     await expectExact(await stormOverPostgres(seed));
-  }, 60_000);
+  }, 120_000);
 });

@@ -95,9 +95,9 @@ async function stormOverRedis(seed: number, faults: Faults<NodeWeather>) {
 describe.each(SEEDS)('in storm %i over Redis, with four processes under load', (seed) => {
   it('no limit is overrun, nothing is forgotten and no room is lost while Redis keeps what it acknowledged (Q1, Q3, Q8, Q13, F9, F11-F14, F20)', async () => {
     await expectExact(await stormOverRedis(seed, harmless));
-  }, 60_000);
+  }, 120_000);
 
   it('only creates that ran at a loss can exceed a limit, and counts are the truth again (Q1x, Q8, Q9, F10, F15, F16)', async () => {
     await expectHealed(await stormOverRedis(seed, { ...losing, ...harmless }));
-  }, 60_000);
+  }, 120_000);
 });

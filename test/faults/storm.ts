@@ -25,6 +25,8 @@ const CHARGED: readonly NonNullable<CreateOptions['keys']>[] = [
 ];
 const WORKERS = 24;
 const FAULTS = 10;
+/** Longer than a busy machine stands still: a handler that outlives its lease may be one too many (Q1x). */
+const LEASE_MS = 8_000;
 
 const DECIDED = new Set(['201 undefined', '422 undefined', '429 quota_exceeded']);
 const UNDECIDED = new Set(['503 quota_unavailable', '409 request_in_progress']);
@@ -109,7 +111,7 @@ export async function storm<W extends Weather>(
       appOn(frameworks[i % frameworks.length] as Framework, store, {
         host,
         limits: LIMITS,
-        leaseMs: 3_000,
+        leaseMs: LEASE_MS,
       }),
     ),
   );
@@ -201,9 +203,11 @@ async function atRest({ apps, struck }: Storm) {
   for (const app of apps) {
     for (const org of ORGS) {
       for (const key of KEYS) {
-        await waitUntil(`nothing of ${org} is held (${struck})`, async () => {
-          return ((await app.reading(org, key))?.held ?? 0) === 0;
-        });
+        await waitUntil(
+          `nothing of ${org} is held (${struck})`,
+          async () => ((await app.reading(org, key))?.held ?? 0) === 0,
+          { timeoutMs: LEASE_MS + 10_000 },
+        );
       }
     }
   }
