@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import type { Charge, SettleOutcome } from '@tollgate/core';
+import { type Charge, type SettleOutcome, TollgateError } from '@tollgate/core';
 import pg from 'pg';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { tcpProxy, waitUntil } from '../../../test/support/services.ts';
+import { createLateSettles } from './counters/late-settles.ts';
 import { type PostgresCounterStore, postgresCounterStore } from './postgres-counter-store.ts';
 
 const OPENS = { key: 'door_opens', window: 'day:2026-04-09' };
@@ -93,27 +94,39 @@ it('one that was done all the same is not done again (F21, Q3)', async () => {
   expect(await used()).toEqual({ committed: 1, held: 0 });
 });
 
-it('an org that cannot be written holds up no other (F22)', async () => {
-  const { away, link, pool, schema, reserve, used } = await scene();
-  await reserve('r');
-  await reserve('s');
+it('orgs that cannot be written hold up no other, however many they are (F22)', async () => {
+  const { away, here, link, pool, schema } = await scene();
+  const orgs = ['a', 'b', 'c', 'd'];
+  for (const org of orgs) await here.beginRecount({ org, counters: [OPENS] });
+  const answered: string[] = [];
+  const settling = async (org: string) => {
+    const onLateAnswer = () => answered.push(org);
+    const settle = away.settle({ ...reservation('r'), org, as: 'commit', onLateAnswer });
+    await expect(settle).rejects.toEqual(unavailable);
+  };
   link.cut();
-  const first = await failing(away, 'r');
+  for (const org of orgs) await settling(org);
   const locked = await pool.connect();
-  await locked.query(`begin; select * from ${schema}.counter_orgs where org = 'acme' for update`);
+  await locked.query(`begin; select * from ${schema}.counter_orgs for update`);
+  await settling('free');
   link.restore();
-  const other = { ...reservation('x'), org: 'other', as: 'commit' as const };
-  const late: SettleOutcome[] = [];
-  link.cut();
-  const settling = away.settle({ ...other, onLateAnswer: (outcome) => late.push(outcome) });
-  await expect(settling).rejects.toEqual(unavailable);
-  link.restore();
-  await waitUntil("the other org's is answered", () => late.length > 0);
-  expect(first).toEqual([]);
+  await waitUntil('the free one is answered', () => answered.includes('free'), { timeoutMs: 15_000 });
+  expect(answered).toEqual(['free']);
   await locked.query('rollback');
   locked.release();
-  await waitUntil('it is settled', () => first.length > 0);
-  expect(await used()).toEqual({ committed: 1, held: 1 });
+  await waitUntil('all are', () => answered.length === 5, { timeoutMs: 15_000 });
+}, 40_000);
+
+it('closing ends the round that is under way', async () => {
+  const answers: ((outcome: SettleOutcome) => void)[] = [];
+  const late = createLateSettles(() => new Promise((resolve) => answers.push(resolve)), 60_000);
+  const failure = new TollgateError('quota_unavailable');
+  for (const id of ['r', 's']) late.add({ ...reservation(id), as: 'commit' }, failure);
+  await waitUntil('the first is told', () => answers.length === 1);
+  const closing = late.close(0);
+  answers[0]?.({ outcome: 'settled', late: false, overLimit: false });
+  await closing;
+  expect(answers).toHaveLength(1);
 });
 
 it('what can never be done is not told again, and a store that is closed tells the rest once more', async () => {

@@ -92,7 +92,7 @@ export function createLane(options: LaneOptions): Lane {
   let isDraining = false;
   let gatherTimer: NodeJS.Timeout | undefined;
   /** What could not be done, and is to be told again. */
-  const refused: Operation<unknown>[] = [];
+  const putOff: Operation<unknown>[] = [];
   let againTimer: NodeJS.Timeout | undefined;
 
   const freeSlot = () => slots.find((slot) => slot.batch() === undefined);
@@ -236,16 +236,16 @@ export function createLane(options: LaneOptions): Lane {
   function tellAgain(operation: Operation<unknown>): void {
     const now = performance.now();
     operation.isAbandoned = true;
-    operation.refusedAt ??= now;
-    if (now - operation.refusedAt > TELL_AGAIN_MS.most || refused.length >= MOST_WAITING) return;
-    refused.push(operation);
-    againTimer ??= setTimeout(requeueRefused, TELL_AGAIN_MS.every).unref();
+    operation.putOffAt ??= now;
+    if (now - operation.putOffAt > TELL_AGAIN_MS.most || putOff.length >= MOST_WAITING) return;
+    putOff.push(operation);
+    againTimer ??= setTimeout(requeuePutOff, TELL_AGAIN_MS.every).unref();
   }
 
-  function requeueRefused(): void {
+  function requeuePutOff(): void {
     clearTimeout(againTimer);
     againTimer = undefined;
-    for (const operation of refused.splice(0)) queue.add(operation);
+    for (const operation of putOff.splice(0)) queue.add(operation);
     schedule();
   }
 
@@ -285,8 +285,8 @@ export function createLane(options: LaneOptions): Lane {
     async drain() {
       isDraining = true;
       const endsAt = performance.now() + timeoutMs;
-      requeueRefused();
-      while ((!isIdle() || queue.size() + refused.length > 0) && performance.now() < endsAt) {
+      requeuePutOff();
+      while ((!isIdle() || queue.size() + putOff.length > 0) && performance.now() < endsAt) {
         const slot = freeSlot();
         if (slot !== undefined && queue.size() > 0) launch(slot);
         await new Promise((resolve) => setTimeout(resolve, 2));

@@ -22,7 +22,7 @@ export abstract class Operation<T> {
   /** Its caller has been told that the store is away. */
   isAbandoned = false;
   /** When it could not be done first, its org's keys being damaged or on the move; on the clock of `performance.now()`. */
-  refusedAt: number | undefined;
+  putOffAt: number | undefined;
   #resolve: (answer: unknown) => void = ignore;
   #reject: (error: unknown) => void = ignore;
 

@@ -28,26 +28,29 @@ export function createLateSettles(
   let waiting: { readonly request: SettleRequest; readonly until: number }[] = [];
   let timer: NodeJS.Timeout | undefined;
   let telling: Promise<void> | undefined;
+  /** When no more of a round is told, on the clock of `performance.now()`. */
+  let endsAt = Number.POSITIVE_INFINITY;
 
-  /** Those that fail again come last the next time. An org that cannot be written holds up no other; a database that is away ends the round. */
-  async function tell(deadline: number): Promise<void> {
+  /** Those that fail again come last the next time: orgs that cannot be written hold up no other. A database that is away ends the round. */
+  async function tell(): Promise<void> {
     const round = waiting.filter(({ until }) => performance.now() < until);
     waiting = [];
+    const skipped: typeof round = [];
     const failed: typeof round = [];
     const stuck = new Set<string>();
     let failures = 0;
-    for (let next = round.shift(); next !== undefined; next = round.shift()) {
-      const { request } = next;
-      const isSkipped = stuck.has(request.org) || failures === MOST_FAILURES || performance.now() >= deadline;
-      if (isSkipped || !(await settles(request))) {
-        failed.push(next);
-        if (!isSkipped) {
-          stuck.add(request.org);
-          failures += 1;
-        }
-      } else failures = 0;
+    for (const one of round) {
+      const { request } = one;
+      if (stuck.has(request.org) || failures === MOST_FAILURES || performance.now() >= endsAt)
+        skipped.push(one);
+      else if (await settles(request)) failures = 0;
+      else {
+        failed.push(one);
+        stuck.add(request.org);
+        failures += 1;
+      }
     }
-    waiting = [...failed, ...waiting];
+    waiting = [...skipped, ...waiting, ...failed];
   }
 
   /** False when it is to be told again. */
@@ -67,8 +70,8 @@ export function createLateSettles(
     return true;
   }
 
-  function tellOnce(deadline = Number.POSITIVE_INFINITY): Promise<void> {
-    telling ??= tell(deadline).finally(() => {
+  function tellOnce(): Promise<void> {
+    telling ??= tell().finally(() => {
       telling = undefined;
       schedule();
     });
@@ -92,7 +95,8 @@ export function createLateSettles(
       schedule();
     },
     async close(withinMs) {
-      await tellOnce(performance.now() + withinMs);
+      endsAt = performance.now() + withinMs;
+      await tellOnce();
       waiting = [];
       clearTimeout(timer);
     },
