@@ -11,7 +11,7 @@ export interface Batch {
   readonly size: number;
   readonly keys: readonly string[];
   /**
-   * The script's arguments: the operations, and what they share, which is mostly the same as in the batch before.
+   * The script's arguments: the operations, and what they share. That is mostly the same as in the batch before, and is then not read again.
    *
    * @param isFull - refuse reserves: Redis is over its `maxmemory`
    */
@@ -20,7 +20,7 @@ export interface Batch {
 
 export interface BatchHead {
   readonly seq: number;
-  /** A random number nobody else uses. */
+  /** A random number nobody else uses; with the batch's number it tells one batch from all others. */
   readonly nonce: number;
   /** The epoch in which the batch before this one was acknowledged; 0 for the first. */
   readonly epochSeen: number;
@@ -77,11 +77,17 @@ export function writeBatch(
   }
   keys.push(...ownKeys);
   const { seq, nonce, epochSeen, serverSeen, mustBeKnown, recordMs, checkServer, clock, lapsedKeepMs } = head;
-  const start = `${seq},${nonce},${epochSeen},${serverSeen},${mustBeKnown},${recordMs},${checkServer},${clock}`;
   const terms = (usual as Terms | null)?.text ?? false;
-  const shared = `[${terms},[${shapes.list.map((shape) => shape.text).join()}],${JSON.stringify(windowLists.list)}]`;
-  const end = `${lapsedKeepMs},${portions.length}${text}`;
-  return { seq, portions, size, keys, toArguments: (isFull) => [`[${start},${isFull},${end}]`, shared] };
+  const settings = `${nonce},${epochSeen},${serverSeen},${mustBeKnown},${recordMs},${checkServer},${clock},${lapsedKeepMs}`;
+  const lists = `[${shapes.list.map((shape) => shape.text).join()}],${JSON.stringify(windowLists.list)}`;
+  const asked = `[${seq},${portions.length}${text}]`;
+  return {
+    seq,
+    portions,
+    size,
+    keys,
+    toArguments: (isFull) => [asked, `[${isFull},${settings},${terms},${lists}]`],
+  };
 }
 
 /** Numbers things from 1, in the order they are first met. Batches know few: a list is looked through faster than a map. */

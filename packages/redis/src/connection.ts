@@ -1,6 +1,6 @@
 import type { Logger } from '@tollgate/core';
 import { Cluster, Redis } from 'ioredis';
-import { batchScript, batchScriptWhenFull, library } from './scripts/batch-script.ts';
+import { batchScript, batchScriptWhenFull, type Form, library } from './scripts/batch-script.ts';
 
 /** The store's own connection to Redis. */
 export interface Connection {
@@ -68,24 +68,34 @@ export function openConnection(
   let functionFrom = 0;
   let misses = 0;
 
-  async function run(
+  function run(
     keys: readonly string[],
     batch: readonly string[],
     { isFull }: { readonly isFull: boolean },
   ): Promise<Buffer> {
-    const { name, script, sha } = isFull ? batchScriptWhenFull : batchScript;
+    const form = isFull ? batchScriptWhenFull : batchScript;
     const rest = [String(keys.length), ...keys, ...batch];
-    // Where one is not known, or not allowed, nothing was run: the same may be told in the next way.
-    if (performance.now() >= functionFrom) {
-      const reply = await unlessUnknown(client.callBuffer('FCALL', name, ...rest));
-      if (reply !== null) {
+    if (performance.now() < functionFrom) return runAsScript(form, rest);
+    return client.callBuffer('FCALL', form.name, ...rest).then(
+      (reply) => {
         misses = 0;
-        return reply;
-      }
-      if (performance.now() >= functionFrom) missed();
+        return reply as Buffer;
+      },
+      (error) => {
+        if (!isUnknown(error)) throw error;
+        if (performance.now() >= functionFrom) missed();
+        return runAsScript(form, rest);
+      },
+    );
+  }
+
+  async function runAsScript({ sha, script }: Form, rest: readonly string[]): Promise<Buffer> {
+    try {
+      return (await client.callBuffer('EVALSHA', sha, ...rest)) as Buffer;
+    } catch (error) {
+      if (!isUnknown(error)) throw error;
+      return (await client.callBuffer('EVAL', script, ...rest)) as Buffer;
     }
-    const reply = await unlessUnknown(client.callBuffer('EVALSHA', sha, ...rest));
-    return reply ?? ((await client.callBuffer('EVAL', script, ...rest)) as Buffer);
   }
 
   /** Loads the library, on each master of a Cluster. The function is tried at once when it is there, and else later and later. */
@@ -156,13 +166,8 @@ export function isCluster(client: Redis | Cluster): client is Cluster {
   return client instanceof Cluster || 'startupNodes' in client;
 }
 
-/** null when the server does not know the function or script. */
-async function unlessUnknown(reply: Promise<unknown>): Promise<Buffer | null> {
-  try {
-    return (await reply) as Buffer;
-  } catch (error) {
-    const message = error instanceof Error ? error.message : '';
-    if (/^(NOSCRIPT|ERR Function not found|ERR unknown command|NOPERM)/i.test(message)) return null;
-    throw error;
-  }
+/** The server does not know the function or script, or may not run it: nothing was run, and the same may be told in the next way. */
+function isUnknown(error: unknown): boolean {
+  const message = error instanceof Error ? error.message : '';
+  return /^(NOSCRIPT|ERR Function not found|ERR unknown command|NOPERM)/i.test(message);
 }

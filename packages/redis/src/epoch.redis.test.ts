@@ -127,17 +127,18 @@ describe('the epoch of a Redis counter store', () => {
   it('is kept by a server that does not say who it is, as some compatible ones do not', async () => {
     const client = plain(await server());
     const script = `${opening}
-      setUp(KEYS, ARGV[1], '[false,[],[]]')
+      setUp(KEYS, '[1,0]', ARGV[1])
       local real = call
       call = function(name, ...)
         if name == 'INFO' then return 'role:master' end
         return real(name, ...)
       end
-      open(input[1], input[3], input[4], input[5], input[7], input[8])
+      open(1)
+      for index = #out, size + 1, -1 do out[index] = nil end
       return out`;
     const openWith = async (epochSeen: number) => {
-      const batch = JSON.stringify([1, 1, epochSeen, 0, false, 1, true, false, false, 0, 0]);
-      return (await client.eval(script, 2, 'record', 'epoch', batch)) as number[];
+      const shared = JSON.stringify([false, 1, epochSeen, 0, false, 1, true, false, 0, false, [], []]);
+      return (await client.eval(script, 2, 'record', 'epoch', shared)) as number[];
     };
     const [, epoch = 0, named] = await openWith(0);
     expect([epoch > 1_700_000_000, named]).toEqual([true, 0]);

@@ -26,9 +26,6 @@ export interface Queue {
   abandon(error: unknown): void;
 }
 
-/** So few operations leave room for others in a batch that is sent anyway. */
-const FEW = 8;
-
 export function createQueue(patienceMs: number): Queue {
   let urgent: OrgState[] = [];
   /** In the order in which they fall due. An org that was sent meanwhile has another `dueAt` than its entry, or none. */
@@ -73,11 +70,10 @@ export function createQueue(patienceMs: number): Queue {
     return next;
   }
 
-  /** What has waited half its time goes along with what has waited all of it, and with a batch of few: else each would be a batch of its own. */
+  /** When one has waited all its time, those that have waited half of it go along: else each would be a batch of its own. */
   function ripen(now: number): void {
+    if ((nextPatient()?.dueAt ?? NEVER) > now) return;
     const ripeAt = now + patienceMs / 2;
-    const isBatchOfFew = due > 0 && due < FEW;
-    if ((nextPatient()?.dueAt ?? NEVER) > (isBatchOfFew ? ripeAt : now)) return;
     for (let next = nextPatient(); next !== undefined && next.dueAt <= ripeAt; next = nextPatient()) {
       makeUrgent(next.org);
     }

@@ -12,10 +12,10 @@ import { rareOperations } from './rare-operations.ts';
  * KEYS   1 the process' record, 2 the epoch; then, for each org, its lease hash and the hashes of the windows it names; then the keys of
  *        what is remembered of single operations, which it spells itself: a Cluster is to know them, for a slot that moves.
  *        Beside these it touches, under the same hash tag, the ids of reservations that lapse and the windows that these were charged to.
- * ARGV   1 JSON `[seq, nonce, the epoch and the server last seen, a record must exist, its time to live, check the server, set the clock, refuse reserves,
- *        how long lapsed reservations are kept, orgs, then for each org: the number of its list of windows, how many operations, the operations]`
+ * ARGV   1 JSON `[seq, orgs, then for each org: the number of its list of windows, how many operations, the operations]`
  *        An operation is `shape, id`, a reserve on the usual terms; `-shape, id`, a commit of all that need not be remembered; or `0, code` and what that code takes.
- *        2 JSON `[the usual terms, shapes, lists of windows]`
+ *        2 JSON `[refuse reserves, nonce, the epoch and the server last seen, a record must exist, its time to live, check the server, set the clock,
+ *        how long lapsed reservations are kept, the usual terms, shapes, lists of windows]`. Read only when it is not the text of the batch before.
  * Reply  msgpack list of numbers: `seq, epoch, server`, then each operation's result in the order asked.
  *
  * Keys are checked by reading them before the org's first write; an org with a key of a foreign type changes nothing.
@@ -45,22 +45,22 @@ local function runSafely(task, at)
 end
 
 local function listIds(position, count)
-  idCount = 0
+  local input, list, found = input, ids, 0
   for _ = 1, count do
-    local shape = input[position]
-    if shape ~= 0 then
-      idCount = idCount + 1
-      ids[idCount] = input[position + 1]
+    if input[position] ~= 0 then
+      found = found + 1
+      list[found] = input[position + 1]
       position = position + 2
     else
       local code = input[position + 1]
       if idAt[code] then
-        idCount = idCount + 1
-        ids[idCount] = input[position + idAt[code]]
+        found = found + 1
+        list[found] = input[position + idAt[code]]
       end
       position = position + lengths[code]
     end
   end
+  idCount = found
   return position
 end
 
@@ -73,9 +73,10 @@ local function decide(position, count)
     runSafely(lapseAll)
     isReadable = not isUnreadable
   end
+  local input, shapes = input, shapes
+  isUnreadable = not isReadable
   for _ = 1, count do
     local shape, before = input[position], size
-    isUnreadable = not isReadable
     if isReadable then
       if shape == 0 then runSafely(run, position)
       elseif shape > 0 then reserve(shapes[shape], input[position + 1], usualTerms)
@@ -84,6 +85,7 @@ local function decide(position, count)
     if isUnreadable then
       size = before
       say(SAID_UNREADABLE)
+      isUnreadable = not isReadable
     end
     position = position + (shape == 0 and lengths[input[position + 1]] or 2)
   end
@@ -108,19 +110,19 @@ end
 local function runBatch(keys, args)
   setUp(keys, args[1], args[2])
   headShape = nil
-  local seq, recordMs = input[1], input[6]
-  local done = open(seq, input[3], input[4], input[5], input[7], input[8])
+  local seq = input[1]
+  local done = open(seq)
   if done then return done end
-  local position = 12
+  local position = 3
   declaredAt = 3
-  for _ = 1, input[11] do
+  for _ = 1, input[2] do
     declared, leasesKey = windowLists[input[position]], keyList[declaredAt]
     position = runOrg(position + 2, input[position + 1])
     declaredAt = declaredAt + 1 + #declared
   end
   for index = #out, size + 1, -1 do out[index] = nil end
   local reply = pack(out)
-  call('SET', keyList[1], seq .. '|' .. reply, 'PX', recordMs)
+  call('SET', keyList[1], seq .. '|' .. reply, 'PX', shared[6])
   return reply
 end
 `);

@@ -67,8 +67,9 @@ local function findCounter(window, key)
     end
     counter = readCounter(text)
   end
-  loaded = loaded + 1
-  windowOf[loaded], keyOf[loaded], hashOf[loaded], counterOf[loaded] = window, key, hash, counter
+  local index = loaded + 1
+  windowOf[index], keyOf[index], hashOf[index], counterOf[index] = window, key, hash, counter
+  loaded = index
   return counter
 end
 
@@ -97,11 +98,15 @@ end
 local function isCounted(counter) return counter and not counter[MARK_ENDS] end
 
 local function add(counter, field, units)
-  counter[field] = counter[field] + min(units, room(counter, MOST))
-  counter[ADDED] = min(counter[ADDED] + units, MOST)
+  local space, added = room(counter, MOST), counter[ADDED] + units
+  counter[field] = counter[field] + (units < space and units or space)
+  counter[ADDED] = added < MOST and added or MOST
 end
 
-local function take(counter, field, units) counter[field] = max(0, counter[field] - units) end
+local function take(counter, field, units)
+  local left = counter[field] - units
+  counter[field] = left > 0 and left or 0
+end
 
 -- Counts units at a place; PLACE_RELEASE is nowhere.
 local function place(counter, at, units)
@@ -110,9 +115,11 @@ local function place(counter, at, units)
 end
 
 local function sayReading(counter)
-  out[size + 1], out[size + 2], out[size + 3] = counter[COMMITTED], counter[HELD], counter[UNCERTAIN]
-  out[size + 4] = max(0, now - floor(counter[STAMP] / 1000))
-  size = size + 4
+  local list, at, stamp = out, size, counter[STAMP]
+  local age = now - (stamp - stamp % 1000) / 1000
+  list[at + 1], list[at + 2], list[at + 3] = counter[COMMITTED], counter[HELD], counter[UNCERTAIN]
+  list[at + 4] = age > 0 and age or 0
+  size = at + 4
 end
 
 local function writeCounter(counter)

@@ -7,21 +7,22 @@
  * `<base>|a:<id>` string with a time to live, one for each adjustment that is remembered: when it ends.
  * A core is JSON, `[[window, key, amount, onUnknown], ...]`: what a repeat is compared with.
  *
- * The head holds a lower bound of all deadlines. While it lies ahead nothing can have lapsed; when it has passed, all live
- * reservations are looked through once and the bound moves on.
+ * The head holds `incarnation, earliest, rememberedUntil, keptUntil, mostLive`. Two of these are bounds, so that most batches need neither
+ * look through the live reservations nor count them. None ends before `earliest`: when that has passed, all are looked through once and it
+ * moves on. There are no more than `mostLive`: where that is not enough to go by, they are counted.
  */
 export const leases = `
 -- The org at hand. rememberedUntil: the last end of any remembered id; keptUntil: when the lease hash itself ends.
 local head, isHeadNew, earliest, rememberedUntil, keptUntil, isExtended
--- How many are live; nil until it is asked for.
-local live
+-- How many are live: no more than mostLive, exactly so many when isExact, and the change that this batch makes. headLive: what the head says.
+local mostLive, headLive, isExact, change
 -- leaseOf: by id, as they are stored; false when there is none. The lists serve all orgs in turn.
 local leaseOf, idCount, ids, touchedCount, touched, hasAll = {}, 0, {}, 0, {}, false
 local fields, removed = {}, {}
 local pastOf, isPastTouched
 
 local function openLeases()
-  touchedCount, live, pastOf, isPastTouched, isHeadNew, isExtended = 0, nil, nil, nil, false, false
+  touchedCount, change, pastOf, isPastTouched, isHeadNew, isExtended = 0, 0, nil, nil, false, false
   local values = try('HMGET', leasesKey, '', unpack(ids, 1, idCount))
   if values.err then
     head = false
@@ -29,16 +30,24 @@ local function openLeases()
   end
   head = values[1]
   hasLeases = head ~= false
-  if head then incarnation, earliest, rememberedUntil, keptUntil = unpacked(head)
-  else incarnation, earliest, rememberedUntil, keptUntil = nonce, NEVER, 0, 0 end
+  if head then
+    incarnation, earliest, rememberedUntil, keptUntil, headLive = unpacked(head)
+    mostLive, isExact = headLive, false
+  else
+    incarnation, earliest, rememberedUntil, keptUntil = nonce + input[1], NEVER, 0, 0
+    headLive, mostLive, isExact = 0, 0, true
+  end
   leaseOf, hasAll = {}, false
-  for index = 1, idCount do leaseOf[ids[index]] = values[index + 1] end
+  local ofId, list = leaseOf, ids
+  for index = 1, idCount do ofId[list[index]] = values[index + 1] end
   return true
 end
 
-local function countLive()
-  if not live then live = head and call('HLEN', leasesKey) - 1 or 0 end
-  return live
+-- Whether so many are live, or more.
+local function hasLive(least)
+  if mostLive + change < least then return false end
+  if not isExact then mostLive, isExact = call('HLEN', leasesKey) - 1, true end
+  return mostLive + change >= least
 end
 
 local function loadAllLeases()
@@ -78,6 +87,8 @@ local function setPast(id, past)
 end
 
 local function setLease(id, lease)
+  if not lease then change = change - 1
+  elseif not leaseOf[id] then change = change + 1 end
   leaseOf[id], hasLeases = lease, true
   touchedCount = touchedCount + 1
   touched[touchedCount] = id
@@ -85,7 +96,7 @@ end
 
 local function expect(deadline, rememberMs)
   if deadline < earliest then earliest, isHeadNew = deadline, true end
-  local needed = deadline + max(lapsedKeepMs, rememberMs)
+  local needed = deadline + (lapsedKeepMs > rememberMs and lapsedKeepMs or rememberMs)
   if needed > keptUntil then keptUntil, isExtended = needed + LEASES_GRACE_MS, true end
 end
 
@@ -111,11 +122,9 @@ local function lapseAll()
       end
     end
     setLease(id, false)
-    live = live - 1
     if ends > now then setPast(id, past) end
   end
 
-  countLive()
   loadAllLeases()
   earliest, isHeadNew = NEVER, true
   local ended = {}
@@ -148,12 +157,13 @@ local function storePast()
   end
 end
 
+-- Lua passes a few thousand values at once; thousands of leases may run out together.
+local function callWithAll(command, list, count)
+  if count <= 4000 then return call(command, leasesKey, unpack(list, 1, count)) end
+  for index = 1, count, 4000 do call(command, leasesKey, unpack(list, index, min(index + 3999, count))) end
+end
+
 local function storeLeases()
-  if rememberedUntil <= now and countLive() == 0 then
-    if head then call('DEL', leasesKey) end
-    return
-  end
-  if rememberedUntil > keptUntil then keptUntil, isExtended = rememberedUntil + LEASES_GRACE_MS, true end
   local fieldCount, removedCount = 0, 0
   for index = 1, touchedCount do
     local id = touched[index]
@@ -166,17 +176,18 @@ local function storeLeases()
       removed[removedCount] = id
     end
   end
-  if isHeadNew or isExtended then
-    fields[fieldCount + 1], fields[fieldCount + 2] = '', pack(incarnation, earliest, rememberedUntil, keptUntil)
+  if fieldCount == 0 and rememberedUntil <= now and not hasLive(1) then
+    if head then call('DEL', leasesKey) end
+    return
+  end
+  if rememberedUntil > keptUntil then keptUntil, isExtended = rememberedUntil + LEASES_GRACE_MS, true end
+  local live = mostLive + change
+  if isHeadNew or isExtended or live > headLive then
+    fields[fieldCount + 1], fields[fieldCount + 2] = '', pack(incarnation, earliest, rememberedUntil, keptUntil, live)
     fieldCount = fieldCount + 2
   end
-  -- Lua passes a few thousand values at once; thousands of leases may run out together.
-  for index = 1, removedCount, 4000 do
-    call('HDEL', leasesKey, unpack(removed, index, min(index + 3999, removedCount)))
-  end
-  for index = 1, fieldCount, 4000 do
-    call('HSET', leasesKey, unpack(fields, index, min(index + 3999, fieldCount)))
-  end
+  if removedCount > 0 then callWithAll('HDEL', removed, removedCount) end
+  if fieldCount > 0 then callWithAll('HSET', fields, fieldCount) end
   if isExtended then call('PEXPIRE', leasesKey, ttl(keptUntil - now)) end
 end
 `;

@@ -7,7 +7,7 @@
  */
 export const opening = `
 -- Redis' and Lua's own, set when a batch is run: a library may not look at them while it is loaded.
-local unpack, floor, min, max, type, sub, pack, unpacked, call, try
+local unpack, floor, min, max, type, sub, pack, unpacked, call, try, decode
 
 -- The batch at hand.
 local keyList, input, isFull, lapsedKeepMs, usualTerms, shapes, windowLists
@@ -28,16 +28,32 @@ local function fail() error('unreadable', 0) end
 local sharedText, shared
 
 local function setUp(keys, batch, text)
-  unpack, floor, min, max, type, sub = _G.unpack, math.floor, math.min, math.max, _G.type, string.sub
-  pack, unpacked, call, try = cmsgpack.pack, cmsgpack.unpack, redis.call, redis.pcall
-  keyList, input = keys, cjson.decode(batch)
-  nonce, isFull, lapsedKeepMs = input[2], input[9], input[10]
-  if text ~= sharedText then shared, sharedText = cjson.decode(text), text end
-  usualTerms, shapes, windowLists = shared[1], shared[2], shared[3]
+  if not call then
+    unpack, floor, min, max, type, sub = _G.unpack, math.floor, math.min, math.max, _G.type, string.sub
+    pack, unpacked, call, try = cmsgpack.pack, cmsgpack.unpack, redis.call, redis.pcall
+    decode = cjson.decode
+  end
+  keyList, input = keys, decode(batch)
+  if text ~= sharedText then
+    shared, sharedText = decode(text), text
+    isFull, nonce, lapsedKeepMs = shared[1], shared[2], shared[9]
+    usualTerms, shapes, windowLists = shared[10], shared[11], shared[12]
+  end
 end
+
+-- The epoch's record as text and decoded: most batches find it as the one before did.
+local epochText, knownEpoch, knownServer, knownNumber, isContinuing
 
 -- Servers are named to processes by number; 0 is one that does not say who it is, as some compatible ones do not.
 local function numberOf(id) return id and tonumber(sub(id, 1, 12), 16) or 0 end
+
+local function readEpoch(text)
+  local isReadable, number, id, flag = pcall(unpacked, text)
+  -- One that cannot be read is as good as none.
+  if not isReadable or type(number) ~= 'number' then number, id, flag = 0, nil, nil end
+  epochText, knownEpoch, knownServer, isContinuing = text, number, type(id) == 'string' and id or nil, flag
+  knownNumber = numberOf(knownServer)
+end
 
 -- Whether acknowledged writes were forgotten; "seen" is the epoch in which this process' last batch was acknowledged, 0 before the first.
 -- done: the number in its record, nil when there is none. isElsewhere: a server that was replaced may have acknowledged it.
@@ -51,7 +67,8 @@ local function hasForgotten(seq, seen, isElsewhere, mustBeKnown, done)
 end
 
 -- Answers what is to be replied at once, because a copy of this batch or a later one was run before; else nil.
-local function open(seq, seen, serverSeen, mustBeKnown, checksServer, setClock)
+local function open(seq)
+  local seen, serverSeen, setClock = shared[3], shared[4], shared[8]
   local kept, done = call('MGET', keyList[1], keyList[2]), nil
   if kept[1] then
     local bar = string.find(kept[1], '|', 1, true)
@@ -67,16 +84,12 @@ local function open(seq, seen, serverSeen, mustBeKnown, checksServer, setClock)
     now, stampNow = time[1] * 1000 + floor(time[2] / 1000), time[1] * 1000000 + time[2]
   end
 
-  local server, continues
-  epoch = 0
-  if kept[2] then
-    -- One that cannot be read is as good as none.
-    local isReadable, number, id, flag = pcall(unpacked, kept[2])
-    if isReadable and type(number) == 'number' then epoch, server, continues = number, type(id) == 'string' and id or nil, flag end
-  end
-  local isElsewhere = seen > 0 and continues and serverSeen ~= numberOf(server)
-  local isNewEpoch, isNewServer = epoch == 0 or hasForgotten(seq, seen, isElsewhere, mustBeKnown, done), false
-  if isNewEpoch or checksServer or not server then
+  if kept[2] ~= epochText then readEpoch(kept[2]) end
+  local server, number, continues = knownServer, knownNumber, isContinuing
+  epoch = knownEpoch
+  local isElsewhere = seen > 0 and continues and serverSeen ~= number
+  local isNewEpoch, isNewServer = epoch == 0 or hasForgotten(seq, seen, isElsewhere, shared[5], done), false
+  if isNewEpoch or shared[7] or not server then
     local info = call('INFO', 'replication')
     local id = string.match(info, 'master_replid:(%w+)')
     local earlier = string.match(info, 'master_replid2:(%w+)')
@@ -85,12 +98,13 @@ local function open(seq, seen, serverSeen, mustBeKnown, checksServer, setClock)
       -- One that began anew read its own append-only file: what is lost then shows above.
       continues = earlier ~= nil and string.find(earlier, '[^0]') ~= nil
       if server and continues then isNewEpoch = true end
-      server, isNewServer = id, true
+      server, number, isNewServer = id, numberOf(id), true
     end
   end
   if isNewEpoch then epoch = max(floor(now / 1000), epoch + 1, seen + 1) end
   if isNewEpoch or isNewServer then call('SET', keyList[2], pack(epoch, server, continues)) end
-  out, size = { seq, epoch, numberOf(server) }, 3
+  -- As long as the reply to one create: a list that grows is made anew again and again.
+  out, size = { seq, epoch, number, 0, 0, 0, 0, 0 }, 3
   return nil
 end
 `;

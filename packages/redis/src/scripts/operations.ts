@@ -20,14 +20,19 @@ end
 -- The counters of the charges at hand, at the charges' own positions.
 local found = {}
 
--- What all leases of one shape and the same terms begin with; their counters' stamps follow.
-local headShape, headTerms, leaseHead
-local function openLease(shape, terms)
+-- What all leases of one shape and the same terms begin with, and the one made last: many have the same stamp.
+local headShape, headTerms, leaseHead, lastStamp, lastLease
+
+-- A lease on the counters that were found.
+local function makeLease(shape, terms)
+  local stamp = found[2][STAMP]
   if shape ~= headShape or terms ~= headTerms then
-    headShape, headTerms = shape, terms
-    leaseHead = pack(now + terms[1], terms[3], shape[1])
-  end
-  return leaseHead
+    headShape, headTerms, leaseHead = shape, terms, pack(now + terms[1], terms[3], shape[1])
+  elseif stamp == lastStamp and #shape == 2 then return lastLease end
+  local lease = leaseHead .. pack(stamp)
+  for index = 3, #shape do lease = lease .. pack(found[index][STAMP]) end
+  lastStamp, lastLease = stamp, lease
+  return lease
 end
 
 local function reserve(shape, id, terms)
@@ -61,7 +66,7 @@ local function reserve(shape, id, terms)
     say(SAID_UNKNOWN)
     return sayList(missing)
   end
-  if (live or countLive()) >= terms[2] then return say(SAID_CROWDED) end
+  if hasLive(terms[2]) then return say(SAID_CROWDED) end
   if misfits then
     say(SAID_DENIED)
     sayList(misfits)
@@ -71,17 +76,15 @@ local function reserve(shape, id, terms)
 
   size = size + 1
   out[size] = SAID_DONE
-  local made = openLease(shape, terms)
   for index = 2, #shape do
     local counter, charge = found[index], shape[index]
-    made = made .. pack(counter[STAMP])
     counter[HELD], counter[INCARNATION] = counter[HELD] + charge[3], incarnation
     if counter[FORGET_AT] and counter[FORGET_AT] ~= charge[6] then extend(counter, charge[1], charge[6]) end
     sayReading(counter)
   end
-  setLease(id, made)
+  setLease(id, makeLease(shape, terms))
   expect(now + terms[1], terms[3])
-  live, wrote = live + 1, true
+  wrote = true
 end
 
 local function settle(code, shape, id, askedMs, amounts)
@@ -109,7 +112,7 @@ local function settle(code, shape, id, askedMs, amounts)
     local counter, charge, position = found[index], charges[index], index - first + 1
     if counter then
       local stamp = stamps and stamps[CORE + position] or onlyStamp or past[PAST_CORE + (position - 1) * LAPSE_FIELDS + 1]
-      if lease then counter[HELD] = max(0, counter[HELD] - charge[3])
+      if lease then take(counter, HELD, charge[3])
       else
         local at = placeOfLapsed(past, position, counter)
         if at == PLACE_UNCERTAIN then take(counter, UNCERTAIN, charge[3])
@@ -130,10 +133,7 @@ local function settle(code, shape, id, askedMs, amounts)
     end
   end
 
-  if lease then
-    live = countLive() - 1
-    setLease(id, false)
-  end
+  if lease then setLease(id, false) end
   if rememberMs > 0 and code ~= OP_FORGET then
     local state = isCommit and STATE_COMMITTED or code == OP_UNKNOWN and STATE_UNKNOWN or STATE_RELEASED
     setPast(id, { now + rememberMs, state, rememberMs, core })

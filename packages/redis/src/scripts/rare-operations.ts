@@ -83,7 +83,6 @@ local function runRarely(code, at)
     if isUnreadable then fail() end
     if leaseOf[id] or past then return say(SAID_REPEATED) end
     local counters = findAll(shape, 2)
-    countLive()
     local made = { now + leaseMs, rememberMs, shape[1] }
     for index = 1, #counters do
       made[CORE + index] = 0
@@ -92,7 +91,7 @@ local function runRarely(code, at)
     end
     setLease(id, pack(unpack(made)))
     expect(now + leaseMs, rememberMs)
-    live, wrote = live + 1, true
+    wrote = true
     say(SAID_DONE)
   end
 
