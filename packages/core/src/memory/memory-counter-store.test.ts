@@ -28,6 +28,20 @@ function reserve(store: CounterStore, org: string, id: string, over: Partial<Cha
   return store.reserve({ org, id, charges: [charge(over)], rememberMs, leaseMs: 1_000, maxHeld: 1_000 });
 }
 
+it('decides on a reserve at once, and answers all of a turn of the event loop at its end', async () => {
+  const store = memoryCounterStore();
+  await count(store, 'o', 9);
+  const answers: string[] = [];
+  const asked = ['a', 'b'].map(async (id) => answers.push((await reserve(store, 'o', id)).outcome));
+  const [reading] = await store.read({ org: 'o', counters: [DEVICES] });
+  expect(reading).toMatchObject({ committed: 9, held: 1 });
+  await new Promise((resolve) => process.nextTick(resolve));
+  expect(answers).toEqual([]);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(answers).toEqual(['reserved', 'denied']);
+  await Promise.all(asked);
+});
+
 /** Lets the store note which leases and counters have run out: reading does, and changes nothing else. */
 async function notice(store: MemoryCounterStore): Promise<void> {
   const { orgs, counters } = store.contents();

@@ -41,6 +41,7 @@ export function memoryCounterStore(options: MemoryCounterStoreOptions = {}): Mem
   const orgs = new Map<string, { readonly ledger: CounterLedger; readonly tidiedAt: number }>();
   let lastSerial = 0;
   let isClosed = false;
+  let turn: Promise<void> | undefined;
 
   /** Runs one step on an org. An org that holds nothing afterwards leaves nothing behind. */
   function step<T>(org: string, take: (ledger: CounterLedger, now: number) => T): T {
@@ -65,10 +66,23 @@ export function memoryCounterStore(options: MemoryCounterStoreOptions = {}): Mem
     if (!ledger.isEmpty) orgs.set(org, { ledger, tidiedAt: now });
   }
 
+  /** Of the event loop. What is answered then leaves together: who waits for many answers is woken once, and not for each. */
+  function endOfTurn(): Promise<void> {
+    turn ??= new Promise((resolve) => {
+      setImmediate(() => {
+        turn = undefined;
+        resolve();
+      });
+    });
+    return turn;
+  }
+
   return {
     async reserve(request) {
       checkReserve(request);
-      return step(request.org, (ledger, now) => ledger.reserve(request, now));
+      const outcome = step(request.org, (ledger, now) => ledger.reserve(request, now));
+      await endOfTurn();
+      return outcome;
     },
     async settle(request) {
       checkSettle(request);

@@ -25,7 +25,7 @@ describe('a first create, whose counter the store does not know', () => {
     }));
     rows.set('acme/devices', 2);
     expect((await gate.reserve(one('devices'))).admitted).toBe(true);
-    expect(asked).toEqual(['reserve', 'finish', 'reserve']);
+    expect(asked.slice(0, 3)).toEqual(['reserve', 'finish', 'reserve']);
   });
 
   it('waits for the count where a store lets the create overtake it, and counts once', async () => {

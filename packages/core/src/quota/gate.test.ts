@@ -497,15 +497,18 @@ describe('several engines on one store', () => {
     const firstIsMade = new Promise<void>((resolve) => {
       answerSlow = resolve;
     });
-    wiring.inventory.count = async (request) => {
-      const before = await count(request);
-      wiring.inventory.count = count;
-      await firstIsMade;
-      return before;
-    };
+    const slowHasCounted = new Promise<void>((resolve) => {
+      wiring.inventory.count = async (request) => {
+        const before = await count(request);
+        wiring.inventory.count = count;
+        resolve();
+        await firstIsMade;
+        return before;
+      };
+    });
     // The slow engine's count begins first and ends last; meanwhile the other's create has written its row and is still running.
     const late = slow.reserve(one('devices'));
-    await new Promise((resolve) => setImmediate(resolve));
+    await slowHasCounted;
     const first = await gate.reserve(one('devices'));
     rows.set('acme/devices', 1);
     answerSlow();
