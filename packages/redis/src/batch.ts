@@ -20,7 +20,7 @@ export interface Batch {
 
 export interface BatchHead {
   readonly seq: number;
-  /** A random number nobody else uses; with the batch's number it tells one batch from all others. */
+  /** A number that no other batch has, by all odds. */
   readonly nonce: number;
   /** The epoch in which the batch before this one was acknowledged; 0 for the first. */
   readonly epochSeen: number;
@@ -78,9 +78,9 @@ export function writeBatch(
   keys.push(...ownKeys);
   const { seq, nonce, epochSeen, serverSeen, mustBeKnown, recordMs, checkServer, clock, lapsedKeepMs } = head;
   const terms = (usual as Terms | null)?.text ?? false;
-  const settings = `${nonce},${epochSeen},${serverSeen},${mustBeKnown},${recordMs},${checkServer},${clock},${lapsedKeepMs}`;
+  const settings = `${epochSeen},${serverSeen},${mustBeKnown},${recordMs},${checkServer},${lapsedKeepMs}`;
   const lists = `[${shapes.list.map((shape) => shape.text).join()}],${JSON.stringify(windowLists.list)}`;
-  const asked = `[${seq},${portions.length}${text}]`;
+  const asked = `[${seq},${nonce},${clock},${portions.length}${text}]`;
   return {
     seq,
     portions,

@@ -127,7 +127,7 @@ describe('the epoch of a Redis counter store', () => {
   it('is kept by a server that does not say who it is, as some compatible ones do not', async () => {
     const client = plain(await server());
     const script = `${opening}
-      setUp(KEYS, '[1,0]', ARGV[1])
+      setUp(KEYS, '[1,1,false,0]', ARGV[1])
       local real = call
       call = function(name, ...)
         if name == 'INFO' then return 'role:master' end
@@ -137,7 +137,7 @@ describe('the epoch of a Redis counter store', () => {
       for index = #out, size + 1, -1 do out[index] = nil end
       return out`;
     const openWith = async (epochSeen: number) => {
-      const shared = JSON.stringify([false, 1, epochSeen, 0, false, 1, true, false, 0, false, [], []]);
+      const shared = JSON.stringify([false, epochSeen, 0, false, 1, true, 0, false, [], []]);
       return (await client.eval(script, 2, 'record', 'epoch', shared)) as number[];
     };
     const [, epoch = 0, named] = await openWith(0);

@@ -11,7 +11,7 @@ export interface TagKeys {
 /** The keys of one org. */
 export interface OrgKeys {
   readonly tag: number;
-  /** Live reservations by id, and a head with the earliest end. */
+  /** Live reservations by id, and a head with bounds of their ends and number. */
   readonly leases: string;
   /** The counters of one window, by quota key. */
   readonly counters: (window: string) => string;

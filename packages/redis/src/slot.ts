@@ -76,7 +76,6 @@ export function createSlot(options: SlotOptions): Slot {
   const { connection, tag, timeoutMs, lapsedKeepMs, clock } = options;
   /** Who Redis takes this slot for: its batches are numbered, and one that comes late or twice is recognised. */
   let process = randomName();
-  let nonce = randomInt(1, 2 ** 32);
   const { firstNumber } = options;
   let seq = firstNumber;
   let ackedAt = 0;
@@ -93,7 +92,7 @@ export function createSlot(options: SlotOptions): Slot {
     const isFirst = seq === firstNumber;
     const head: BatchHead = {
       seq,
-      nonce,
+      nonce: randomInt(1, 2 ** 32),
       epochSeen,
       serverSeen,
       mustBeKnown: !isFirst && now - ackedAt < GIVE_UP_MS,
@@ -231,7 +230,6 @@ export function createSlot(options: SlotOptions): Slot {
     flight = undefined;
     dropped.isDropped = true;
     process = randomName();
-    nonce = randomInt(1, 2 ** 32);
     seq = firstNumber;
     options.onDrop(dropped.batch, reason);
   }

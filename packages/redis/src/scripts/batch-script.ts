@@ -12,10 +12,10 @@ import { rareOperations } from './rare-operations.ts';
  * KEYS   1 the process' record, 2 the epoch; then, for each org, its lease hash and the hashes of the windows it names; then the keys of
  *        what is remembered of single operations, which it spells itself: a Cluster is to know them, for a slot that moves.
  *        Beside these it touches, under the same hash tag, the ids of reservations that lapse and the windows that these were charged to.
- * ARGV   1 JSON `[seq, orgs, then for each org: the number of its list of windows, how many operations, the operations]`
+ * ARGV   1 JSON `[seq, nonce, set the clock, orgs, then for each org: the number of its list of windows, how many operations, the operations]`
  *        An operation is `shape, id`, a reserve on the usual terms; `-shape, id`, a commit of all that need not be remembered; or `0, code` and what that code takes.
- *        2 JSON `[refuse reserves, nonce, the epoch and the server last seen, a record must exist, its time to live, check the server, set the clock,
- *        how long lapsed reservations are kept, the usual terms, shapes, lists of windows]`. Read only when it is not the text of the batch before.
+ *        2 JSON `[refuse reserves, the epoch and the server last seen, a record must exist, its time to live, check the server, how long lapsed
+ *        reservations are kept, the usual terms, shapes, lists of windows]`. Read only when it is not the text of the batch before, of whatever process.
  * Reply  msgpack list of numbers: `seq, epoch, server`, then each operation's result in the order asked.
  *
  * Keys are checked by reading them before the org's first write; an org with a key of a foreign type changes nothing.
@@ -113,16 +113,16 @@ local function runBatch(keys, args)
   local seq = input[1]
   local done = open(seq)
   if done then return done end
-  local position = 3
+  local position = 5
   declaredAt = 3
-  for _ = 1, input[2] do
+  for _ = 1, input[4] do
     declared, leasesKey = windowLists[input[position]], keyList[declaredAt]
     position = runOrg(position + 2, input[position + 1])
     declaredAt = declaredAt + 1 + #declared
   end
   for index = #out, size + 1, -1 do out[index] = nil end
   local reply = pack(out)
-  call('SET', keyList[1], seq .. '|' .. reply, 'PX', shared[6])
+  call('SET', keyList[1], seq .. '|' .. reply, 'PX', shared[5])
   return reply
 end
 `);
@@ -151,7 +151,7 @@ export const batchScript = form('tollgate', '');
 /** The same, for a full Redis: run with "refuse reserves" set, so that it only gives back. */
 export const batchScriptWhenFull = form('tollgate_when_full', ' flags=allow-oom');
 
-/** Both as a library for FUNCTION LOAD. Its name tells its version, so that processes of several versions get along. */
+/** Both as a library for FUNCTION LOAD. Its name tells its version, so that those of several versions can stand beside each other. */
 export const library = `#!lua name=tollgate_${version}
 ${source}
 redis.register_function('${batchScript.name}', runBatch)

@@ -14,15 +14,17 @@
 export const leases = `
 -- The org at hand. rememberedUntil: the last end of any remembered id; keptUntil: when the lease hash itself ends.
 local head, isHeadNew, earliest, rememberedUntil, keptUntil, isExtended
--- How many are live: no more than mostLive, exactly so many when isExact, and the change that this batch makes. headLive: what the head says.
-local mostLive, headLive, isExact, change
+-- How many were live before this batch: no more than mostLive, and exactly so many when isExact. headLive: what the head says.
+local mostLive, headLive, isExact
+-- How many this batch adds or, below 0, takes away.
+local liveChange
 -- leaseOf: by id, as they are stored; false when there is none. The lists serve all orgs in turn.
 local leaseOf, idCount, ids, touchedCount, touched, hasAll = {}, 0, {}, 0, {}, false
 local fields, removed = {}, {}
 local pastOf, isPastTouched
 
 local function openLeases()
-  touchedCount, change, pastOf, isPastTouched, isHeadNew, isExtended = 0, 0, nil, nil, false, false
+  touchedCount, liveChange, pastOf, isPastTouched, isHeadNew, isExtended = 0, 0, nil, nil, false, false
   local values = try('HMGET', leasesKey, '', unpack(ids, 1, idCount))
   if values.err then
     head = false
@@ -32,9 +34,11 @@ local function openLeases()
   hasLeases = head ~= false
   if head then
     incarnation, earliest, rememberedUntil, keptUntil, headLive = unpacked(head)
+    -- What is no number is met here, before anything is written.
+    if incarnation < 0 or earliest < 0 or rememberedUntil < 0 or keptUntil < 0 or headLive < 0 then fail() end
     mostLive, isExact = headLive, false
   else
-    incarnation, earliest, rememberedUntil, keptUntil = nonce + input[1], NEVER, 0, 0
+    incarnation, earliest, rememberedUntil, keptUntil = nonce, NEVER, 0, 0
     headLive, mostLive, isExact = 0, 0, true
   end
   leaseOf, hasAll = {}, false
@@ -43,17 +47,21 @@ local function openLeases()
   return true
 end
 
+local function countLive()
+  if not isExact then mostLive, isExact = call('HLEN', leasesKey) - 1, true end
+  return mostLive + liveChange
+end
+
 -- Whether so many are live, or more.
 local function hasLive(least)
-  if mostLive + change < least then return false end
-  if not isExact then mostLive, isExact = call('HLEN', leasesKey) - 1, true end
-  return mostLive + change >= least
+  return mostLive + liveChange >= least and countLive() >= least
 end
 
 local function loadAllLeases()
   if hasAll then return end
   hasAll = true
   local list = call('HGETALL', leasesKey)
+  if head then mostLive, isExact = #list / 2 - 1, true end
   for index = 1, #list, 2 do
     local id = list[index]
     if id ~= '' and leaseOf[id] == nil then
@@ -87,8 +95,8 @@ local function setPast(id, past)
 end
 
 local function setLease(id, lease)
-  if not lease then change = change - 1
-  elseif not leaseOf[id] then change = change + 1 end
+  if not lease then liveChange = liveChange - 1
+  elseif not leaseOf[id] then liveChange = liveChange + 1 end
   leaseOf[id], hasLeases = lease, true
   touchedCount = touchedCount + 1
   touched[touchedCount] = id
@@ -176,13 +184,14 @@ local function storeLeases()
       removed[removedCount] = id
     end
   end
-  if fieldCount == 0 and rememberedUntil <= now and not hasLive(1) then
+  -- Counted, whatever the bound says: what is deleted is gone.
+  if fieldCount == 0 and rememberedUntil <= now and countLive() == 0 then
     if head then call('DEL', leasesKey) end
     return
   end
   if rememberedUntil > keptUntil then keptUntil, isExtended = rememberedUntil + LEASES_GRACE_MS, true end
-  local live = mostLive + change
-  if isHeadNew or isExtended or live > headLive then
+  local live = mostLive + liveChange
+  if isHeadNew or isExtended or live > headLive or (isExact and live < headLive) then
     fields[fieldCount + 1], fields[fieldCount + 2] = '', pack(incarnation, earliest, rememberedUntil, keptUntil, live)
     fieldCount = fieldCount + 2
   end

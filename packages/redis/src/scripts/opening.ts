@@ -7,7 +7,7 @@
  */
 export const opening = `
 -- Redis' and Lua's own, set when a batch is run: a library may not look at them while it is loaded.
-local unpack, floor, min, max, type, sub, pack, unpacked, call, try, decode
+local unpack, floor, min, max, type, sub, pack, unpacked, call, try
 
 -- The batch at hand.
 local keyList, input, isFull, lapsedKeepMs, usualTerms, shapes, windowLists
@@ -31,14 +31,13 @@ local function setUp(keys, batch, text)
   if not call then
     unpack, floor, min, max, type, sub = _G.unpack, math.floor, math.min, math.max, _G.type, string.sub
     pack, unpacked, call, try = cmsgpack.pack, cmsgpack.unpack, redis.call, redis.pcall
-    decode = cjson.decode
   end
-  keyList, input = keys, decode(batch)
+  keyList, input = keys, cjson.decode(batch)
   if text ~= sharedText then
-    shared, sharedText = decode(text), text
-    isFull, nonce, lapsedKeepMs = shared[1], shared[2], shared[9]
-    usualTerms, shapes, windowLists = shared[10], shared[11], shared[12]
+    shared, sharedText = cjson.decode(text), text
+    isFull, lapsedKeepMs, usualTerms, shapes, windowLists = shared[1], shared[7], shared[8], shared[9], shared[10]
   end
+  nonce = input[2]
 end
 
 -- The epoch's record as text and decoded: most batches find it as the one before did.
@@ -68,7 +67,7 @@ end
 
 -- Answers what is to be replied at once, because a copy of this batch or a later one was run before; else nil.
 local function open(seq)
-  local seen, serverSeen, setClock = shared[3], shared[4], shared[8]
+  local seen, serverSeen, setClock = shared[2], shared[3], input[3]
   local kept, done = call('MGET', keyList[1], keyList[2]), nil
   if kept[1] then
     local bar = string.find(kept[1], '|', 1, true)
@@ -88,8 +87,8 @@ local function open(seq)
   local server, number, continues = knownServer, knownNumber, isContinuing
   epoch = knownEpoch
   local isElsewhere = seen > 0 and continues and serverSeen ~= number
-  local isNewEpoch, isNewServer = epoch == 0 or hasForgotten(seq, seen, isElsewhere, shared[5], done), false
-  if isNewEpoch or shared[7] or not server then
+  local isNewEpoch, isNewServer = epoch == 0 or hasForgotten(seq, seen, isElsewhere, shared[4], done), false
+  if isNewEpoch or shared[6] or not server then
     local info = call('INFO', 'replication')
     local id = string.match(info, 'master_replid:(%w+)')
     local earlier = string.match(info, 'master_replid2:(%w+)')

@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest';
+import { waitUntil } from '../../../test/support/services.ts';
+import { charge, count, read, reserve, settle, timed } from './faults.test-support.ts';
+import { plain, server, store } from './outage-scene.test-support.ts';
+
+const LEASES = '{tg}:acme|l';
+
+async function scene() {
+  const redis = await server();
+  const client = plain(redis);
+  const counters = store({ url: redis.url });
+  await count(counters, 0);
+  return { client, counters };
+}
+
+/** msgpack, the last value of a head. */
+const withMostLive = (head: Buffer | null, live: number) =>
+  Buffer.concat([(head ?? Buffer.alloc(1)).subarray(0, -1), Buffer.from([live])]);
+
+describe('the head of an org with live reservations', () => {
+  it('harms nobody else when it lacks something: its org alone is refused, and what others did stands', async () => {
+    const { client, counters } = await scene();
+    const others = ['before', 'behind'];
+    for (const org of others) await count(counters, 0, org);
+    for (const org of ['acme', ...others]) await reserve(counters, 'a1', { org });
+    const head = await client.hgetBuffer(LEASES, '');
+    await client.hset(LEASES, '', (head ?? Buffer.alloc(1)).subarray(0, -1));
+    const commits = ['before', 'acme', 'behind'].map((org) =>
+      timed(() => settle(counters, 'a1', 'commit', { org })),
+    );
+    const results = (await Promise.all(commits)).map(({ result }) => result);
+    const settled = { outcome: 'settled', late: false, overLimit: false };
+    expect(results).toEqual([settled, 'quota_unavailable', settled]);
+    for (const org of others) expect(await read(counters, org)).toMatchObject({ committed: 1, held: 0 });
+  });
+
+  it('deletes no reservation that it does not know of', async () => {
+    const { client, counters } = await scene();
+    for (const id of ['a1', 'a2', 'a3']) await reserve(counters, id);
+    await client.hset(LEASES, '', withMostLive(await client.hgetBuffer(LEASES, ''), 1));
+    await settle(counters, 'a1', 'commit');
+    expect((await client.hkeys(LEASES)).sort()).toEqual(['', 'a2', 'a3']);
+  });
+
+  it('learns how few there are when they had to be counted', async () => {
+    const { client, counters } = await scene();
+    for (const id of ['a1', 'a2', 'a3']) await reserve(counters, id);
+    for (const id of ['a1', 'a2']) await settle(counters, id, 'commit');
+    const head = await client.hgetBuffer(LEASES, '');
+    expect(head?.at(-1)).toBe(1);
+  });
+
+  it('is another one after its loss: what was held before is not known any more', async () => {
+    const { client, counters } = await scene();
+    const seats = { key: 'seats', window: 'lifetime' };
+    const tokens = await counters.beginRecount({ org: 'acme', counters: [seats] });
+    const counts = tokens.map((token) => ({ ...token, count: 0, forgetAt: null }));
+    await counters.finishRecount({ org: 'acme', counts });
+    await reserve(counters, 'a1');
+    await client.del(LEASES);
+    const other = await reserve(counters, 's1', { charges: [charge({ key: 'seats' })] });
+    expect(other).toMatchObject({ outcome: 'reserved' });
+    expect(await read(counters)).toBeNull();
+  });
+});
+
+describe('leases that are made with others', () => {
+  it('end at a time of their own batch', async () => {
+    const { client, counters } = await scene();
+    const nowMs = async () => {
+      const [seconds, micros] = await client.time();
+      return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+    };
+    for (const id of ['a1', 'a2']) await reserve(counters, id);
+    const between = (await nowMs()) + 5;
+    await waitUntil('Redis is five milliseconds later', async () => (await nowMs()) >= between);
+    await reserve(counters, 'a3', { leaseMs: 30_000 });
+    const lease = await client.hgetBuffer(LEASES, 'a3');
+    expect(Number(lease?.readBigUInt64BE(1))).toBeGreaterThanOrEqual(between + 30_000);
+  });
+
+  it("keep their own org's stamp", async () => {
+    const { client, counters } = await scene();
+    await count(counters, 0, 'other');
+    await Promise.all(['acme', 'other'].map((org) => reserve(counters, 'a1', { org })));
+    for (const org of ['acme', 'other']) {
+      const lease = await client.hgetBuffer(`{tg}:${org}|l`, 'a1');
+      const counter = await client.hgetBuffer(`{tg}:${org}`, 'devices');
+      expect(lease?.subarray(-9).toString('hex')).toBe(counter?.subarray(1, 10).toString('hex'));
+    }
+  });
+});
