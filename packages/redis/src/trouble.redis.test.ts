@@ -1,6 +1,6 @@
 import { expect, it, vi } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
-import { count, read, reserve, timed } from './faults.test-support.ts';
+import { charge, count, DEVICES, read, reserve, timed } from './faults.test-support.ts';
 import { clientWhoseCalls, plain, server, store } from './outage-scene.test-support.ts';
 
 it('every caller is answered in time when Redis falls silent after it answered one batch of two (F11, Q13)', async () => {
@@ -44,6 +44,33 @@ it('a damaged epoch is as good as none: everything is counted anew, and Redis is
   expect(await read(counters)).toBeNull();
   await count(counters, 3);
   expect(await read(counters)).toMatchObject({ committed: 3 });
+});
+
+it('an adjustment beside what cannot be decided is not remembered before it is made (F19, Q4)', async () => {
+  const redis = await server();
+  const counters = store({ url: redis.url });
+  const client = plain(redis);
+  await count(counters, 5);
+  await client.hset('{tg}:acme', 'seats', Buffer.from([0xcf]));
+  const adjustments = [{ ...DEVICES, amount: 3, change: 'charged', forgetAt: null }] as const;
+  const adjust = () => counters.adjust({ org: 'acme', id: 'buy', adjustments, rememberMs: 60_000 });
+  const seat = { charges: [charge({ key: 'seats' })] };
+  const both = await Promise.all([timed(adjust), timed(() => reserve(counters, 's1', seat))]);
+  expect(both.map(({ result }) => result)).toEqual(['quota_unavailable', 'quota_unavailable']);
+  await waitUntil('it is told again and made', async () => (await read(counters))?.committed === 8);
+  expect((await timed(adjust)).result).toEqual({ missing: [], repeated: true });
+  expect(await read(counters)).toMatchObject({ committed: 8 });
+});
+
+it('an adjustment that is told twice in one batch is made once', async () => {
+  const redis = await server();
+  const counters = store({ url: redis.url });
+  await count(counters, 5);
+  const adjustments = [{ ...DEVICES, amount: 3, change: 'charged', forgetAt: null }] as const;
+  const adjust = () => counters.adjust({ org: 'acme', id: 'buy', adjustments, rememberMs: 60_000 });
+  const answers = await Promise.all([adjust(), adjust()]);
+  expect(answers.map(({ repeated }) => repeated)).toEqual([false, true]);
+  expect(await read(counters)).toMatchObject({ committed: 8 });
 });
 
 it('a batch that can only be run into an error is given up, reported, and not asked for again (F19)', async () => {

@@ -45,22 +45,22 @@ local function runSafely(task, at)
 end
 
 local function listIds(position, count)
-  local input, list, found = input, ids, 0
+  local input, list, listed = input, ids, 0
   for _ = 1, count do
     if input[position] ~= 0 then
-      found = found + 1
-      list[found] = input[position + 1]
+      listed = listed + 1
+      list[listed] = input[position + 1]
       position = position + 2
     else
       local code = input[position + 1]
       if idAt[code] then
-        found = found + 1
-        list[found] = input[position + idAt[code]]
+        listed = listed + 1
+        list[listed] = input[position + idAt[code]]
       end
       position = position + lengths[code]
     end
   end
-  idCount = found
+  idCount = listed
   return position
 end
 
@@ -101,6 +101,7 @@ local function runOrg(position, count)
   end
   if wrote then
     if pastOf then storePast() end
+    if adjustedUntil then storeAdjusted() end
     storeLeases()
     storeCounters()
   end

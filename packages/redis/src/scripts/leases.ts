@@ -22,9 +22,12 @@ local liveChange
 local leaseOf, idCount, ids, touchedCount, touched, hasAll = {}, 0, {}, 0, {}, false
 local fields, removed = {}, {}
 local pastOf, isPastTouched
+-- Until when adjustments of this batch are remembered, by key; nil when there is none.
+local adjustedUntil
 
 local function openLeases()
   touchedCount, liveChange, pastOf, isPastTouched, isHeadNew, isExtended = 0, 0, nil, nil, false, false
+  adjustedUntil = nil
   local values = try('HMGET', leasesKey, '', unpack(ids, 1, idCount))
   if values.err then
     head = false
@@ -163,6 +166,10 @@ local function storePast()
     if not past then call('DEL', key)
     else call('SET', key, pack(unpack(past)), 'PX', ttl(past[PAST_ENDS] - now)) end
   end
+end
+
+local function storeAdjusted()
+  for key, at in pairs(adjustedUntil) do call('SET', key, string.format('%.0f', at), 'PX', ttl(at - now)) end
 end
 
 -- Lua passes a few thousand values at once; thousands of leases may run out together.

@@ -109,7 +109,7 @@ local function runRarely(code, at)
   local function adjust(adjustments, id, rememberMs)
     local key = id ~= '' and base() .. '|a:' .. id
     if key then
-      local endsAt = try('GET', key)
+      local endsAt = adjustedUntil and adjustedUntil[key] or try('GET', key)
       if type(endsAt) == 'table' then fail() end
       if endsAt and now < tonumber(endsAt) then return say(SAID_REPEATED) end
     end
@@ -124,7 +124,8 @@ local function runRarely(code, at)
       adjustCounter(counters[index], change[1], change[3], change[4], change[5])
     end
     if key and rememberMs > 0 then
-      call('SET', key, string.format('%.0f', now + rememberMs), 'PX', ttl(rememberMs))
+      adjustedUntil = adjustedUntil or {}
+      adjustedUntil[key] = now + rememberMs
     end
     wrote = true
     say(SAID_DONE)
