@@ -13,7 +13,7 @@ export interface Lane {
   add(operation: Operation<unknown>): void;
   /** Sends empty batches when nothing was sent for a while, to notice a store that lost its data. */
   beat(): void;
-  /** Sends what waits and resolves when it is answered, or after the time-out. */
+  /** Sends what waits and resolves when it is answered, or after the time-out: then everything has been answered or refused. */
   drain(): Promise<void>;
 }
 
@@ -34,6 +34,8 @@ export interface LaneOptions {
   readonly onBack: (awayMs: number) => void;
   /** A batch was given up: nobody knows whether Redis ran it. */
   readonly onDrop: (cause: unknown) => void;
+  /** So many operations that were to be told again will not be. */
+  readonly onGivenUp: (operations: number) => void;
 }
 
 /** With one, this process and Redis would wait for each other in turn; with more, batches become small and dear. */
@@ -72,6 +74,7 @@ export function createLane(options: LaneOptions): Lane {
         options.onDrop(cause);
         abandonBatch(batch, unavailable(cause));
         for (const { org, operations } of batch.portions) org.underWay -= operations.length;
+        giveUp(toldAgain(batch));
         schedule();
         // While the store is away somebody must ask whether it still is.
         if (awaySince !== undefined) setTimeout(() => probe(slot), PROBE_MS).unref();
@@ -129,6 +132,7 @@ export function createLane(options: LaneOptions): Lane {
     const isCrowded = queue.size() >= MOST_WAITING;
     if (isCrowded || awaySince !== undefined) {
       operation.reject(unavailable(awayCause));
+      if (isCrowded && operation.outlivesCaller) giveUp(1);
       if (isCrowded || !operation.outlivesCaller) return;
       operation.isAbandoned = true;
     }
@@ -152,13 +156,17 @@ export function createLane(options: LaneOptions): Lane {
 
   /** While the store is away the batches on their way are its probes: nothing is added to them. */
   function schedule(): void {
-    if (isFlushDue || awaySince !== undefined || queue.size() === 0) return;
-    const dueAt = queue.dueAt();
-    if (dueAt === 0) {
-      if (freeSlot() === undefined) return;
+    if (isFlushDue || awaySince !== undefined) return;
+    if (queue.due() === 0) gather();
+    else if (freeSlot() !== undefined) {
       isFlushDue = true;
       setImmediate(endTurn);
-    } else gatherTimer ??= setTimeout(gathered, Math.max(1, dueAt - performance.now()));
+    }
+  }
+
+  function gather(): void {
+    if (queue.size() === queue.due()) return;
+    gatherTimer ??= setTimeout(gathered, Math.max(1, queue.ripensAt() - performance.now()));
   }
 
   /** Of the event loop: what was asked in it is known now. */
@@ -173,7 +181,8 @@ export function createLane(options: LaneOptions): Lane {
     if (awaySince !== undefined) return;
     queue.ripen(performance.now());
     if (queue.due() > 0) launchDue();
-    else schedule();
+    // What is patient does not wait for an answer: Redis may be slow, or away.
+    gather();
   }
 
   function gathered(): void {
@@ -237,9 +246,22 @@ export function createLane(options: LaneOptions): Lane {
     const now = performance.now();
     operation.isAbandoned = true;
     operation.putOffAt ??= now;
-    if (now - operation.putOffAt > TELL_AGAIN_MS.most || putOff.length >= MOST_WAITING) return;
-    putOff.push(operation);
-    againTimer ??= setTimeout(requeuePutOff, TELL_AGAIN_MS.every).unref();
+    if (now - operation.putOffAt > TELL_AGAIN_MS.most || putOff.length >= MOST_WAITING) giveUp(1);
+    else {
+      putOff.push(operation);
+      againTimer ??= setTimeout(requeuePutOff, TELL_AGAIN_MS.every).unref();
+    }
+  }
+
+  function giveUp(operations: number): void {
+    if (operations > 0) options.onGivenUp(operations);
+  }
+
+  function toldAgain({ portions }: Batch): number {
+    return portions.reduce(
+      (sum, { operations }) => sum + operations.filter(({ outlivesCaller }) => outlivesCaller).length,
+      0,
+    );
   }
 
   function requeuePutOff(): void {
@@ -293,7 +315,17 @@ export function createLane(options: LaneOptions): Lane {
       }
       clearTimeout(gatherTimer);
       clearTimeout(againTimer);
-      for (const slot of slots) slot.close();
+      const closed = unavailable(new Error('The counter store is closed.'));
+      queue.abandon(closed);
+      let left = queue.size() + putOff.length;
+      for (const slot of slots) {
+        const batch = slot.batch();
+        slot.close();
+        if (batch === undefined) continue;
+        abandonBatch(batch, closed);
+        left += toldAgain(batch);
+      }
+      giveUp(left);
     },
   };
 }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
-import { charge, count, openStore, read, reserve, settle, timed } from './faults.test-support.ts';
+import { charge, count, read, reserve, settle, timed } from './faults.test-support.ts';
 import { answers, plain, proxied, server, store } from './outage-scene.test-support.ts';
 
 describe('the Redis counter store in an outage', () => {
@@ -371,19 +371,5 @@ describe('the Redis counter store in an outage', () => {
     );
     await waitUntil('nothing is held any more', async () => (await read(direct))?.held === 0);
     expect(await read(direct)).toMatchObject({ committed: made, held: 0, uncertain: 0 });
-  });
-
-  it('close sends what is on its way (F33)', async () => {
-    const redis = await server();
-    const counters = openStore({ url: redis.url, timeoutMs: 2_000 });
-    await count(counters, 0);
-    const made = Array.from({ length: 100 }, (_, index) => `r-${index}`);
-    await Promise.all(made.map((id) => reserve(counters, id)));
-    const settling = made.map((id) => timed(() => settle(counters, id, 'commit')));
-    await counters.close();
-    for (const { result } of await Promise.all(settling))
-      expect(result).toMatchObject({ outcome: 'settled' });
-    expect(await read(store({ url: redis.url }))).toMatchObject({ committed: 100, held: 0 });
-    expect((await timed(() => read(counters))).result).toBe('quota_unavailable');
   });
 });

@@ -42,23 +42,24 @@ describe('the queue of a lane', () => {
     const queue = createQueue(1_000);
     queue.add(new Asked('a', 'commit a', patient));
     queue.add(new Asked('b', 'commit b', patient));
-    expect(queue.dueAt()).toBeGreaterThan(performance.now());
+    expect(queue.due()).toBe(0);
+    expect(queue.ripensAt()).toBeGreaterThan(performance.now());
     queue.add(new Asked('b', 'reserve b'));
     queue.add(new Asked('b', 'late commit b', patient));
-    expect(queue.dueAt()).toBe(0);
+    expect(queue.due()).toBe(3);
     const now = performance.now();
     expect(namesOf(queue.take(100, now))).toEqual([['commit b', 'reserve b', 'late commit b']]);
     expect(queue.size()).toBe(1);
     expect(namesOf(queue.take(100, now + 1_000))).toEqual([['commit a']]);
     expect(queue.size()).toBe(0);
-    expect(queue.dueAt()).toBe(NEVER);
+    expect(queue.ripensAt()).toBe(NEVER);
   });
 
   it('sends what has waited half its time along with what has waited all of it, and nothing before', () => {
     const queue = createQueue(1_000);
     queue.add(new Asked('c', 'commit c', patient));
     queue.add(new Asked('d', 'commit d', patient));
-    const dueAt = queue.dueAt();
+    const dueAt = queue.ripensAt();
     expect(queue.take(100, dueAt - 1)).toEqual([]);
     expect(namesOf(queue.take(100, dueAt))).toEqual([['commit c'], ['commit d']]);
   });
@@ -66,7 +67,7 @@ describe('the queue of a lane', () => {
   it('keeps commits that may still wait out of a batch that somebody waits for', () => {
     const queue = createQueue(1_000);
     queue.add(new Asked('k', 'commit k', patient));
-    const dueAt = queue.dueAt();
+    const dueAt = queue.ripensAt();
     queue.add(new Asked('l', 'reserve l'));
     expect(namesOf(queue.take(100, dueAt - 1))).toEqual([['reserve l']]);
     queue.add(new Asked('l', 'again'));
@@ -76,25 +77,25 @@ describe('the queue of a lane', () => {
   it('waits anew for a commit that came after its org was sent', () => {
     const queue = createQueue(1_000);
     queue.add(new Asked('e', 'first', patient));
-    const first = queue.dueAt();
+    const first = queue.ripensAt();
     queue.add(new Asked('e', 'reserve'));
     queue.take(100, performance.now());
     while (performance.now() === first - 1_000);
     queue.add(new Asked('e', 'second', patient));
-    expect(queue.dueAt()).toBeGreaterThan(first);
+    expect(queue.ripensAt()).toBeGreaterThan(first);
     expect(namesOf(queue.take(100, first))).toEqual([]);
     expect(namesOf(queue.take(100, NEVER))).toEqual([['second']]);
   });
 
-  it('takes no more than asked for, the rest of an org first the next time', () => {
+  it('takes no more than asked for, and the rest of an org behind what others asked meanwhile', () => {
     const queue = createQueue(1_000);
     for (const name of ['1', '2', '3']) queue.add(new Asked('f', name));
     for (const name of ['4', '5']) queue.add(new Asked('g', name));
     expect(namesOf(queue.take(2, 0))).toEqual([['1', '2']]);
     queue.add(new Asked('f', '6'));
-    expect(namesOf(queue.take(3, 0))).toEqual([['3', '6'], ['4']]);
-    expect(namesOf(queue.take(100, 0))).toEqual([['5']]);
-    expect([queue.size(), queue.dueAt()]).toEqual([0, NEVER]);
+    expect(namesOf(queue.take(3, 0))).toEqual([['4', '5'], ['3']]);
+    expect(namesOf(queue.take(100, 0))).toEqual([['6']]);
+    expect([queue.size(), queue.ripensAt()]).toEqual([0, NEVER]);
   });
 
   it('in an outage tells every caller, and keeps what must still be sent', () => {

@@ -17,10 +17,13 @@ export interface Queue {
   due(): number;
   /** Makes due what has waited long enough. */
   ripen(now: number): void;
-  /** When a batch must go: 0 at once, Infinity when nothing waits, else on the clock of `performance.now()`. */
-  dueAt(): number;
+  /** When what is patient must go, on the clock of `performance.now()`; Infinity when none waits. */
+  ripensAt(): number;
   add(operation: Operation<unknown>): void;
-  /** Takes what is due, org by org, until `most` operations are reached; of all orgs when `now` is Infinity. */
+  /**
+   * Takes what is due, org by org, until `most` operations are reached; of all orgs when `now` is Infinity. An org of which something is
+   * left goes behind the others: who asks without end is not served before who asks once.
+   */
   take(most: number, now: number): readonly Portion[];
   /** Tells every caller that the store is away; keeps what is to be sent all the same. */
   abandon(error: unknown): void;
@@ -82,12 +85,13 @@ export function createQueue(patienceMs: number): Queue {
   return {
     size: () => size,
     due: () => due,
-    dueAt: () => (urgent.length > 0 ? 0 : (nextPatient()?.dueAt ?? NEVER)),
+    ripensAt: () => nextPatient()?.dueAt ?? NEVER,
     ripen,
     add,
     take(most, now) {
       ripen(now);
       const portions: Portion[] = [];
+      const left: OrgState[] = [];
       let room = most;
       let taken = 0;
       for (const org of urgent) {
@@ -96,12 +100,15 @@ export function createQueue(patienceMs: number): Queue {
         if (operations.length <= room) {
           org.waiting = [];
           org.isUrgent = false;
-          taken += 1;
-        } else operations = operations.splice(0, room);
+        } else {
+          operations = operations.splice(0, room);
+          left.push(org);
+        }
+        taken += 1;
         room -= operations.length;
         portions.push({ org, operations });
       }
-      urgent = taken === urgent.length ? [] : urgent.slice(taken);
+      urgent = taken === urgent.length ? left : [...urgent.slice(taken), ...left];
       size -= most - room;
       due -= most - room;
       return portions;

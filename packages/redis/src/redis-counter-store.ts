@@ -75,6 +75,7 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
         logger.error('redis does not answer: quotas cannot be checked', { error: cause });
       },
       onDrop: (error) => logger.error('redis cannot run a batch of operations: it is given up', { error }),
+      onGivenUp: (operations) => telemetry.count('tollgate.given_up', operations),
       onBack: (awayMs) => logger.info('redis answers again', { awayMs: Math.round(awayMs) }),
     }),
   );

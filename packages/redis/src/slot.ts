@@ -19,6 +19,7 @@ export interface Slot {
   launch(portions: readonly Portion[], checkServer: boolean): void;
   /** Sends at once what waits to be told again. */
   hurry(): void;
+  /** Neither sends nor waits any more. */
   close(): void;
 }
 
@@ -243,7 +244,11 @@ export function createSlot(options: SlotOptions): Slot {
     hurry() {
       if (flight?.pause !== undefined) sendAgain(flight);
     },
-    close: () => clearTimeout(watchdog),
+    close() {
+      clearTimeout(watchdog);
+      clearTimeout(flight?.pause);
+      flight = undefined;
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 import { expect, it, vi } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
-import { charge, count, DEVICES, read, reserve, timed } from './faults.test-support.ts';
+import { charge, count, DEVICES, read, reservation, reserve, timed } from './faults.test-support.ts';
 import { clientWhoseCalls, plain, server, store } from './outage-scene.test-support.ts';
 
 it('every caller is answered in time when Redis falls silent after it answered one batch of two (F11, Q13)', async () => {
@@ -117,6 +117,28 @@ it('while Redis is gone a batch waits once, however often it is looked after (F9
   await waitUntil('it was looked after again and again', () => now() - toldAt > 5 * timeoutMs);
   vi.restoreAllMocks();
   expect(calls).toBe(1);
+});
+
+it('a commit does not wait for the answer to what was asked beside it', async () => {
+  const redis = await server();
+  let answer = () => {};
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const client = clientWhoseCalls(redis, async (send, values) => {
+    if (values.some((value) => String(value).includes('"slow"'))) await answered;
+    return await send();
+  });
+  const counters = store({ client });
+  for (const org of ['acme', 'other']) await count(counters, 0, org);
+  await reserve(counters, 'r');
+  const slow = reserve(counters, 'slow', { org: 'other' });
+  const committed = new Promise((settled, failed) =>
+    counters.settleUnawaited?.(reservation('r'), 'commit', { settled, failed }),
+  );
+  expect(await committed).toEqual({ outcome: 'settled', late: false, overLimit: false });
+  answer();
+  expect(await slow).toMatchObject({ outcome: 'reserved' });
 });
 
 it('units that no lease holds any more are free with the next recount (F18, Q8)', async () => {
