@@ -40,3 +40,24 @@ it('close answers everybody while Redis is silent, and counts what it gives up (
   expect((await closed).ms).toBeLessThan(1_000);
   expect(counted.get('tollgate.given_up')).toBe(3);
 });
+
+it('of settles while Redis is silent 10,000 wait to be told again: more are refused and counted as given up (F11)', async () => {
+  const redis = await server();
+  let givenUp = 0;
+  const telemetry = {
+    count(metric: string, value: number) {
+      if (metric === 'tollgate.given_up') givenUp += value;
+    },
+  };
+  const counters = openStore({ url: redis.url, timeoutMs: 200, telemetry });
+  await count(counters, 0);
+  await redis.kill('SIGSTOP');
+  const asked = Array.from({ length: 10_600 }, (_, index) =>
+    timed(() => settle(counters, `r-${index}`, 'commit')),
+  );
+  for (const { result } of await Promise.all(asked)) expect(result).toBe('quota_unavailable');
+  expect(givenUp).toBeGreaterThan(0);
+  expect(givenUp).toBeLessThanOrEqual(600);
+  await counters.close();
+  expect(givenUp).toBe(10_600);
+});

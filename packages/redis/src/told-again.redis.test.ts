@@ -64,15 +64,17 @@ it('what its caller may ask for again is not: a create, a read, a delete without
   expect(await read(counters)).toMatchObject({ committed: 3, held: 0, uncertain: 0 });
 });
 
-it('it is told again for a minute (F19)', async () => {
+it('it is told again for a minute, and then counted as given up (F19)', async () => {
   const redis = await server();
+  const counted: [string, number][] = [];
+  const telemetry = { count: (metric: string, value: number) => counted.push([metric, value]) };
   const told = { first: 0, later: 0 };
   const client = clientWhoseCalls(redis, (send, values) => {
     for (const id of ['first', 'later'] as const)
       if (values.some((value) => String(value).includes(`"${id}"`))) told[id] += 1;
     return send();
   });
-  const counters = store({ client });
+  const counters = store({ client, telemetry });
   await count(counters, 0);
   for (const id of ['first', 'later']) await reserve(counters, id);
   await damage(redis);
@@ -88,6 +90,7 @@ it('it is told again for a minute (F19)', async () => {
   await waitUntil('another is told again and again', () => told.later > 5);
   vi.restoreAllMocks();
   expect(told.first).toBeLessThanOrEqual(before + 1);
+  expect(counted).toEqual([['tollgate.given_up', 1]]);
 });
 
 it('a store that is closed tells it once more (F19)', async () => {
