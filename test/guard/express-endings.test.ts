@@ -147,6 +147,31 @@ describe.each([
     await settles('devices', { committed: 1, held: 0, uncertain: 0 });
   });
 
+  it.each([
+    ['its response was taken off it', (res: express5.Response) => res.detachSocket(res.socket as Socket)],
+    ['its response knows nothing of it', () => {}],
+  ])('is unseen where the handler writes to the connection itself: %s', async (_what, takeOver) => {
+    const {
+      clock,
+      connect: open,
+      reading,
+      settles,
+    } = await scene(express, (req, res) => {
+      const { socket } = req;
+      takeOver(res);
+      socket.end('HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n');
+    });
+    const socket = open();
+    const closed = new Promise((resolve) => socket.on('close', resolve));
+    const answer = statuses(socket, 1);
+    socket.write(`${CREATE}\r\n`);
+    expect(await answer).toEqual([201]);
+    await closed;
+    expect(await reading('devices')).toEqual({ committed: 0, held: 1, uncertain: 0 });
+    clock.advance(leaseMs);
+    await settles('devices', { committed: 0, held: 0, uncertain: 1 });
+  });
+
   it('is told of a handler that ends after a time-out has answered in its stead', async () => {
     let response: express5.Response | undefined;
     const {

@@ -127,6 +127,50 @@ describe('the Redis counter store on a Redis Cluster', () => {
     host.disconnect();
   });
 
+  it('drops no node that answers with an error while a batch is stuck elsewhere (F18)', async () => {
+    const name = 'without-ping';
+    for (const node of servers.nodes) {
+      const admin = new Redis(node.url);
+      await admin.acl('SETUSER', name, 'on', '>secret', '~*', '&*', '+@all', '-ping');
+      admin.disconnect();
+    }
+    let isStuck = false;
+    let calls = 0;
+    const dropped: string[] = [];
+    class Stuck extends Cluster {
+      override duplicate(...args: Parameters<Cluster['duplicate']>) {
+        const own = super.duplicate(...args);
+        const call = own.callBuffer.bind(own) as (...values: unknown[]) => Promise<unknown>;
+        own.callBuffer = ((...values: unknown[]) => {
+          calls += 1;
+          return isStuck ? new Promise(() => {}) : call(...values);
+        }) as typeof own.callBuffer;
+        own.on('-node', ({ options }: Redis) => dropped.push(`${options.port}`));
+        return own;
+      }
+    }
+    const nodes = servers.nodes.map(({ port }) => ({ host: '127.0.0.1', port }));
+    const host = new Stuck(nodes, { redisOptions: { username: name, password: 'secret' } });
+    const store = openStore({ client: host, prefix: 'stuck', timeoutMs: 100 });
+    await waitUntil(
+      'it is counted',
+      async () => typeof (await timed(() => count(store, 0))).result !== 'string',
+    );
+    isStuck = true;
+    calls = 0;
+    expect((await timed(() => read(store))).result).toBe('quota_unavailable');
+    await waitUntil('it was told again behind the look at the nodes', () => calls > 1, { timeoutMs: 5_000 });
+    const toldAt = performance.now();
+    await waitUntil('their patience is over', () => performance.now() - toldAt > 700);
+    expect(dropped).toEqual([]);
+    isStuck = false;
+    await waitUntil('it serves', async () => (await read(store).catch(() => null))?.committed === 0, {
+      timeoutMs: 10_000,
+    });
+    await store.close();
+    host.disconnect();
+  });
+
   it('with a master dead the cluster refuses, the store says unavailable, and neither CROSSSLOT nor anything else (F18)', {
     timeout: 60_000,
   }, async () => {
