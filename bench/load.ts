@@ -9,6 +9,8 @@ export interface LoadOrder {
   /** Goes on warming up until so many requests were sent, for a minute at most. @default 0 */
   readonly warmRequests?: number;
   readonly ms: number;
+  /** Requests a second, sent evenly whether the answers come in time or not; 0 sends as fast as answers come. @default 0 */
+  readonly perSecond?: number;
 }
 
 export interface LoadResult {
@@ -32,11 +34,16 @@ function responseLength(bytes: Buffer): number | undefined {
   return bytes.length >= total ? total : undefined;
 }
 
-/** Keeps `connections` sockets busy, each with one request after the other: a closed loop. */
+/**
+ * Keeps `connections` sockets busy, each with one request after the other: a closed loop. With `perSecond` it is an open one, as long as
+ * a socket is free when a request's time has come.
+ */
 export async function runLoad(order: LoadOrder): Promise<LoadResult> {
   const requests = Array.from({ length: order.orgs }, (_, org) =>
     Buffer.from(`POST /devices HTTP/1.1\r\nHost: bench\r\nx-org: o${org}\r\nContent-Length: 0\r\n\r\n`),
   );
+  const { perSecond = 0 } = order;
+  const free: (() => void)[] = [];
   let turn = 0;
   let sent = 0;
   let refused = 0;
@@ -64,12 +71,17 @@ export async function runLoad(order: LoadOrder): Promise<LoadResult> {
         if (bytes.toString('latin1', 9, 12) !== '201') refused += 1;
       }
       bytes = bytes.subarray(length);
-      if (!isOver) send();
+      if (!isOver) next();
     });
-    send();
+    const next = () => {
+      if (perSecond > 0) free.push(send);
+      else send();
+    };
+    next();
     return socket;
   };
   const sockets = await Promise.all(Array.from({ length: order.connections }, open));
+  const stopPacing = perSecond > 0 ? pace(perSecond, free) : undefined;
   await pause(order.warmMs);
   for (let waited = 0; sent < (order.warmRequests ?? 0) && waited < 600; waited += 1) await pause(100);
   isMeasuring = true;
@@ -77,6 +89,7 @@ export async function runLoad(order: LoadOrder): Promise<LoadResult> {
   await pause(order.ms);
   isMeasuring = false;
   isOver = true;
+  stopPacing?.();
   const seconds = (performance.now() - startedAt) / 1_000;
   for (const socket of sockets) socket.destroy();
   return {
@@ -87,6 +100,20 @@ export async function runLoad(order: LoadOrder): Promise<LoadResult> {
     p99Ms: quantile(times, 0.99),
     refused,
   };
+}
+
+/** Each millisecond lets as many of those that are free send as it is time for; answers how to stop. */
+function pace(perSecond: number, free: (() => void)[]): () => void {
+  const startedAt = performance.now();
+  let given = 0;
+  const timer = setInterval(() => {
+    const due = ((performance.now() - startedAt) * perSecond) / 1_000;
+    while (given < due && free.length > 0) {
+      free.shift()?.();
+      given += 1;
+    }
+  }, 1);
+  return () => clearInterval(timer);
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

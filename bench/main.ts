@@ -15,11 +15,13 @@ const { values } = parseArgs({
     connections: { type: 'string', default: '1,50,200' },
     orgs: { type: 'string', default: '100,1' },
     only: { type: 'string', default: 'koa,express' },
+    pace: { type: 'string', default: '0' },
     cluster: { type: 'boolean', default: false },
   },
 });
 const list = (text: string) => text.split(',');
 const rounds = Number(values.rounds);
+const perSecond = Number(values.pace);
 const PEER = 'rate-limiter-flexible';
 
 interface Cell extends LoadResult {
@@ -33,6 +35,8 @@ const started = values.cluster ? (await startRedisCluster()).nodes : [await star
 const urls = started.map(({ url }) => url);
 const redis = watchServers(urls, median);
 for (const { pid } of started) pin(pid, 1);
+// Its pings cross from one core to the other, as the commands of the servers do.
+pin(process.pid, 0);
 const load = await startChild(['load'], 1);
 try {
   for (const framework of list(values.only)) {
@@ -47,7 +51,7 @@ try {
       for (const connections of list(values.connections).map(Number)) {
         const cells = await measure(servers, connections, orgs);
         console.log(
-          `\n### ${framework}${values.cluster ? ' on a Cluster of three' : ''}, ${connections} connections, ${orgs === 1 ? 'one hot org' : `${orgs} orgs`}\n`,
+          `\n### ${framework}${values.cluster ? ' on a Cluster of three' : ''}, ${connections} connections, ${orgs === 1 ? 'one hot org' : `${orgs} orgs`}${perSecond > 0 ? `, ${perSecond} requests a second` : ''}\n`,
         );
         console.log(report(cells));
       }
@@ -86,8 +90,9 @@ async function run(server: Child, connections: number, orgs: number): Promise<Ce
     orgs,
     warmMs: 150,
     ms: Number(values.seconds) * 1_000,
+    perSecond,
   };
-  await load.ask<LoadResult>({ ...order, warmMs: 0, ms: 100 });
+  await load.ask<LoadResult>({ ...order, warmMs: 0, ms: 100, perSecond: 0 });
   const pingMs = await redis.pingMs();
   await server.ask('cpu');
   const before = await redis.use();

@@ -52,7 +52,7 @@ export function watchServers(
     },
     async pingMs() {
       const times: number[] = [];
-      for (let turn = 0; turn < 100; turn += 1) {
+      for (let turn = 0; turn < 500; turn += 1) {
         const startedAt = performance.now();
         await clients[0]?.ping();
         times.push(performance.now() - startedAt);
