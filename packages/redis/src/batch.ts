@@ -26,8 +26,10 @@ export interface BatchHead {
   readonly epochSeen: number;
   /** Which server acknowledged it, as the reply named it; 0 for the first. */
   readonly serverSeen: number;
-  /** The record of the batch before this one must still be there: else the store lost it. */
-  readonly mustBeKnown: boolean;
+  /** Until when, on the server's clock, the record of the batch before this one must be there, or the store lost it; 0 when there is none. */
+  readonly knownUntil: number;
+  /** Until when, on the server's clock, a copy of this batch may be run: an earlier one is recognised so long. 0 is for good. */
+  readonly runUntil: number;
   readonly recordMs: number;
   readonly checkServer: boolean;
   /** What the script takes for the time, epoch ms; false is the server's own. For tests alone. */
@@ -76,11 +78,12 @@ export function writeBatch(
     }
   }
   keys.push(...ownKeys);
-  const { seq, nonce, epochSeen, serverSeen, mustBeKnown, recordMs, checkServer, clock, lapsedKeepMs } = head;
+  const { seq, nonce, epochSeen, serverSeen, knownUntil, runUntil, recordMs, checkServer } = head;
+  const { clock, lapsedKeepMs } = head;
   const terms = (usual as Terms | null)?.text ?? false;
-  const settings = `${epochSeen},${serverSeen},${mustBeKnown},${recordMs},${checkServer},${lapsedKeepMs}`;
+  const settings = `${epochSeen},${serverSeen},${recordMs},${checkServer},${lapsedKeepMs}`;
   const lists = `[${shapes.list.map((shape) => shape.text).join()}],${JSON.stringify(windowLists.list)}`;
-  const asked = `[${seq},${nonce},${clock},${portions.length}${text}]`;
+  const asked = `[${seq},${nonce},${clock},${knownUntil},${runUntil},${portions.length}${text}]`;
   return {
     seq,
     portions,

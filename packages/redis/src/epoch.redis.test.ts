@@ -127,9 +127,9 @@ describe('the epoch of a Redis counter store', () => {
   it('is kept by a server that does not say who it is, as some compatible ones do not', async () => {
     const client = plain(await server());
     const script = `${opening}
-      setUp(KEYS, '[1,1,false,0]', ARGV[1])
-      local real = call
-      call = function(name, ...)
+      setUp(KEYS, '[1,1,false,0,0,0]', ARGV[1])
+      local real = try
+      try = function(name, ...)
         if name == 'INFO' then return 'role:master' end
         return real(name, ...)
       end
@@ -137,11 +137,11 @@ describe('the epoch of a Redis counter store', () => {
       for index = #out, size + 1, -1 do out[index] = nil end
       return out`;
     const openWith = async (epochSeen: number) => {
-      const shared = JSON.stringify([false, epochSeen, 0, false, 1, true, 0, false, [], []]);
+      const shared = JSON.stringify([false, epochSeen, 0, 1, true, 0, false, [], []]);
       return (await client.eval(script, 2, 'record', 'epoch', shared)) as number[];
     };
     const [, epoch = 0, named] = await openWith(0);
     expect([epoch > 1_700_000_000, named]).toEqual([true, 0]);
-    expect(await openWith(epoch)).toEqual([1, epoch, 0]);
+    expect((await openWith(epoch)).slice(0, 3)).toEqual([1, epoch, 0]);
   });
 });

@@ -4,6 +4,7 @@ import type { TagKeys } from './keys.ts';
 import type { NumberReader } from './number-reader.ts';
 import type { Operation } from './operation.ts';
 import { createQueue } from './queue.ts';
+import { createServerClock } from './server-clock.ts';
 import { type Answered, createSlot, type Slot } from './slot.ts';
 import { unavailable } from './unavailable.ts';
 
@@ -26,10 +27,14 @@ export interface LaneOptions {
   /** How long a commit that nobody waits for waits for company, ms. */
   readonly gatherMs: number;
   readonly lapsedKeepMs: number;
+  /** How long Redis recognises a batch, ms. */
+  readonly recordMs: number;
   /** For tests alone: what the script takes for the time. */
   readonly clock: (() => number) | undefined;
   /** The store forgot acknowledged writes, or is another one. */
   readonly onLost: () => void;
+  /** What this process holds must be made known to the store again. */
+  readonly reassert: () => void;
   readonly onAway: (cause: unknown) => void;
   readonly onBack: (awayMs: number) => void;
   /** A batch was given up: nobody knows whether Redis ran it. */
@@ -52,8 +57,9 @@ const PROBE_MS = 1_000;
 const TELL_AGAIN_MS = { every: 100, most: 60_000 };
 
 export function createLane(options: LaneOptions): Lane {
-  const { connection, tag, isOneOfMany, timeoutMs, gatherMs, lapsedKeepMs, clock } = options;
-  const queue = createQueue(gatherMs);
+  const { connection, tag, isOneOfMany, timeoutMs, gatherMs, lapsedKeepMs, recordMs, clock } = options;
+  const serverClock = createServerClock(clock);
+  const queue = createQueue(gatherMs, timeoutMs);
   const slots = Array.from({ length: SLOTS }, (_, index) => {
     const slot: Slot = createSlot({
       connection,
@@ -61,6 +67,8 @@ export function createLane(options: LaneOptions): Lane {
       firstNumber: 1 + index * 2 ** 40,
       timeoutMs,
       lapsedKeepMs,
+      serverClock,
+      recordMs,
       clock,
       onAnswer: land,
       onTrouble(batch, sentAt, cause) {
@@ -213,11 +221,11 @@ export function createLane(options: LaneOptions): Lane {
     if (queue.due() >= WORTH_SENDING) launchDue();
     for (const { org, operations } of batch.portions) org.underWay -= operations.length;
     answerAll(batch, numbers);
-    if (answered.epoch > epoch) {
-      const isKnown = epoch > 0;
-      epoch = answered.epoch;
-      if (isKnown) options.onLost();
-    }
+    const isLost = epoch > 0 && answered.epoch > epoch;
+    if (isLost) options.onLost();
+    // One of before the loss that is handled after it: what it reserved is not known any more.
+    if (isLost || answered.epoch < epoch) options.reassert();
+    epoch = Math.max(epoch, answered.epoch);
     schedule();
   }
 
@@ -274,16 +282,15 @@ export function createLane(options: LaneOptions): Lane {
   /** Tells all callers that the store is away. */
   function abandon(cause: unknown): void {
     awayCause = cause;
-    if (awaySince === undefined) {
-      awaySince = performance.now();
-      options.onAway(cause);
-    }
+    const isNews = awaySince === undefined;
+    awaySince ??= performance.now();
     const error = unavailable(cause);
     for (const slot of slots) {
       const batch = slot.batch();
       if (batch !== undefined) abandonBatch(batch, error);
     }
     queue.abandon(error);
+    if (isNews) options.onAway(cause);
   }
 
   function abandonBatch({ portions }: Batch, error: unknown): void {

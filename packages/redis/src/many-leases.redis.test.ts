@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { afterAll, expect, inject, it } from 'vitest';
-import { count, read } from './faults.test-support.ts';
+import { charge, count, read } from './faults.test-support.ts';
 import { testedStore } from './redis-host.test-support.ts';
 
 const client = new Redis(inject('redisUrl'));
@@ -20,5 +20,27 @@ it('lets thousands of leases run out at once', async () => {
   store.clock.advance(2_000);
   expect(await reserve('after')).toMatchObject({ outcome: 'reserved' });
   expect(await read(store)).toMatchObject({ held: 1, uncertain: 9_000 });
+  await store.close();
+});
+
+it('renews more leases than may wait at once, and creates go on beside it', async () => {
+  const store = testedStore(client);
+  const orgs = Array.from({ length: 7 }, (_, index) => `org-${index}`);
+  for (const org of orgs) await count(store, 0, org);
+  const charges = [charge({ limit: null })];
+  const ids = Array.from({ length: 1_500 }, (_, index) => `r${index}`);
+  const reserve = (org: string, id: string) =>
+    store.reserve({ org, id, charges, rememberMs: 0, leaseMs: 1_000, maxHeld: 100_000 });
+  for (const org of orgs) await Promise.all(ids.map((id) => reserve(org, id)));
+  const renewing = store.renew({
+    leases: orgs.flatMap((org) => ids.map((id) => ({ org, id }))),
+    leaseMs: 30_000,
+  });
+  expect(await reserve('org-0', 'beside')).toMatchObject({ outcome: 'reserved' });
+  const renewed = await renewing;
+  expect([renewed.length, renewed.includes(false)]).toEqual([10_500, false]);
+  store.clock.advance(2_000);
+  for (const org of orgs)
+    expect(await read(store, org)).toMatchObject({ uncertain: org === 'org-0' ? 1 : 0 });
   await store.close();
 });

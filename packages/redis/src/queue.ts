@@ -1,5 +1,6 @@
 import type { Operation } from './operation.ts';
 import { NEVER, type OrgState } from './org-states.ts';
+import { unavailable } from './unavailable.ts';
 
 /** Operations of one org on their way. */
 export interface Portion {
@@ -22,14 +23,15 @@ export interface Queue {
   add(operation: Operation<unknown>): void;
   /**
    * Takes what is due, org by org, until `most` operations are reached; of all orgs when `now` is Infinity. An org of which something is
-   * left goes behind the others: who asks without end is not served before who asks once.
+   * left goes behind the others: who asks without end is not served before who asks once. Callers who have waited for longer than the
+   * time-out are told that the store is away, and what must not outlive them is left out.
    */
   take(most: number, now: number): readonly Portion[];
   /** Tells every caller that the store is away; keeps what is to be sent all the same. */
   abandon(error: unknown): void;
 }
 
-export function createQueue(patienceMs: number): Queue {
+export function createQueue(patienceMs: number, timeoutMs: number): Queue {
   let urgent: OrgState[] = [];
   /** In the order in which they fall due. An org that was sent meanwhile has another `dueAt` than its entry, or none. */
   let patient: { readonly org: OrgState; readonly dueAt: number }[] = [];
@@ -82,6 +84,25 @@ export function createQueue(patienceMs: number): Queue {
     }
   }
 
+  /** Those who asked first stand first. */
+  function refuseOverdue(org: OrgState, overdueAt: number): void {
+    const error = unavailable(
+      new Error(`Too much waits for Redis: this was not sent within ${timeoutMs} ms.`),
+    );
+    const before = org.waiting.length;
+    org.waiting = org.waiting.filter((operation) => {
+      // Nobody waits for one that is patient.
+      if (operation.isPatient || operation.askedAt > overdueAt) return true;
+      if (!operation.isAbandoned) operation.reject(error);
+      operation.isAbandoned = true;
+      return operation.outlivesCaller;
+    });
+    const dropped = before - org.waiting.length;
+    org.underWay -= dropped;
+    size -= dropped;
+    due -= dropped;
+  }
+
   return {
     size: () => size,
     due: () => due,
@@ -92,10 +113,12 @@ export function createQueue(patienceMs: number): Queue {
       ripen(now);
       const portions: Portion[] = [];
       const left: OrgState[] = [];
+      const overdueAt = performance.now() - timeoutMs;
       let room = most;
       let taken = 0;
       for (const org of urgent) {
         if (room <= 0) break;
+        if ((org.waiting[0]?.askedAt ?? NEVER) <= overdueAt) refuseOverdue(org, overdueAt);
         let operations = org.waiting;
         if (operations.length <= room) {
           org.waiting = [];
@@ -106,7 +129,7 @@ export function createQueue(patienceMs: number): Queue {
         }
         taken += 1;
         room -= operations.length;
-        portions.push({ org, operations });
+        if (operations.length > 0) portions.push({ org, operations });
       }
       urgent = taken === urgent.length ? left : [...urgent.slice(taken), ...left];
       size -= most - room;

@@ -30,9 +30,12 @@ import {
 import type { RedisCounterStoreOptions } from './options.ts';
 import { createOrgStates, type OrgState } from './org-states.ts';
 import { unavailable } from './unavailable.ts';
+import { unfailing } from './unfailing.ts';
 
 /** How often a process with open reservations makes sure that the store still has its data, ms. */
 const BEAT_MS = 1_000;
+const RECORD_MS = 120_000;
+const RENEWED_AT_ONCE = 500;
 
 /**
  * Counts in Redis, for every process that shares it: exact under any interleaving, and unknown rather than wrong after a loss.
@@ -48,10 +51,21 @@ export function redisCounterStore(options: RedisCounterStoreOptions): CounterSto
   return openRedisCounterStore(options);
 }
 
-/** @param clock - for tests alone: what the script takes for the time, instead of the server's clock */
-export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?: () => number): CounterStore {
+/** For tests alone. */
+export interface Testing {
+  /** What the script takes for the time, instead of the server's clock. */
+  readonly clock?: () => number;
+  /** How long Redis recognises a batch, ms. */
+  readonly recordMs?: number;
+}
+
+export function openRedisCounterStore(
+  options: RedisCounterStoreOptions,
+  { clock, recordMs = RECORD_MS }: Testing = {},
+): CounterStore {
   const { prefix = 'tg', timeoutMs = 200, gatherMs = 20, lapsedKeepMs = 600_000 } = options;
-  const { logger = stderrLogger, telemetry = noTelemetry } = options;
+  const logger = unfailing(options.logger ?? stderrLogger, ['debug', 'info', 'warn', 'error']);
+  const telemetry = unfailing(options.telemetry ?? noTelemetry, ['count']);
   const target = targetOf(options);
   const hashTags = options.hashTags ?? ('client' in target && isCluster(target.client) ? 6 : 1);
   checkOptions({ prefix, timeoutMs, gatherMs, lapsedKeepMs, hashTags });
@@ -68,8 +82,15 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
       timeoutMs,
       gatherMs,
       lapsedKeepMs,
+      recordMs,
       clock,
-      onLost: reassertAll,
+      onLost() {
+        telemetry.count('tollgate.store_lost', 1);
+        logger.warn('redis lost data: every counter is counted anew before it decides', {
+          reservations: live.size(),
+        });
+      },
+      reassert: reassertAll,
       onAway(cause) {
         telemetry.count('tollgate.store_away', 1);
         logger.error('redis does not answer: quotas cannot be checked', { error: cause });
@@ -97,10 +118,6 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
 
   /** The store's data is not what it was: what runs in this process must count again before a recount admits others. */
   function reassertAll(): void {
-    telemetry.count('tollgate.store_lost', 1);
-    logger.warn('redis lost data: every counter is counted anew before it decides', {
-      reservations: live.size(),
-    });
     for (const org of live.orgs()) reassert(org).catch(() => {});
   }
 
@@ -110,6 +127,13 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
         .list(org)
         .map(({ reservation, leftMs }) => ask(new ReassertOperation(org, reservation, leftMs, live))),
     );
+  }
+
+  async function renewOne({ org, id }: { org: string; id: string }, leaseMs: number): Promise<boolean> {
+    const state = states.of(org);
+    const isHeld = await ask(renewOperation(state, id, leaseMs));
+    if (isHeld) live.renewed(state, id, leaseMs);
+    return isHeld;
   }
 
   function keepBeating(): void {
@@ -155,14 +179,18 @@ export function openRedisCounterStore(options: RedisCounterStoreOptions, clock?:
     async renew(request) {
       checkRenew(request);
       const { leases, leaseMs } = request;
-      return await Promise.all(
-        leases.map(async ({ org, id }) => {
-          const state = states.of(org);
-          const isHeld = await ask(renewOperation(state, id, leaseMs));
-          if (isHeld) live.renewed(state, id, leaseMs);
-          return isHeld;
-        }),
-      );
+      const renewed: boolean[] = [];
+      const failures: unknown[] = [];
+      // All at once they would fill the queue, and creates would find no place in it.
+      for (let first = 0; first < leases.length; first += RENEWED_AT_ONCE) {
+        const some = leases.slice(first, first + RENEWED_AT_ONCE).map((lease) => renewOne(lease, leaseMs));
+        for (const result of await Promise.allSettled(some)) {
+          if (result.status === 'rejected') failures.push(result.reason);
+          else renewed.push(result.value);
+        }
+      }
+      if (failures.length > 0) throw failures[0];
+      return renewed;
     },
     async adjust(request) {
       checkAdjust(request);

@@ -18,7 +18,7 @@ export function testedStore(client: Redis | Cluster, lapsedKeepMs = 600_000): Te
   made += 1;
   const clock = fakeClock();
   const options = { client, prefix: `t${process.pid}.${made}.`, gatherMs: 0, timeoutMs: 5_000, lapsedKeepMs };
-  return { ...openRedisCounterStore(options, clock.now), clock, options, peers: [] };
+  return { ...openRedisCounterStore(options, { clock: clock.now }), clock, options, peers: [] };
 }
 
 /** All keys under a store's prefix, on every master. */
@@ -57,7 +57,7 @@ export function redisHost(
     name,
     create: () => testedStore(clientOf()),
     createPeer(store) {
-      const peer = openRedisCounterStore(store.options, store.clock.now);
+      const peer = openRedisCounterStore(store.options, { clock: store.clock.now });
       store.peers.push(peer);
       return peer;
     },

@@ -6,7 +6,7 @@ export function classifyRefusal(error: unknown): 'full' | 'later' | 'broken' {
   const message = error instanceof Error ? error.message : String(error);
   if (message.startsWith('OOM')) return 'full';
   if (
-    /^(STALEBATCH|ERR Error (compiling|running) script|ERR user_(script|function)|user_(script|function)|ERR Lua|CROSSSLOT)/.test(
+    /^(STALEBATCH|LATEBATCH|ERR Error (compiling|running) script|ERR user_(script|function)|user_(script|function)|ERR Lua|CROSSSLOT)/.test(
       message,
     )
   )

@@ -5,6 +5,7 @@ import type { TagKeys } from './keys.ts';
 import { type NumberReader, numberReader, startOfList } from './number-reader.ts';
 import type { Portion } from './queue.ts';
 import { classifyRefusal } from './refusal.ts';
+import type { ServerClock } from './server-clock.ts';
 
 /** One batch at a time on its way: told again and again until Redis answers it, or until nobody can use the answer any more. */
 export interface Slot {
@@ -40,6 +41,9 @@ export interface SlotOptions {
   readonly firstNumber: number;
   readonly timeoutMs: number;
   readonly lapsedKeepMs: number;
+  readonly serverClock: ServerClock;
+  /** How long Redis recognises a batch, ms; one without an answer is dropped after half of it. */
+  readonly recordMs: number;
   /** For tests alone: what the script takes for the time. */
   readonly clock: (() => number) | undefined;
   /** The batch is answered, and the slot is free. */
@@ -67,22 +71,24 @@ interface Flight {
 
 /** The reply to so many operations is handled after whatever else has arrived with it. */
 const MANY = 16;
-/** How long Redis recognises a batch; a batch without an answer is dropped after half of it. */
-const RECORD_MS = 120_000;
-const GIVE_UP_MS = RECORD_MS / 2;
 const RECONNECT_MS = 1_000;
 const RETRY_MS = { first: 25, most: 1_000 };
 
 export function createSlot(options: SlotOptions): Slot {
-  const { connection, tag, timeoutMs, lapsedKeepMs, clock } = options;
+  const { connection, tag, timeoutMs, lapsedKeepMs, serverClock, recordMs, clock } = options;
+  const giveUpMs = recordMs / 2;
+  /** Less than a record lives: what is judged by the server's clock was told to it a while before. */
+  const surelyKnownMs = recordMs - recordMs / 12;
   /** Who Redis takes this slot for: its batches are numbered, and one that comes late or twice is recognised. */
   let process = randomName();
   const { firstNumber } = options;
   let seq = firstNumber;
   let ackedAt = 0;
   let servedAt = 0;
+  /** What the last answer told: the epoch, the server, and its time. */
   let epochSeen = 0;
   let serverSeen = 0;
+  let answeredAt = 0;
   let flight: Flight | undefined;
   let cause: unknown;
   let reconnectAt = 0;
@@ -90,14 +96,15 @@ export function createSlot(options: SlotOptions): Slot {
 
   function launch(portions: readonly Portion[], checkServer: boolean): void {
     const now = performance.now();
-    const isFirst = seq === firstNumber;
+    const time = serverClock.now();
     const head: BatchHead = {
       seq,
       nonce: randomInt(1, 2 ** 32),
       epochSeen,
       serverSeen,
-      mustBeKnown: !isFirst && now - ackedAt < GIVE_UP_MS,
-      recordMs: RECORD_MS,
+      knownUntil: seq === firstNumber ? 0 : answeredAt + surelyKnownMs,
+      runUntil: time === undefined ? 0 : time + surelyKnownMs,
+      recordMs,
       checkServer,
       clock: clock?.() ?? false,
       lapsedKeepMs,
@@ -136,8 +143,8 @@ export function createSlot(options: SlotOptions): Slot {
 
   function land(landed: Flight, reply: Buffer): void {
     const { batch, hadTrouble } = landed;
-    const numbers = numberReader(reply, startOfList(reply));
-    if (numbers.next() !== batch.seq) {
+    const numbers = readAnswer(batch, reply);
+    if (numbers === undefined) {
       // The answer to something else: this socket's replies have slipped.
       landed.isAnswered = false;
       watch(timeoutMs);
@@ -147,6 +154,8 @@ export function createSlot(options: SlotOptions): Slot {
     }
     epochSeen = numbers.next();
     serverSeen = numbers.next();
+    answeredAt = numbers.next();
+    serverClock.heard(answeredAt);
     flight = undefined;
     ackedAt = performance.now();
     servedAt = landed.sentLastAt;
@@ -156,17 +165,18 @@ export function createSlot(options: SlotOptions): Slot {
   /** The first answer counts, and only while Redis recognises the batch. */
   function landDropped(dropped: Flight, reply: Buffer): void {
     const { batch, sentAt } = dropped;
-    const numbers = numberReader(reply, startOfList(reply));
-    if (numbers.next() !== batch.seq || performance.now() - sentAt >= RECORD_MS) return;
+    const numbers = readAnswer(batch, reply);
+    if (numbers === undefined || performance.now() - sentAt >= recordMs) return;
     dropped.isDropped = false;
-    numbers.next();
-    numbers.next();
+    for (let skipped = 0; skipped < 3; skipped += 1) numbers.next();
     options.onDroppedAnswer(batch, numbers);
   }
 
   /** Redis answered with an error: as far as this copy goes, nothing was run. */
   function refused(sent: Flight, error: unknown): void {
     const refusal = classifyRefusal(error);
+    const toldAt = timeOf(error);
+    if (toldAt !== undefined) serverClock.heard(toldAt);
     if (refusal === 'full' && !sent.isFull) {
       sent.isFull = true;
       send(sent);
@@ -185,7 +195,7 @@ export function createSlot(options: SlotOptions): Slot {
 
   /** Sends the same batch again after a while: an earlier copy may have been run all the same. */
   function retry(waiting: Flight): void {
-    if (performance.now() - waiting.sentAt > GIVE_UP_MS) {
+    if (performance.now() - waiting.sentAt > giveUpMs) {
       drop(waiting, cause);
       return;
     }
@@ -218,7 +228,7 @@ export function createSlot(options: SlotOptions): Slot {
     const now = performance.now();
     const age = now - looked.sentAt;
     if (age >= timeoutMs) trouble(looked, new Error(`Redis did not answer within ${timeoutMs} ms.`));
-    if (age > GIVE_UP_MS) drop(looked, cause);
+    if (age > giveUpMs) drop(looked, cause);
     else if (now >= reconnectAt) {
       reconnectAt = now + Math.min(age, 10_000);
       if (connection.reconnectSilent() === 'some') send(looked);
@@ -250,6 +260,23 @@ export function createSlot(options: SlotOptions): Slot {
       flight = undefined;
     },
   };
+}
+
+/** The results of a batch behind its number; undefined for a reply that is not to this batch. */
+function readAnswer({ seq }: Batch, reply: unknown): NumberReader | undefined {
+  if (!Buffer.isBuffer(reply)) return undefined;
+  const numbers = numberReader(reply, startOfList(reply));
+  try {
+    return numbers.next() === seq ? numbers : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The server's time, which it tells where it refuses a batch that came too late. */
+function timeOf(error: unknown): number | undefined {
+  const time = error instanceof Error ? /^LATEBATCH it is (\d+):/.exec(error.message)?.[1] : undefined;
+  return time === undefined ? undefined : Number(time);
 }
 
 function randomName(): string {

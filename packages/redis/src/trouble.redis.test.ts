@@ -151,3 +151,36 @@ it('units that no lease holds any more are free with the next recount (F18, Q8)'
   await count(counters, 1);
   expect(await read(counters)).toMatchObject({ committed: 1, held: 1, uncertain: 0 });
 });
+
+it('a user who may not ask for INFO is served, and still when that is taken away (F18)', async () => {
+  const redis = await server();
+  const admin = plain(redis);
+  await admin.acl('SETUSER', 'gate', 'on', '>secret', '~*', '+@all', '-info');
+  const counters = store({ url: redis.url.replace('//', '//gate:secret@') });
+  await count(counters, 3);
+  expect(await read(counters)).toMatchObject({ committed: 3 });
+  await admin.acl('SETUSER', 'other', 'on', '>secret', '~*', '+@all');
+  const before = store({ url: redis.url.replace('//', '//other:secret@') });
+  expect(await read(before)).toMatchObject({ committed: 3 });
+  await admin.acl('SETUSER', 'other', '-info');
+  const startedAt = performance.now();
+  await waitUntil('the server was to be looked at again', async () => {
+    expect(await read(before)).toMatchObject({ committed: 3 });
+    return performance.now() - startedAt > 1_200;
+  });
+});
+
+it("a logger or a telemetry of the host's that throws is in nobody's way (F11, Q13)", async () => {
+  const redis = await server();
+  const fails = () => {
+    throw new Error("a fault of the host's");
+  };
+  const logger = { debug: fails, info: fails, warn: fails, error: fails };
+  const counters = store({ url: redis.url, timeoutMs: 200, logger, telemetry: { count: fails } });
+  await count(counters, 0);
+  await redis.kill('SIGSTOP');
+  const asked = Array.from({ length: 3 }, (_, index) => timed(() => reserve(counters, `r-${index}`)));
+  for (const { result } of await Promise.all(asked)) expect(result).toBe('quota_unavailable');
+  await redis.kill('SIGCONT');
+  await waitUntil('it serves again', async () => (await read(counters).catch(() => null))?.committed === 0);
+});

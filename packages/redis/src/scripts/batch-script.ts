@@ -12,11 +12,12 @@ import { rareOperations } from './rare-operations.ts';
  * KEYS   1 the process' record, 2 the epoch; then, for each org, its lease hash and the hashes of the windows it names; then the keys of
  *        what is remembered of single operations, which it spells itself: a Cluster is to know them, for a slot that moves.
  *        Beside these it touches, under the same hash tag, the ids of reservations that lapse and the windows that these were charged to.
- * ARGV   1 JSON `[seq, nonce, set the clock, orgs, then for each org: the number of its list of windows, how many operations, the operations]`
+ * ARGV   1 JSON `[seq, nonce, set the clock, until when a record must exist, until when this may be run, orgs, then for each org: the number
+ *        of its list of windows, how many operations, the operations]`
  *        An operation is `shape, id`, a reserve on the usual terms; `-shape, id`, a commit of all that need not be remembered; or `0, code` and what that code takes.
- *        2 JSON `[refuse reserves, the epoch and the server last seen, a record must exist, its time to live, check the server, how long lapsed
+ *        2 JSON `[refuse reserves, the epoch and the server last seen, a record's time to live, check the server, how long lapsed
  *        reservations are kept, the usual terms, shapes, lists of windows]`. Read only when it is not the text of the batch before, of whatever process.
- * Reply  msgpack list of numbers: `seq, epoch, server`, then each operation's result in the order asked.
+ * Reply  msgpack list of numbers: `seq, epoch, server, the time`, then each operation's result in the order asked.
  *
  * Keys are checked by reading them before the org's first write; an org with a key of a foreign type changes nothing.
  *
@@ -72,6 +73,8 @@ local function decide(position, count)
   if isReadable and now >= earliest then
     runSafely(lapseAll)
     isReadable = not isUnreadable
+    -- Kept whatever else is asked: another batch would let them lapse in another order, and look through all of them again.
+    wrote = isReadable
   end
   local input, shapes = input, shapes
   isUnreadable = not isReadable
@@ -114,16 +117,16 @@ local function runBatch(keys, args)
   local seq = input[1]
   local done = open(seq)
   if done then return done end
-  local position = 5
+  local position = 7
   declaredAt = 3
-  for _ = 1, input[4] do
+  for _ = 1, input[6] do
     declared, leasesKey = windowLists[input[position]], keyList[declaredAt]
     position = runOrg(position + 2, input[position + 1])
     declaredAt = declaredAt + 1 + #declared
   end
   for index = #out, size + 1, -1 do out[index] = nil end
   local reply = pack(out)
-  call('SET', keyList[1], seq .. '|' .. reply, 'PX', shared[5])
+  call('SET', keyList[1], seq .. '|' .. reply, 'PX', shared[4])
   return reply
 end
 `);

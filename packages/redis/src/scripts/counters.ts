@@ -18,7 +18,28 @@ local loaded, windowOf, keyOf, hashOf, counterOf = 0, {}, {}, {}, {}
 -- Until when a hash must be kept, by hash; false: for good.
 local endsOf
 
-local function openCounters() loaded, endsOf = 0, nil end
+-- Of many counters an index is kept, as far as it was asked for.
+local indexed, indexOf = 0, {}
+
+local function openCounters()
+  loaded, endsOf = 0, nil
+  if indexed > 0 then indexed, indexOf = 0, {} end
+end
+
+-- Where a counter stands in the lists; nil when it was not loaded.
+local function positionOf(window, key)
+  if loaded <= 16 then
+    for index = 1, loaded do
+      if keyOf[index] == key and windowOf[index] == window then return index end
+    end
+    return nil
+  end
+  for index = indexed + 1, loaded do
+    indexOf[#keyOf[index] .. ':' .. keyOf[index] .. windowOf[index]] = index
+  end
+  indexed = loaded
+  return indexOf[#key .. ':' .. key .. window]
+end
 
 local function base() return sub(leasesKey, 1, -3) end
 
@@ -43,20 +64,18 @@ local function readCounter(text)
 end
 
 local function setCounter(window, key, hash, counter)
-  local index = 1
-  while index <= loaded and not (keyOf[index] == key and windowOf[index] == window) do index = index + 1 end
+  local index = positionOf(window, key) or loaded + 1
   if index > loaded then loaded = index end
   windowOf[index], keyOf[index], hashOf[index], counterOf[index] = window, key, hash, counter
 end
 
 -- false when there is none, and when its hash cannot be read: isUnreadable is set then.
 local function findCounter(window, key)
-  for index = 1, loaded do
-    if keyOf[index] == key and windowOf[index] == window then
-      local known = counterOf[index]
-      -- One may have been counted in this very batch although its window's time is over.
-      return known and not isOver(known) and known
-    end
+  local position = positionOf(window, key)
+  if position then
+    local known = counterOf[position]
+    -- One may have been counted in this very batch although its window's time is over.
+    return known and not isOver(known) and known
   end
   local hash, counter = spell(window), false
   local text = try('HGET', hash, key)
@@ -154,20 +173,19 @@ local function storeCounters()
     earlierOf = {}
     for hash in pairs(endsOf) do earlierOf[hash] = call('PEXPIRETIME', hash) end
   end
-  for index = 1, loaded do
-    local hash, counter = hashOf[index], counterOf[index]
-    if counter and hash then
-      local fields
-      for other = index + 1, loaded do
-        if hashOf[other] == hash and counterOf[other] then
-          fields = fields or { keyOf[index], writeCounter(counter) }
-          fields[#fields + 1], fields[#fields + 2] = keyOf[other], writeCounter(counterOf[other])
-          hashOf[other] = false
-        end
+  if loaded == 1 then
+    if counterOf[1] then call('HSET', hashOf[1], keyOf[1], writeCounter(counterOf[1])) end
+  else
+    local fieldsOf = {}
+    for index = 1, loaded do
+      local hash, counter = hashOf[index], counterOf[index]
+      if counter then
+        local fields = fieldsOf[hash] or {}
+        fieldsOf[hash] = fields
+        fields[#fields + 1], fields[#fields + 2] = keyOf[index], writeCounter(counter)
       end
-      if fields then call('HSET', hash, unpack(fields))
-      else call('HSET', hash, keyOf[index], writeCounter(counter)) end
     end
+    for hash, fields in pairs(fieldsOf) do call('HSET', hash, unpack(fields)) end
   end
   if endsOf then storeExpiries(earlierOf) end
 end

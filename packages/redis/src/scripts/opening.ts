@@ -35,7 +35,7 @@ local function setUp(keys, batch, text)
   keyList, input = keys, cjson.decode(batch)
   if text ~= sharedText then
     shared, sharedText = cjson.decode(text), text
-    isFull, lapsedKeepMs, usualTerms, shapes, windowLists = shared[1], shared[7], shared[8], shared[9], shared[10]
+    isFull, lapsedKeepMs, usualTerms, shapes, windowLists = shared[1], shared[6], shared[7], shared[8], shared[9]
   end
   nonce = input[2]
 end
@@ -65,7 +65,7 @@ local function hasForgotten(seq, seen, isElsewhere, mustBeKnown, done)
   return mustBeKnown
 end
 
--- Answers what is to be replied at once, because a copy of this batch or a later one was run before; else nil.
+-- Answers what is to be replied at once, because a copy of this batch or a later one was run before, or might have been; else nil.
 local function open(seq)
   local seen, serverSeen, setClock = shared[2], shared[3], input[3]
   local kept, done = call('MGET', keyList[1], keyList[2]), nil
@@ -83,16 +83,22 @@ local function open(seq)
     now, stampNow = time[1] * 1000 + floor(time[2] / 1000), time[1] * 1000000 + time[2]
   end
 
+  if input[5] > 0 and now > input[5] then
+    return redis.error_reply(string.format('LATEBATCH it is %.0f: an earlier copy might not be recognised', now))
+  end
+
   if kept[2] ~= epochText then readEpoch(kept[2]) end
   local server, number, continues = knownServer, knownNumber, isContinuing
   epoch = knownEpoch
   local isElsewhere = seen > 0 and continues and serverSeen ~= number
-  local isNewEpoch, isNewServer = epoch == 0 or hasForgotten(seq, seen, isElsewhere, shared[4], done), false
-  if isNewEpoch or shared[6] or not server then
-    local info = call('INFO', 'replication')
+  local isNewEpoch, isNewServer = epoch == 0 or hasForgotten(seq, seen, isElsewhere, now < input[4], done), false
+  if isNewEpoch or shared[5] or not server then
+    local info = try('INFO', 'replication')
+    -- A user who may not ask learns nothing, as with a server that does not say.
+    if type(info) == 'table' then info = '' end
     local id = string.match(info, 'master_replid:(%w+)')
     local earlier = string.match(info, 'master_replid2:(%w+)')
-    if id ~= server then
+    if id and id ~= server then
       -- A server that continues another one's history (a promoted replica, a snapshot) may lack its last writes.
       -- One that began anew read its own append-only file: what is lost then shows above.
       continues = earlier ~= nil and string.find(earlier, '[^0]') ~= nil
@@ -103,7 +109,7 @@ local function open(seq)
   if isNewEpoch then epoch = max(floor(now / 1000), epoch + 1, seen + 1) end
   if isNewEpoch or isNewServer then call('SET', keyList[2], pack(epoch, server, continues)) end
   -- As long as the reply to one create: a list that grows is made anew again and again.
-  out, size = { seq, epoch, number, 0, 0, 0, 0, 0 }, 3
+  out, size = { seq, epoch, number, now, 0, 0, 0, 0, 0 }, 4
   return nil
 end
 `;

@@ -100,6 +100,11 @@ local function settle(code, shape, id, askedMs, amounts)
     return say(past[PAST_STATE])
   end
 
+  if askedMs == 0 and rememberMs > 0 and lease and code ~= OP_FORGET and type(try('EXISTS', pastKey(id))) == 'table' then
+    -- A key that was not declared, and whose slot is being moved.
+    isUnreadable = true
+    return
+  end
   if askedMs > rememberMs then rememberMs = askedMs end
   local charges, first = shape, 2
   if core ~= shape[1] then charges, first = cjson.decode(core), 1 end

@@ -27,19 +27,12 @@ local function runRarely(code, at)
     return missing
   end
 
-  local function isLoaded(window, key)
-    for index = 1, loaded do
-      if keyOf[index] == key and windowOf[index] == window then return true end
-    end
-    return false
-  end
-
   -- Loads many at once: one command a window.
   local function loadCounters(refs)
     local missing = {}
     for index = 1, #refs do
       local window, key = refs[index][1], refs[index][2]
-      if not isLoaded(window, key) then
+      if not positionOf(window, key) then
         local keys = missing[window] or {}
         keys[#keys + 1], missing[window] = key, keys
       end
