@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
+import { waitUntil } from '../../../test/support/services.ts';
 import { count, openStore, read, reservation, reserve, settle, timed } from './faults.test-support.ts';
-import { server, store } from './outage-scene.test-support.ts';
+import { clientWhoseCalls, server, store } from './outage-scene.test-support.ts';
 
 it('close sends what is on its way (F33)', async () => {
   const redis = await server();
@@ -60,4 +61,71 @@ it('of settles while Redis is silent 10,000 wait to be told again: more are refu
   expect(givenUp).toBeLessThanOrEqual(600);
   await counters.close();
   expect(givenUp).toBe(10_600);
+});
+
+it('nothing is sent behind close, and nobody is told of an outage then (F33)', async () => {
+  const redis = await server();
+  const timeoutMs = 200;
+  const told: string[] = [];
+  let answerFirst: (() => void) | undefined;
+  let isHolding = false;
+  let isClosed = false;
+  const client = clientWhoseCalls(redis, async (send) => {
+    if (isClosed) told.push('a batch');
+    const reply = await send();
+    if (isHolding)
+      await new Promise<void>((resolve) => {
+        answerFirst ??= resolve;
+      });
+    return reply;
+  });
+  const nothing = () => {};
+  const error = (text: string) => isClosed && told.push(text);
+  const logger = { debug: nothing, info: nothing, warn: nothing, error };
+  const counters = openStore({ client, timeoutMs, logger });
+  await count(counters, 0);
+  isHolding = true;
+  const settles = (org: (index: number) => string, times: number) =>
+    Array.from({ length: times }, (_, index) =>
+      timed(() => settle(counters, `r-${index}`, 'commit', { org: org(index) })),
+    );
+  const asked = settles(() => 'acme', 20);
+  await waitUntil('the first batch is on its way', () => answerFirst !== undefined, { everyMs: 1 });
+  const endsAt = performance.now() + timeoutMs;
+  asked.push(...settles((index) => `org-${index}`, 520));
+  const closing = counters.close().then(() => {
+    isClosed = true;
+  });
+  await waitUntil('the second one is', () => performance.now() > endsAt - timeoutMs / 2, { everyMs: 1 });
+  // It is answered in the very turn of the event loop after which close gives up.
+  answerFirst?.();
+  setImmediate(() => {
+    while (performance.now() < endsAt + 5);
+  });
+  await closing;
+  for (const { result } of await Promise.all(asked)) expect(result).toBeDefined();
+  const closedAt = performance.now();
+  await waitUntil('a while passes', () => performance.now() - closedAt > 300);
+  expect(told).toEqual([]);
+});
+
+it('callers in a queue that Redis is too slow for are answered within twice the time-out (F11, Q13)', async () => {
+  const redis = await server();
+  const timeoutMs = 400;
+  const client = clientWhoseCalls(redis, async (send) => {
+    const reply = await send();
+    await new Promise((resolve) => setTimeout(resolve, timeoutMs - 100));
+    return reply;
+  });
+  const counters = openStore({ client, timeoutMs });
+  const asked = Array.from({ length: 9_000 }, (_, index) =>
+    timed(() => settle(counters, 'r', 'release', { org: `org-${index}` })),
+  );
+  const behind = timed(() => reserve(counters, 'behind them'));
+  const answered = await Promise.all(asked);
+  expect((await behind).result).toBe('quota_unavailable');
+  expect(answered.filter(({ result }) => result !== 'quota_unavailable')).not.toHaveLength(0);
+  // Nine rounds without it.
+  expect(Math.max((await behind).ms, ...answered.map(({ ms }) => ms))).toBeLessThan(4 * timeoutMs);
+  await counters.close();
 });

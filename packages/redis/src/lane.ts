@@ -59,7 +59,7 @@ const TELL_AGAIN_MS = { every: 100, most: 60_000 };
 export function createLane(options: LaneOptions): Lane {
   const { connection, tag, isOneOfMany, timeoutMs, gatherMs, lapsedKeepMs, recordMs, clock } = options;
   const serverClock = createServerClock(clock);
-  const queue = createQueue(gatherMs, timeoutMs);
+  const queue = createQueue(gatherMs);
   const slots = Array.from({ length: SLOTS }, (_, index) => {
     const slot: Slot = createSlot({
       connection,
@@ -82,7 +82,7 @@ export function createLane(options: LaneOptions): Lane {
         options.onDrop(cause);
         abandonBatch(batch, unavailable(cause));
         for (const { org, operations } of batch.portions) org.underWay -= operations.length;
-        giveUp(toldAgain(batch));
+        giveUp(outlivingOf(batch));
         schedule();
         // While the store is away somebody must ask whether it still is.
         if (awaySince !== undefined) setTimeout(() => probe(slot), PROBE_MS).unref();
@@ -101,6 +101,7 @@ export function createLane(options: LaneOptions): Lane {
   let crowd = 0;
   let sentAhead = 0;
   let isDraining = false;
+  let isClosed = false;
   let gatherTimer: NodeJS.Timeout | undefined;
   /** What could not be done, and is to be told again. */
   const putOff: Operation<unknown>[] = [];
@@ -199,6 +200,7 @@ export function createLane(options: LaneOptions): Lane {
   }
 
   function launch(slot: Slot, most = MOST_OPERATIONS): void {
+    if (isClosed) return;
     const now = performance.now();
     const checkServer = now - checkedAt > CHECK_SERVER_MS;
     if (checkServer) checkedAt = now;
@@ -217,6 +219,7 @@ export function createLane(options: LaneOptions): Lane {
       awaySince = undefined;
       checkedAt = 0;
     }
+    queue.refuseOverdue(Math.min(answered.sentAt, performance.now() - timeoutMs));
     // Redis works on what waits while this process works on the answers. A few had better wait for what has arrived meanwhile.
     if (queue.due() >= WORTH_SENDING) launchDue();
     for (const { org, operations } of batch.portions) org.underWay -= operations.length;
@@ -265,7 +268,8 @@ export function createLane(options: LaneOptions): Lane {
     if (operations > 0) options.onGivenUp(operations);
   }
 
-  function toldAgain({ portions }: Batch): number {
+  /** How many of a batch are told though their callers have heard that they failed. */
+  function outlivingOf({ portions }: Batch): number {
     return portions.reduce(
       (sum, { operations }) => sum + operations.filter(({ outlivesCaller }) => outlivesCaller).length,
       0,
@@ -295,10 +299,7 @@ export function createLane(options: LaneOptions): Lane {
 
   function abandonBatch({ portions }: Batch, error: unknown): void {
     for (const { operations } of portions) {
-      for (const operation of operations) {
-        if (!operation.isAbandoned) operation.reject(error);
-        operation.isAbandoned = true;
-      }
+      for (const operation of operations) operation.refuse(error);
     }
   }
 
@@ -322,6 +323,7 @@ export function createLane(options: LaneOptions): Lane {
       }
       clearTimeout(gatherTimer);
       clearTimeout(againTimer);
+      isClosed = true;
       const closed = unavailable(new Error('The counter store is closed.'));
       queue.abandon(closed);
       let left = queue.size() + putOff.length;
@@ -330,7 +332,7 @@ export function createLane(options: LaneOptions): Lane {
         slot.close();
         if (batch === undefined) continue;
         abandonBatch(batch, closed);
-        left += toldAgain(batch);
+        left += outlivingOf(batch);
       }
       giveUp(left);
     },

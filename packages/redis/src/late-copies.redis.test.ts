@@ -21,7 +21,7 @@ const recordMs = 1_500;
 async function forgetful() {
   const redis = await server();
   const proxy = await proxied(redis);
-  const counters = openRedisCounterStore({ url: proxy.url, timeoutMs: 300, logger: silent }, { recordMs });
+  const counters = openRedisCounterStore({ url: proxy.url, timeoutMs: 600, logger: silent }, { recordMs });
   endings.push(() => counters.close());
   await count(counters, 5);
   return { redis, proxy, counters, client: plain(redis) };

@@ -1,7 +1,8 @@
 import { Redis } from 'ioredis';
 import { afterAll, expect, inject, it } from 'vitest';
+import { waitUntil } from '../../../test/support/services.ts';
 import { charge, count, read } from './faults.test-support.ts';
-import { testedStore } from './redis-host.test-support.ts';
+import { keysOf, testedStore } from './redis-host.test-support.ts';
 
 const client = new Redis(inject('redisUrl'));
 afterAll(() => client.disconnect());
@@ -42,5 +43,44 @@ it('renews more leases than may wait at once, and creates go on beside it', asyn
   store.clock.advance(2_000);
   for (const org of orgs)
     expect(await read(store, org)).toMatchObject({ uncertain: org === 'org-0' ? 1 : 0 });
+  await store.close();
+});
+
+it('makes more reservations known again than may wait at once', async () => {
+  const store = testedStore(client);
+  const orgs = Array.from({ length: 7 }, (_, index) => `org-${index}`);
+  for (const org of orgs) await count(store, 0, org);
+  const charges = [charge({ limit: null })];
+  for (const org of orgs) {
+    const asked = Array.from({ length: 1_500 }, (_, index) =>
+      store.reserve({ org, id: `r${index}`, charges, rememberMs: 0, leaseMs: 30_000, maxHeld: 100_000 }),
+    );
+    await Promise.all(asked);
+  }
+  for (const key of await keysOf(client, store.options.prefix ?? '')) await client.del(key);
+  expect(await read(store, 'org-0')).toBeNull();
+  const leases = orgs.map((org) => `{${store.options.prefix}}:${org}|l`);
+  await waitUntil('all are known', async () => {
+    const sizes = await Promise.all(leases.map((key) => client.hlen(key)));
+    return sizes.every((size) => size === 1_501);
+  });
+  for (const org of orgs) {
+    await count(store, 0, org);
+    expect(await read(store, org)).toMatchObject({ held: 1_500 });
+  }
+  await store.close();
+});
+
+it('reads thousands of counters when a lease has run out', async () => {
+  const store = testedStore(client);
+  const refs = Array.from({ length: 4_500 }, (_, index) => ({ key: `k${index}`, window: 'lifetime' }));
+  const tokens = await store.beginRecount({ org: 'acme', counters: refs });
+  const counts = tokens.map((token) => ({ ...token, count: 0, forgetAt: null }));
+  await store.finishRecount({ org: 'acme', counts });
+  const charges = [charge({ key: 'k0' })];
+  await store.reserve({ org: 'acme', id: 'r', charges, rememberMs: 0, leaseMs: 1_000, maxHeld: 10 });
+  store.clock.advance(2_000);
+  const readings = await store.read({ org: 'acme', counters: refs });
+  expect([readings.length, readings[0]]).toMatchObject([4_500, { held: 0, uncertain: 1 }]);
   await store.close();
 });

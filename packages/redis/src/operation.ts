@@ -49,6 +49,13 @@ export abstract class Operation<T> {
     this.#reject(error);
   }
 
+  /** Tells the caller, once, that the store is away. */
+  refuse(error: unknown): void {
+    if (this.isAbandoned) return;
+    this.isAbandoned = true;
+    this.reject(error);
+  }
+
   /** Its part of the batch: JSON values, each with a comma before it. */
   abstract write(batch: BatchWriter): string;
   /** @throws TollgateError `quota_unavailable` when the script could not do it; all its numbers have then been read. */

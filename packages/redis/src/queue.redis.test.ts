@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { waitUntil } from '../../../test/support/services.ts';
 import { createLiveReservations } from './live-reservations.ts';
 import { Operation } from './operation.ts';
 import { createOrgStates, NEVER } from './org-states.ts';
@@ -40,7 +39,7 @@ const namesOf = (portions: readonly { readonly operations: readonly Operation<un
 
 describe('the queue of a lane', () => {
   it('sends what is patient with the next urgent operation of its own org, in the order asked', () => {
-    const queue = createQueue(1_000, 60_000);
+    const queue = createQueue(1_000);
     queue.add(new Asked('a', 'commit a', patient));
     queue.add(new Asked('b', 'commit b', patient));
     expect(queue.due()).toBe(0);
@@ -57,7 +56,7 @@ describe('the queue of a lane', () => {
   });
 
   it('sends what has waited half its time along with what has waited all of it, and nothing before', () => {
-    const queue = createQueue(1_000, 60_000);
+    const queue = createQueue(1_000);
     queue.add(new Asked('c', 'commit c', patient));
     queue.add(new Asked('d', 'commit d', patient));
     const dueAt = queue.ripensAt();
@@ -66,7 +65,7 @@ describe('the queue of a lane', () => {
   });
 
   it('keeps commits that may still wait out of a batch that somebody waits for', () => {
-    const queue = createQueue(1_000, 60_000);
+    const queue = createQueue(1_000);
     queue.add(new Asked('k', 'commit k', patient));
     const dueAt = queue.ripensAt();
     queue.add(new Asked('l', 'reserve l'));
@@ -76,7 +75,7 @@ describe('the queue of a lane', () => {
   });
 
   it('waits anew for a commit that came after its org was sent', () => {
-    const queue = createQueue(1_000, 60_000);
+    const queue = createQueue(1_000);
     queue.add(new Asked('e', 'first', patient));
     const first = queue.ripensAt();
     queue.add(new Asked('e', 'reserve'));
@@ -89,7 +88,7 @@ describe('the queue of a lane', () => {
   });
 
   it('takes no more than asked for, and the rest of an org behind what others asked meanwhile', () => {
-    const queue = createQueue(1_000, 60_000);
+    const queue = createQueue(1_000);
     for (const name of ['1', '2', '3']) queue.add(new Asked('f', name));
     for (const name of ['4', '5']) queue.add(new Asked('g', name));
     expect(namesOf(queue.take(2, 0))).toEqual([['1', '2']]);
@@ -99,28 +98,51 @@ describe('the queue of a lane', () => {
     expect([queue.size(), queue.ripensAt()]).toEqual([0, NEVER]);
   });
 
-  it('refuses who has waited for longer than the time-out, and sends only what outlives its caller', async () => {
-    const queue = createQueue(1_000, 20);
-    const asked = [new Asked('m', 'reserve', { outlives: false }), new Asked('m', 'release')];
+  it('refuses whom a batch has passed over, and sends of them only what outlives its caller', () => {
+    const queue = createQueue(1_000);
+    const asked = [
+      new Asked('o', 'first'),
+      new Asked('m', 'reserve', { outlives: false }),
+      new Asked('m', 'release'),
+      new Asked('m', 'commit', patient),
+      new Asked('n', 'other reserve', { outlives: false }),
+    ];
     for (const operation of asked) queue.add(operation);
-    queue.add(new Asked('m', 'commit', patient));
-    const lone = new Asked('n', 'other reserve', { outlives: false });
-    queue.add(lone);
-    const askedAt = performance.now();
-    await waitUntil('they have waited too long', () => performance.now() - askedAt > 20, { everyMs: 1 });
+    const until = performance.now();
+    queue.refuseOverdue(until);
+    expect(asked.map(({ failure }) => failure)).toEqual(Array(5).fill(null));
+    expect(namesOf(queue.take(1, 0))).toEqual([['first']]);
+    while (performance.now() === until);
     const young = new Asked('m', 'young');
     queue.add(young);
+    queue.refuseOverdue(until);
+    const refused = expect.objectContaining({ code: 'quota_unavailable' });
+    expect(asked.map(({ failure }) => failure)).toEqual([null, refused, refused, null, refused]);
     expect(namesOf(queue.take(100, 0))).toEqual([['release', 'commit', 'young']]);
-    expect([...asked, lone].map(({ failure }) => failure)).toEqual(
-      Array(3).fill(expect.objectContaining({ code: 'quota_unavailable' })),
-    );
     expect([young.failure, young.isAbandoned]).toEqual([null, false]);
-    expect([queue.size(), queue.due()]).toEqual([0, 0]);
-    expect(states.of('n').underWay).toBe(0);
+    expect([queue.size(), queue.due(), states.of('n').underWay]).toEqual([0, 0, 0]);
   });
 
+  it.each(['refuseOverdue', 'abandon'] as const)(
+    'keeps what a caller asks for anew while it is told: %s',
+    (how) => {
+      const queue = createQueue(1_000);
+      const operations = ['p', 'q', 'r'].map((org) => new Asked(org, `settle ${org}`));
+      const anew = new Asked('r', 'anew');
+      for (const operation of operations) queue.add(operation);
+      const [first, second] = operations;
+      expect(namesOf(queue.take(1, 0))).toEqual([[first?.name]]);
+      if (second !== undefined) second.reject = () => queue.add(anew);
+      if (how === 'abandon') queue.abandon('away');
+      else queue.refuseOverdue(performance.now());
+      expect([queue.size(), queue.due()]).toEqual([3, 3]);
+      expect(namesOf(queue.take(100, 0)).flat().sort()).toEqual(['anew', 'settle q', 'settle r']);
+      expect([queue.size(), queue.due()]).toEqual([0, 0]);
+    },
+  );
+
   it('in an outage tells every caller, and keeps what must still be sent', () => {
-    const queue = createQueue(1_000, 60_000);
+    const queue = createQueue(1_000);
     const asked = [
       new Asked('h', 'commit', patient),
       new Asked('i', 'reserve', { outlives: false }),
@@ -140,7 +162,7 @@ describe('the queue of a lane', () => {
 describe('the states of orgs', () => {
   it('are kept while anything is under way, waiting or in flight, and dropped when there are too many', () => {
     const own = createOrgStates(() => ({ tag: 0, leases: '', counters: () => '' }));
-    const queue = createQueue(1_000, 60_000);
+    const queue = createQueue(1_000);
     class Reserve extends Asked {
       override readonly org = own.of('busy');
     }

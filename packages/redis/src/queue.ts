@@ -23,21 +23,27 @@ export interface Queue {
   add(operation: Operation<unknown>): void;
   /**
    * Takes what is due, org by org, until `most` operations are reached; of all orgs when `now` is Infinity. An org of which something is
-   * left goes behind the others: who asks without end is not served before who asks once. Callers who have waited for longer than the
-   * time-out are told that the store is away, and what must not outlive them is left out.
+   * left goes behind the others: who asks without end is not served before who asks once.
    */
   take(most: number, now: number): readonly Portion[];
+  /**
+   * Tells callers who asked before an instant, and whom a batch has passed over since, that the store is away; keeps what is to be sent all
+   * the same.
+   */
+  refuseOverdue(overdueAt: number): void;
   /** Tells every caller that the store is away; keeps what is to be sent all the same. */
   abandon(error: unknown): void;
 }
 
-export function createQueue(patienceMs: number, timeoutMs: number): Queue {
+export function createQueue(patienceMs: number): Queue {
   let urgent: OrgState[] = [];
   /** In the order in which they fall due. An org that was sent meanwhile has another `dueAt` than its entry, or none. */
   let patient: { readonly org: OrgState; readonly dueAt: number }[] = [];
   let firstPatient = 0;
   let size = 0;
   let due = 0;
+  /** The last batch could not take all that was due. */
+  let hasLeft = false;
 
   function add(operation: Operation<unknown>): void {
     const { org } = operation;
@@ -84,23 +90,18 @@ export function createQueue(patienceMs: number, timeoutMs: number): Queue {
     }
   }
 
-  /** Those who asked first stand first. */
-  function refuseOverdue(org: OrgState, overdueAt: number): void {
-    const error = unavailable(
-      new Error(`Too much waits for Redis: this was not sent within ${timeoutMs} ms.`),
-    );
-    const before = org.waiting.length;
-    org.waiting = org.waiting.filter((operation) => {
-      // Nobody waits for one that is patient.
-      if (operation.isPatient || operation.askedAt > overdueAt) return true;
-      if (!operation.isAbandoned) operation.reject(error);
-      operation.isAbandoned = true;
-      return operation.outlivesCaller;
-    });
-    const dropped = before - org.waiting.length;
+  /** Takes out what was asked before an instant and is not to outlive its caller; answers whose callers are to be told. */
+  function dropOverdue(org: OrgState, overdueAt: number): readonly Operation<unknown>[] {
+    // Nobody waits for one that is patient.
+    const isOverdue = ({ isPatient, askedAt }: Operation<unknown>) => !isPatient && askedAt <= overdueAt;
+    const overdue = org.waiting.filter(isOverdue);
+    const kept = org.waiting.filter((operation) => operation.outlivesCaller || !isOverdue(operation));
+    const dropped = org.waiting.length - kept.length;
+    org.waiting = kept;
     org.underWay -= dropped;
     size -= dropped;
     due -= dropped;
+    return overdue;
   }
 
   return {
@@ -113,12 +114,10 @@ export function createQueue(patienceMs: number, timeoutMs: number): Queue {
       ripen(now);
       const portions: Portion[] = [];
       const left: OrgState[] = [];
-      const overdueAt = performance.now() - timeoutMs;
       let room = most;
       let taken = 0;
       for (const org of urgent) {
         if (room <= 0) break;
-        if ((org.waiting[0]?.askedAt ?? NEVER) <= overdueAt) refuseOverdue(org, overdueAt);
         let operations = org.waiting;
         if (operations.length <= room) {
           org.waiting = [];
@@ -132,9 +131,18 @@ export function createQueue(patienceMs: number, timeoutMs: number): Queue {
         if (operations.length > 0) portions.push({ org, operations });
       }
       urgent = taken === urgent.length ? left : [...urgent.slice(taken), ...left];
+      hasLeft = urgent.length > 0;
       size -= most - room;
       due -= most - room;
       return portions;
+    },
+    refuseOverdue(overdueAt) {
+      if (!hasLeft) return;
+      const overdue = urgent.flatMap((org) =>
+        (org.waiting[0]?.askedAt ?? NEVER) <= overdueAt ? dropOverdue(org, overdueAt) : [],
+      );
+      if (overdue.length > 0)
+        refuseAll(overdue, unavailable(new Error('More waits for Redis than it can answer in time.')));
     },
     abandon(error) {
       const orgs = new Set([...urgent, ...patient.slice(firstPatient).map(({ org }) => org)]);
@@ -143,14 +151,14 @@ export function createQueue(patienceMs: number, timeoutMs: number): Queue {
       firstPatient = 0;
       size = 0;
       due = 0;
+      const refused: Operation<unknown>[] = [];
       for (const org of orgs) {
         const { waiting } = org;
         org.waiting = [];
         org.isUrgent = false;
         org.dueAt = NEVER;
         for (const operation of waiting) {
-          if (!operation.isAbandoned) operation.reject(error);
-          operation.isAbandoned = true;
+          refused.push(operation);
           if (!operation.outlivesCaller) {
             org.underWay -= 1;
             continue;
@@ -161,6 +169,12 @@ export function createQueue(patienceMs: number, timeoutMs: number): Queue {
           else makeUrgent(org);
         }
       }
+      refuseAll(refused, error);
     },
   };
+}
+
+/** To be called when the queue is in order again: a caller may ask anew at once. */
+function refuseAll(operations: readonly Operation<unknown>[], error: unknown): void {
+  for (const operation of operations) operation.refuse(error);
 }

@@ -35,7 +35,7 @@ import { unfailing } from './unfailing.ts';
 /** How often a process with open reservations makes sure that the store still has its data, ms. */
 const BEAT_MS = 1_000;
 const RECORD_MS = 120_000;
-const RENEWED_AT_ONCE = 500;
+const ASKED_AT_ONCE = 500;
 
 /**
  * Counts in Redis, for every process that shares it: exact under any interleaving, and unknown rather than wrong after a loss.
@@ -74,7 +74,7 @@ export function openRedisCounterStore(
   const keys = spellKeys({ prefix, hashTags });
   const states = createOrgStates(keys.org);
   const live = createLiveReservations(states, clock);
-  const lanes = keys.tags.map((tag) =>
+  const lanes = keys.tags.map((tag, index) =>
     createLane({
       connection,
       tag,
@@ -90,7 +90,7 @@ export function openRedisCounterStore(
           reservations: live.size(),
         });
       },
-      reassert: reassertAll,
+      reassert: () => void reassertAll(index),
       onAway(cause) {
         telemetry.count('tollgate.store_away', 1);
         logger.error('redis does not answer: quotas cannot be checked', { error: cause });
@@ -116,17 +116,20 @@ export function openRedisCounterStore(
   let beat: NodeJS.Timeout | undefined;
   void checkServer(connection, logger);
 
-  /** The store's data is not what it was: what runs in this process must count again before a recount admits others. */
-  function reassertAll(): void {
-    for (const org of live.orgs()) reassert(org).catch(() => {});
+  /** The data of a hash tag is not what it was: what runs in this process must count again before a recount admits others. */
+  async function reassertAll(tag: number): Promise<void> {
+    const orgs = live.orgs().filter((org) => org.tag === tag);
+    await inPortions(orgs.flatMap(reassertions), ask);
   }
 
   async function reassert(org: OrgState): Promise<void> {
-    await Promise.all(
-      live
-        .list(org)
-        .map(({ reservation, leftMs }) => ask(new ReassertOperation(org, reservation, leftMs, live))),
-    );
+    await Promise.all(reassertions(org).map(ask));
+  }
+
+  function reassertions(org: OrgState): readonly ReassertOperation[] {
+    return live
+      .list(org)
+      .map(({ reservation, leftMs }) => new ReassertOperation(org, reservation, leftMs, live));
   }
 
   async function renewOne({ org, id }: { org: string; id: string }, leaseMs: number): Promise<boolean> {
@@ -179,18 +182,11 @@ export function openRedisCounterStore(
     async renew(request) {
       checkRenew(request);
       const { leases, leaseMs } = request;
-      const renewed: boolean[] = [];
-      const failures: unknown[] = [];
-      // All at once they would fill the queue, and creates would find no place in it.
-      for (let first = 0; first < leases.length; first += RENEWED_AT_ONCE) {
-        const some = leases.slice(first, first + RENEWED_AT_ONCE).map((lease) => renewOne(lease, leaseMs));
-        for (const result of await Promise.allSettled(some)) {
-          if (result.status === 'rejected') failures.push(result.reason);
-          else renewed.push(result.value);
-        }
-      }
-      if (failures.length > 0) throw failures[0];
-      return renewed;
+      const results = await inPortions(leases, (lease) => renewOne(lease, leaseMs));
+      return results.map((result) => {
+        if (result.status === 'rejected') throw result.reason;
+        return result.value;
+      });
     },
     async adjust(request) {
       checkAdjust(request);
@@ -218,6 +214,19 @@ export function openRedisCounterStore(
       connection.close();
     },
   };
+}
+
+/** Asks for many things a few hundred at a time: all at once would fill the queue, and creates would find no place in it. */
+async function inPortions<T, R>(
+  things: readonly T[],
+  askFor: (thing: T) => Promise<R>,
+): Promise<readonly PromiseSettledResult<R>[]> {
+  const results: PromiseSettledResult<R>[] = [];
+  for (let first = 0; first < things.length; first += ASKED_AT_ONCE) {
+    const some = things.slice(first, first + ASKED_AT_ONCE).map(askFor);
+    results.push(...(await Promise.allSettled(some)));
+  }
+  return results;
 }
 
 function targetOf({ client, url }: RedisCounterStoreOptions) {

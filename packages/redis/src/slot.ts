@@ -26,6 +26,8 @@ export interface Slot {
 
 export interface Answered {
   readonly batch: Batch;
+  /** When it was sent first, on the clock of `performance.now()`. */
+  readonly sentAt: number;
   /** The results of its operations are read from here, in their order. */
   readonly numbers: NumberReader;
   /** The store's: a number that grows. */
@@ -85,10 +87,7 @@ export function createSlot(options: SlotOptions): Slot {
   let seq = firstNumber;
   let ackedAt = 0;
   let servedAt = 0;
-  /** What the last answer told: the epoch, the server, and its time. */
-  let epochSeen = 0;
-  let serverSeen = 0;
-  let answeredAt = 0;
+  let last: Pick<Answer, 'epoch' | 'server' | 'time'> = { epoch: 0, server: 0, time: 0 };
   let flight: Flight | undefined;
   let cause: unknown;
   let reconnectAt = 0;
@@ -100,9 +99,9 @@ export function createSlot(options: SlotOptions): Slot {
     const head: BatchHead = {
       seq,
       nonce: randomInt(1, 2 ** 32),
-      epochSeen,
-      serverSeen,
-      knownUntil: seq === firstNumber ? 0 : answeredAt + surelyKnownMs,
+      epochSeen: last.epoch,
+      serverSeen: last.server,
+      knownUntil: seq === firstNumber ? 0 : last.time + surelyKnownMs,
       runUntil: time === undefined ? 0 : time + surelyKnownMs,
       recordMs,
       checkServer,
@@ -143,8 +142,8 @@ export function createSlot(options: SlotOptions): Slot {
 
   function land(landed: Flight, reply: Buffer): void {
     const { batch, hadTrouble } = landed;
-    const numbers = readAnswer(batch, reply);
-    if (numbers === undefined) {
+    const answer = readAnswer(batch, reply);
+    if (answer === undefined) {
       // The answer to something else: this socket's replies have slipped.
       landed.isAnswered = false;
       watch(timeoutMs);
@@ -152,24 +151,22 @@ export function createSlot(options: SlotOptions): Slot {
       retry(landed);
       return;
     }
-    epochSeen = numbers.next();
-    serverSeen = numbers.next();
-    answeredAt = numbers.next();
-    serverClock.heard(answeredAt);
+    last = answer;
+    serverClock.heard(answer.time);
     flight = undefined;
     ackedAt = performance.now();
     servedAt = landed.sentLastAt;
-    options.onAnswer({ batch, numbers, epoch: epochSeen, isBack: hadTrouble });
+    const { numbers, epoch } = answer;
+    options.onAnswer({ batch, sentAt: landed.sentAt, numbers, epoch, isBack: hadTrouble });
   }
 
   /** The first answer counts, and only while Redis recognises the batch. */
   function landDropped(dropped: Flight, reply: Buffer): void {
     const { batch, sentAt } = dropped;
-    const numbers = readAnswer(batch, reply);
-    if (numbers === undefined || performance.now() - sentAt >= recordMs) return;
+    const answer = readAnswer(batch, reply);
+    if (answer === undefined || performance.now() - sentAt >= recordMs) return;
     dropped.isDropped = false;
-    for (let skipped = 0; skipped < 3; skipped += 1) numbers.next();
-    options.onDroppedAnswer(batch, numbers);
+    options.onDroppedAnswer(batch, answer.numbers);
   }
 
   /** Redis answered with an error: as far as this copy goes, nothing was run. */
@@ -262,12 +259,23 @@ export function createSlot(options: SlotOptions): Slot {
   };
 }
 
-/** The results of a batch behind its number; undefined for a reply that is not to this batch. */
-function readAnswer({ seq }: Batch, reply: unknown): NumberReader | undefined {
+/** What a reply begins with. */
+interface Answer {
+  readonly epoch: number;
+  readonly server: number;
+  /** The server's, when it ran the batch. */
+  readonly time: number;
+  /** The results follow. */
+  readonly numbers: NumberReader;
+}
+
+/** Undefined for a reply that is not to this batch. */
+function readAnswer({ seq }: Batch, reply: unknown): Answer | undefined {
   if (!Buffer.isBuffer(reply)) return undefined;
   const numbers = numberReader(reply, startOfList(reply));
   try {
-    return numbers.next() === seq ? numbers : undefined;
+    if (numbers.next() !== seq) return undefined;
+    return { epoch: numbers.next(), server: numbers.next(), time: numbers.next(), numbers };
   } catch {
     return undefined;
   }

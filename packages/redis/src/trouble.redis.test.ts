@@ -159,6 +159,10 @@ it('a user who may not ask for INFO is served, and still when that is taken away
   const counters = store({ url: redis.url.replace('//', '//gate:secret@') });
   await count(counters, 3);
   expect(await read(counters)).toMatchObject({ committed: 3 });
+  await admin.config('RESETSTAT');
+  for (let asked = 0; asked < 20; asked += 1) await read(counters);
+  const tried = /cmdstat_info:.*rejected_calls=(\d+)/.exec(await admin.info('commandstats'))?.[1] ?? 0;
+  expect(Number(tried)).toBeLessThan(3);
   await admin.acl('SETUSER', 'other', 'on', '>secret', '~*', '+@all');
   const before = store({ url: redis.url.replace('//', '//other:secret@') });
   expect(await read(before)).toMatchObject({ committed: 3 });
@@ -183,4 +187,50 @@ it("a logger or a telemetry of the host's that throws is in nobody's way (F11, Q
   for (const { result } of await Promise.all(asked)) expect(result).toBe('quota_unavailable');
   await redis.kill('SIGCONT');
   await waitUntil('it serves again', async () => (await read(counters).catch(() => null))?.committed === 0);
+});
+
+it('a logger whose methods cannot be replaced, or are replaced later, is told (F11)', async () => {
+  const redis = await server();
+  const told: string[] = [];
+  const silent = () => {};
+  const frozen = Object.freeze({
+    debug: silent,
+    info: silent,
+    warn: silent,
+    error: () => told.push('frozen'),
+  });
+  const changing = { debug: silent, info: silent, warn: silent, error: silent };
+  const stores = [frozen, changing].map((logger) => store({ url: redis.url, timeoutMs: 200, logger }));
+  for (const one of stores) await count(one, 0);
+  changing.error = () => told.push('changed');
+  await redis.kill('SIGSTOP');
+  for (const one of stores) expect((await timed(() => read(one))).result).toBe('quota_unavailable');
+  expect(told).toEqual(['frozen', 'changed']);
+  await redis.kill('SIGCONT');
+});
+
+it('nobody is refused because this process stood still: Redis had answered (Q13)', async () => {
+  const redis = await server();
+  const timeoutMs = 200;
+  const counters = store({ url: redis.url, timeoutMs });
+  await count(counters, 0);
+  const charges = [charge({ limit: null })];
+  const outcomes = new Map<string, number>();
+  let isOver = false;
+  const workers = Array.from({ length: 50 }, async (_, worker) => {
+    for (let turn = 0; !isOver; turn += 1) {
+      const { result } = await timed(() => reserve(counters, `${worker}-${turn}`, { charges }));
+      const outcome = typeof result === 'string' ? result : result.outcome;
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+    }
+  });
+  for (let stall = 1; stall <= 3; stall += 1) {
+    const before = outcomes.get('reserved') ?? 0;
+    await waitUntil('creates go on', () => (outcomes.get('reserved') ?? 0) > before + 500, { everyMs: 1 });
+    const until = performance.now() + timeoutMs + 50;
+    while (performance.now() < until);
+  }
+  isOver = true;
+  await Promise.all(workers);
+  expect([...outcomes.keys()]).toEqual(['reserved']);
 });

@@ -1,11 +1,11 @@
-/** An object of the host's of which these methods throw nothing: what they report goes on all the same. */
+/** Passes calls on to an object of the host's, and throws nothing: what it is told of goes on all the same. */
 export function unfailing<T extends object>(target: T, methods: readonly (keyof T)[]): T {
-  const made = Object.create(target) as T;
+  const made = {} as T;
   for (const name of methods) {
-    const method = target[name] as (...args: unknown[]) => void;
     made[name] = ((...args: unknown[]) => {
       try {
-        method.apply(target, args);
+        // Looked up anew: loggers change their methods with their level.
+        (target as Record<keyof T, (...args: unknown[]) => void>)[name](...args);
       } catch {
         // Whoever counts and logs is not in the way of who is counted.
       }

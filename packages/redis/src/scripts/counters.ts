@@ -21,6 +21,12 @@ local endsOf
 -- Of many counters an index is kept, as far as it was asked for.
 local indexed, indexOf = 0, {}
 
+-- Lua passes a few thousand values at once.
+local function callWithAll(command, key, list, count)
+  if count <= 4000 then return call(command, key, unpack(list, 1, count)) end
+  for index = 1, count, 4000 do call(command, key, unpack(list, index, min(index + 3999, count))) end
+end
+
 local function openCounters()
   loaded, endsOf = 0, nil
   if indexed > 0 then indexed, indexOf = 0, {} end
@@ -185,7 +191,7 @@ local function storeCounters()
         fields[#fields + 1], fields[#fields + 2] = keyOf[index], writeCounter(counter)
       end
     end
-    for hash, fields in pairs(fieldsOf) do call('HSET', hash, unpack(fields)) end
+    for hash, fields in pairs(fieldsOf) do callWithAll('HSET', hash, fields, #fields) end
   end
   if endsOf then storeExpiries(earlierOf) end
 end

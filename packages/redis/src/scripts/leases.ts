@@ -172,12 +172,6 @@ local function storeAdjusted()
   for key, at in pairs(adjustedUntil) do call('SET', key, string.format('%.0f', at), 'PX', ttl(at - now)) end
 end
 
--- Lua passes a few thousand values at once; thousands of leases may run out together.
-local function callWithAll(command, list, count)
-  if count <= 4000 then return call(command, leasesKey, unpack(list, 1, count)) end
-  for index = 1, count, 4000 do call(command, leasesKey, unpack(list, index, min(index + 3999, count))) end
-end
-
 local function storeLeases()
   local fieldCount, removedCount = 0, 0
   for index = 1, touchedCount do
@@ -202,8 +196,8 @@ local function storeLeases()
     fields[fieldCount + 1], fields[fieldCount + 2] = '', pack(incarnation, earliest, rememberedUntil, keptUntil, live)
     fieldCount = fieldCount + 2
   end
-  if removedCount > 0 then callWithAll('HDEL', removed, removedCount) end
-  if fieldCount > 0 then callWithAll('HSET', fields, fieldCount) end
+  if removedCount > 0 then callWithAll('HDEL', leasesKey, removed, removedCount) end
+  if fieldCount > 0 then callWithAll('HSET', leasesKey, fields, fieldCount) end
   if isExtended then call('PEXPIRE', leasesKey, ttl(keptUntil - now)) end
 end
 `;

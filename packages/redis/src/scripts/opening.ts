@@ -40,6 +40,9 @@ local function setUp(keys, batch, text)
   nonce = input[2]
 end
 
+-- Stands for a server that does not say who it is: it is not asked again with each batch.
+local nameless = '0'
+
 -- The epoch's record as text and decoded: most batches find it as the one before did.
 local epochText, knownEpoch, knownServer, knownNumber, isContinuing
 
@@ -96,13 +99,13 @@ local function open(seq)
     local info = try('INFO', 'replication')
     -- A user who may not ask learns nothing, as with a server that does not say.
     if type(info) == 'table' then info = '' end
-    local id = string.match(info, 'master_replid:(%w+)')
+    local id = string.match(info, 'master_replid:(%w+)') or not server and nameless
     local earlier = string.match(info, 'master_replid2:(%w+)')
     if id and id ~= server then
       -- A server that continues another one's history (a promoted replica, a snapshot) may lack its last writes.
       -- One that began anew read its own append-only file: what is lost then shows above.
       continues = earlier ~= nil and string.find(earlier, '[^0]') ~= nil
-      if server and continues then isNewEpoch = true end
+      if server and server ~= nameless and continues then isNewEpoch = true end
       server, number, isNewServer = id, numberOf(id), true
     end
   end
