@@ -220,7 +220,7 @@ export function createLane(options: LaneOptions): Lane {
       awayCause = undefined;
       checkedAt = 0;
     }
-    queue.refuseOverdue(Math.min(answered.sentAt, performance.now() - timeoutMs));
+    queue.refuseOverdue(timeoutMs);
     // Redis works on what waits while this process works on the answers. A few had better wait for what has arrived meanwhile.
     if (queue.due() >= WORTH_SENDING) launchDue();
     for (const { org, operations } of batch.portions) org.underWay -= operations.length;

@@ -21,8 +21,8 @@ export abstract class Operation<T> {
   }
   /** Its caller has been told that the store is away. */
   isAbandoned = false;
-  /** When its caller asked, on the clock of `performance.now()`. */
-  readonly askedAt = performance.now();
+  /** Grows from one operation that a queue was given to the next. */
+  turn = 0;
   /** When it could not be done first, its org's keys being damaged or on the move; on the clock of `performance.now()`. */
   putOffAt: number | undefined;
   #resolve: (answer: unknown) => void = ignore;

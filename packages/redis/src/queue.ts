@@ -26,11 +26,8 @@ export interface Queue {
    * left goes behind the others: who asks without end is not served before who asks once.
    */
   take(most: number, now: number): readonly Portion[];
-  /**
-   * Tells callers who asked before an instant, and whom a batch has passed over since, that the store is away; keeps what is to be sent all
-   * the same.
-   */
-  refuseOverdue(overdueAt: number): void;
+  /** Tells callers whom a batch passed over so long ago that the store is away; keeps what is to be sent all the same. */
+  refuseOverdue(afterMs: number): void;
   /** Tells every caller that the store is away; keeps what is to be sent all the same. */
   abandon(error: unknown): void;
 }
@@ -42,13 +39,16 @@ export function createQueue(patienceMs: number): Queue {
   let firstPatient = 0;
   let size = 0;
   let due = 0;
-  /** The last batch could not take all that was due. */
-  let hasLeft = false;
+  let turns = 0;
+  /** The batches that could not take all that was due, up to the last that could: when they left, and who had been asked for by then. */
+  let passedOver: { readonly at: number; readonly turn: number }[] = [];
 
   function add(operation: Operation<unknown>): void {
     const { org } = operation;
     size += 1;
     org.underWay += 1;
+    turns += 1;
+    operation.turn = turns;
     org.waiting.push(operation);
     if (org.isUrgent) {
       due += 1;
@@ -90,10 +90,10 @@ export function createQueue(patienceMs: number): Queue {
     }
   }
 
-  /** Takes out what was asked before an instant and is not to outlive its caller; answers whose callers are to be told. */
-  function dropOverdue(org: OrgState, overdueAt: number): readonly Operation<unknown>[] {
+  /** Takes out what was asked up to a turn and is not to outlive its caller; answers whose callers are to be told. */
+  function dropOverdue(org: OrgState, lastTurn: number): readonly Operation<unknown>[] {
     // Nobody waits for one that is patient.
-    const isOverdue = ({ isPatient, askedAt }: Operation<unknown>) => !isPatient && askedAt <= overdueAt;
+    const isOverdue = ({ isPatient, turn }: Operation<unknown>) => !isPatient && turn <= lastTurn;
     const overdue = org.waiting.filter(isOverdue);
     const kept = org.waiting.filter((operation) => operation.outlivesCaller || !isOverdue(operation));
     const dropped = org.waiting.length - kept.length;
@@ -131,16 +131,19 @@ export function createQueue(patienceMs: number): Queue {
         if (operations.length > 0) portions.push({ org, operations });
       }
       urgent = taken === urgent.length ? left : [...urgent.slice(taken), ...left];
-      hasLeft = urgent.length > 0;
+      if (urgent.length > 0) passedOver.push({ at: now, turn: turns });
+      else if (passedOver.length > 0) passedOver = [];
       size -= most - room;
       due -= most - room;
       return portions;
     },
-    refuseOverdue(overdueAt) {
-      if (!hasLeft) return;
-      const overdue = urgent.flatMap((org) =>
-        (org.waiting[0]?.askedAt ?? NEVER) <= overdueAt ? dropOverdue(org, overdueAt) : [],
-      );
+    refuseOverdue(afterMs) {
+      if (passedOver.length === 0) return;
+      const passedAt = performance.now() - afterMs;
+      const lastTurn = passedOver.findLast(({ at }) => at <= passedAt)?.turn;
+      if (lastTurn === undefined) return;
+      passedOver = passedOver.filter(({ at }) => at > passedAt);
+      const overdue = urgent.flatMap((org) => dropOverdue(org, lastTurn));
       if (overdue.length > 0)
         refuseAll(overdue, unavailable(new Error('More waits for Redis than it can answer in time.')));
     },

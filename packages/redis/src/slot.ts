@@ -26,8 +26,6 @@ export interface Slot {
 
 export interface Answered {
   readonly batch: Batch;
-  /** When it was sent first, on the clock of `performance.now()`. */
-  readonly sentAt: number;
   /** The results of its operations are read from here, in their order. */
   readonly numbers: NumberReader;
   /** The store's: a number that grows. */
@@ -157,7 +155,7 @@ export function createSlot(options: SlotOptions): Slot {
     ackedAt = performance.now();
     servedAt = landed.sentLastAt;
     const { numbers, epoch } = answer;
-    options.onAnswer({ batch, sentAt: landed.sentAt, numbers, epoch, isBack: hadTrouble });
+    options.onAnswer({ batch, numbers, epoch, isBack: hadTrouble });
   }
 
   /** The first answer counts, and only while Redis recognises the batch. */
