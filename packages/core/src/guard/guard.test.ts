@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { capacity } from '../catalog/quota.ts';
 import { createBilling } from '../create-billing.ts';
 import type { HttpRequest } from '../ports/http-message.ts';
@@ -54,6 +54,21 @@ describe('a guard', () => {
     const { billing } = engine();
     const entered = await enter(createGuard('devices', { billing, org: () => '' }));
     expect(entered).toMatchObject({ admitted: false, reply: { status: 401 } });
+  });
+
+  it('answers an error, and no more comes of it, when several of its option functions fail', async () => {
+    const { billing } = engine();
+    const unhandled = vi.fn();
+    process.once('unhandledRejection', unhandled);
+    onTestFinished(() => void process.off('unhandledRejection', unhandled));
+    const org = () => Promise.reject(new Error('no session'));
+    const amount = () => {
+      throw new Error('no body');
+    };
+    const entered = await enter(createGuard('devices', { billing, org, amount }));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(entered).toMatchObject({ admitted: false, reply: { status: 500 } });
+    expect(unhandled).not.toHaveBeenCalled();
   });
 
   it('tells the handler of a create that was committed before', async () => {

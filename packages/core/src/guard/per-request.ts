@@ -23,12 +23,13 @@ export function perRequest<R, T extends object>(
     for (const [name, ask] of asked) {
       const value = ask(native);
       if (value instanceof Promise) {
+        const answered = value.then((late) => {
+          values[name] = late;
+        });
+        // Where a function after it throws, nobody waits for this one: it must not fail unseen, which ends the process.
+        answered.catch(ignore);
         waiting ??= [];
-        waiting.push(
-          value.then((late) => {
-            values[name] = late;
-          }),
-        );
+        waiting.push(answered);
       } else if (value !== undefined) values[name] = value;
     }
     return (waiting === null ? values : Promise.all(waiting).then(() => values)) as
@@ -36,3 +37,5 @@ export function perRequest<R, T extends object>(
       | Promise<Partial<T>>;
   };
 }
+
+const ignore = () => undefined;
