@@ -72,6 +72,8 @@ class Handle implements ReservationHandle {
   readonly #settler: Settler;
   /** Its record was given away: others may settle it as well. */
   #isShared: boolean;
+  /** `run` sees its end, whoever else does not. */
+  #isRunning = false;
   #settled: Promise<SettledAs> | null = null;
   #unawaited: Unawaited | null = null;
 
@@ -106,6 +108,7 @@ class Handle implements ReservationHandle {
   }
 
   async run<T>(create: () => Promise<T> | T): Promise<T> {
+    this.#isRunning = true;
     this.keepAlive();
     let made: T;
     try {
@@ -124,7 +127,7 @@ class Handle implements ReservationHandle {
   }
 
   letLapse(): void {
-    this.#settler.letLapse(this.#reservation);
+    if (!this.#isRunning) this.#settler.letLapse(this.#reservation);
   }
 
   toJSON(): ReservationRecord {

@@ -136,7 +136,7 @@ export interface ReservationHandle {
   run<T>(create: () => Promise<T> | T): Promise<T>;
   /** Renews the lease until the reservation is settled or let lapse. `run` does it by itself. */
   keepAlive(): void;
-  /** Stops keeping the lease alive, without settling: the units stay held until the lease ends. */
+  /** Stops keeping the lease alive, without settling: the units stay held until the lease ends. A `run` under way goes on keeping it. */
   letLapse(): void;
   /**
    * Everything another process needs to settle it with `billing.resume(...)`, to be asked for before it is settled. From then on the first settle counts,
