@@ -1,4 +1,5 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { TollgateError } from '../errors/tollgate-error.ts';
 import { gateOnMemory } from './gate.test-support.ts';
 import type { Admission, ReservationHandle } from './types.ts';
 
@@ -15,9 +16,23 @@ function held(admission: Admission): ReservationHandle {
 function scene() {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   onTestFinished(() => void vi.useRealTimers());
-  const made = gateOnMemory({ leaseMs: LEASE_MS });
+  const store = { isDown: false };
+  const renewed: string[] = [];
+  const made = gateOnMemory({ leaseMs: LEASE_MS }, (inner) => ({
+    ...inner,
+    reserve: (request) =>
+      store.isDown
+        ? Promise.reject(new TollgateError('quota_unavailable', { retryAfterSeconds: 1 }))
+        : inner.reserve(request),
+    renew(request) {
+      renewed.push(...request.leases.map((lease) => lease.id));
+      return inner.renew(request);
+    },
+  }));
   return {
     ...made,
+    store,
+    renewed,
     async pass(beats: number) {
       for (let beat = 0; beat < beats; beat++) {
         made.clock.at += BEAT_MS;
@@ -35,6 +50,42 @@ describe('a lease that is kept alive', () => {
     reservation.keepAlive();
     void reservation.run(() => new Promise<void>(() => {}));
     reservation.letLapse();
+    await pass(12);
+    expect((await gate.reserve(WHOLE_LIMIT)).admitted).toBe(false);
+  });
+
+  it('twice, by the guard and by `run`, takes no room any more when it is settled', async () => {
+    const { gate, pass, renewed, store } = scene();
+    const reservation = held(await gate.reserve(WHOLE_LIMIT));
+    reservation.keepAlive();
+    await pass(1);
+    await reservation.run(() => undefined);
+    renewed.length = 0;
+    await pass(3);
+    expect(renewed).toEqual([]);
+    store.isDown = true;
+    expect(await gate.reserve({ ...WHOLE_LIMIT, onStoreError: 'recount' })).toMatchObject({ admitted: true });
+  });
+
+  it('twice ends once, when it is let lapse', async () => {
+    const { gate, pass } = scene();
+    const reservation = held(await gate.reserve(WHOLE_LIMIT));
+    reservation.keepAlive();
+    await pass(1);
+    reservation.keepAlive();
+    reservation.letLapse();
+    await pass(4);
+    expect((await gate.reserve(WHOLE_LIMIT)).admitted).toBe(true);
+  });
+
+  it('again, after it was let lapse, goes on', async () => {
+    const { gate, pass } = scene();
+    const reservation = held(await gate.reserve(WHOLE_LIMIT));
+    reservation.keepAlive();
+    await pass(2);
+    reservation.letLapse();
+    await pass(1);
+    reservation.keepAlive();
     await pass(12);
     expect((await gate.reserve(WHOLE_LIMIT)).admitted).toBe(false);
   });

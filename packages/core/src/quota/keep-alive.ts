@@ -50,7 +50,9 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
 
   return {
     add(lease) {
-      young.add(lease);
+      // One that was about to lapse is renewed with the next beat.
+      if (lapsing.delete(lease)) old.add(lease);
+      else if (!old.has(lease)) young.add(lease);
       timer ??= setInterval(beat, everyMs).unref();
     },
     letLapse(lease) {
