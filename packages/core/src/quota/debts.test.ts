@@ -148,6 +148,73 @@ describe('what an outage let through', () => {
   });
 });
 
+describe('a create of an outage that nobody knows the end of', () => {
+  it.each(['open', 'recount'] as const)(
+    "counts under '%s' until the rows are counted, when it failed (Q1)",
+    async (policy) => {
+      const { create, reserve, rows, link } = scene();
+      await create('devices');
+      await create('devices');
+      link.state = 'down';
+      const failing = held(await reserve('devices', policy)).run(() => {
+        rows.set('acme/devices', 3);
+        throw new Error('after its row');
+      });
+      await expect(failing).rejects.toThrow('after its row');
+      link.state = 'up';
+      expect((await reserve('devices')).admitted).toBe(false);
+    },
+  );
+
+  it('counts until the rows are counted, when its handler was never seen to end (Q1)', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { create, reserve, rows, link } = scene();
+    await create('devices');
+    await create('devices');
+    link.state = 'down';
+    held(await reserve('devices', 'recount')).letLapse();
+    rows.set('acme/devices', 3);
+    vi.advanceTimersByTime(1_000);
+    link.state = 'up';
+    expect((await reserve('devices')).admitted).toBe(false);
+  });
+
+  it.each([
+    ['release', 1],
+    ['charge', 2],
+  ] as const)("follows `onFailure: '%s'` where it is metered", async (onFailure, committed) => {
+    const { gate, create, read, link } = scene();
+    await create('door_opens');
+    link.state = 'down';
+    const charges = [{ key: 'door_opens' }];
+    await held(await gate.reserve({ org: 'acme', charges, onStoreError: 'open', onFailure })).abandon();
+    link.state = 'up';
+    await create('zones');
+    expect(await read(OPENS)).toMatchObject({ committed });
+  });
+
+  it('is counted once when it ends after its lease, or was settled before its end went unseen (Q3)', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { gate, create, read, link } = scene();
+    await create('door_opens');
+    link.state = 'down';
+    const request = { org: 'acme', charges: [{ key: 'door_opens' }], onStoreError: 'open' } as const;
+    const late = held(await gate.reserve({ ...request, onFailure: 'charge' }));
+    late.letLapse();
+    vi.advanceTimersByTime(1_000);
+    await late.commit();
+    const settled = held(await gate.reserve({ ...request, onFailure: 'charge' }));
+    await settled.commit();
+    settled.letLapse();
+    vi.advanceTimersByTime(1_000);
+    link.state = 'up';
+    await create('zones');
+    expect(await read(OPENS)).toMatchObject({ committed: 3 });
+  });
+});
+
 describe('a create that the store let in before an outage', () => {
   it.each(['runs', 'was let lapse'])("takes its room under 'recount' while it %s (Q1)", async (how) => {
     const { reserve, rows, link } = scene();

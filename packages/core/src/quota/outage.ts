@@ -59,22 +59,43 @@ export function createOutage(
 
   /** A handle on units that no store holds. */
   function looseHandle(org: string, charges: readonly PlannedCharge[], done: () => void) {
+    const id = ids.next();
+    const whole = charges.map(({ amount }) => amount);
+    /** What counts of a create that may have made its rows. */
+    const uncertain = charges.map(({ amount, onUnknown }) => (onUnknown === 'release' ? 0 : amount));
+    let hasLapsed = false;
+    let lapsing: NodeJS.Timeout | undefined;
+
+    function lapse() {
+      hasLapsed = true;
+      debts.owe(org, charges, uncertain, id);
+      done();
+    }
+
     const settler: Settler = {
       sharedMs: settings.idempotencyMs,
-      settle({ id, rememberMs }, as, amounts) {
-        // Somebody else who has its record finds nothing in the store, and owes the units by this id too.
-        if (as === 'commit') debts.owe(org, charges, amounts, rememberMs > 0 ? id : undefined);
+      settle({ rememberMs }, as, amounts = whole) {
+        if (as !== 'release') {
+          const kept = as === 'commit' ? amounts : uncertain;
+          // Those that lapsed are owed already.
+          const owed = hasLapsed ? kept.map((amount, i) => (uncertain[i] === 0 ? amount : 0)) : kept;
+          // Somebody else who has its record finds nothing in the store, and owes the units by this id too.
+          debts.owe(org, charges, owed, rememberMs > 0 ? id : undefined);
+        }
         done();
         return Promise.resolve({ outcome: 'settled', late: false, overLimit: false });
       },
       // Nothing is held in the store: a strict host must not create on it.
       commitWithin: () => Promise.reject(new TollgateError('reservation_lapsed')),
-      keepAlive: () => undefined,
-      // Nobody may ever see its end: it takes its room for as long as a lease would.
-      letLapse: () => void setTimeout(done, settings.leaseMs).unref(),
-      letGo: () => undefined,
+      keepAlive: () => clearTimeout(lapsing),
+      // Nobody may ever see its end: it takes its room for as long as a lease would, and is uncertain then.
+      letLapse() {
+        clearTimeout(lapsing);
+        lapsing = setTimeout(lapse, settings.leaseMs).unref();
+      },
+      letGo: () => clearTimeout(lapsing),
     };
-    return reservationHandle({ org, id: ids.next(), charges, rememberMs: 0 }, settler);
+    return reservationHandle({ org, id, charges, rememberMs: 0 }, settler);
   }
 
   return {

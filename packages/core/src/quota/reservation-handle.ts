@@ -123,17 +123,21 @@ class Handle implements ReservationHandle {
   }
 
   keepAlive(): void {
-    if (this.#settled === null && this.#unawaited === null) this.#settler.keepAlive(this.#reservation);
+    if (!this.#isSettled) this.#settler.keepAlive(this.#reservation);
   }
 
   letLapse(): void {
-    if (!this.#isRunning) this.#settler.letLapse(this.#reservation);
+    if (!this.#isRunning && !this.#isSettled) this.#settler.letLapse(this.#reservation);
   }
 
   toJSON(): ReservationRecord {
     this.#isShared = true;
     const { org, id, rememberMs, charges } = this.#told();
     return { org, id, rememberMs, charges: charges.map(plainCharge) };
+  }
+
+  get #isSettled(): boolean {
+    return this.#settled !== null || this.#unawaited !== null;
   }
 
   /** The reservation as the store is to be told of its end. */
@@ -172,7 +176,7 @@ class Handle implements ReservationHandle {
   }
 
   [UNAWAITED](as: SettleAs): void {
-    if (this.#settled !== null || this.#unawaited !== null) return;
+    if (this.#isSettled) return;
     if (this.#settler.settleUnawaited === undefined) {
       this.#settle(as).catch(ignore);
       return;
