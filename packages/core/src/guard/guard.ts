@@ -271,18 +271,28 @@ export function createRelease<R extends object, K extends string>(
   key: K,
   options: ReleaseOptions<R, K> = {},
 ): (guarded: GuardedRequest<R>) => () => Promise<void> {
-  const resolve = perRequest<R, GuardValues<K>>(pick(options, ['org', 'amount', 'scope', 'idempotencyKey']));
+  const resolveOrg = perRequest<R, GuardValues<K>>(pick(options, ['org']));
+  const resolve = perRequest<R, GuardValues<K>>(pick(options, ['amount', 'scope', 'idempotencyKey']));
+
+  async function orgFor(guarded: GuardedRequest<R>, engine: Engine): Promise<string> {
+    if (options.org === undefined) return checkKnown(await orgOf(guarded.request(), engine));
+    return checkKnown((await resolveOrg(guarded.native)).org);
+  }
+
   return (guarded) => {
-    const { native } = guarded;
     const engine = findEngine(guarded, options.billing);
+    // Asked before the handler, as by a guard: a router within may give the request other parameters.
+    const asked = orgFor(guarded, engine);
+    asked.catch(() => undefined);
     return async () => {
       try {
-        const { org, scope, ...values } = await resolve(native);
+        const org = await asked;
+        const { scope, ...values } = await resolve(guarded.native);
         await engine.billing.release({
           ...pick(values, ['amount']),
           ...idempotency(values),
           ...(scope === undefined ? {} : { session: scope }),
-          org: checkKnown(options.org === undefined ? await orgOf(guarded.request(), engine) : org),
+          org,
           key,
         });
       } catch (error) {

@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest';
+import { waitUntil } from '../support/services.ts';
+import { type GuardScene, guardScene } from './guard-scene.ts';
+import { frameworks } from './guarded-app.ts';
+
+async function charge({ billing }: GuardScene, org: string): Promise<void> {
+  const admission = await billing.reserve({ org, charges: [{ key: 'door_opens', amount: 5 }] });
+  if (admission.admitted) await admission.reservation.commit();
+}
+
+async function used({ billing }: GuardScene, org: string): Promise<number | undefined> {
+  const { items } = await billing.usage({ org });
+  return items.find(({ key, period }) => key === 'door_opens' && period === 'month')?.current;
+}
+
+describe.each(frameworks)('releaseQuota on %s', (framework) => {
+  it('gives back to the org that the request named before its handler, whatever routers within made of its parameters', async () => {
+    const scene = guardScene({ door_opens: 10 });
+    await charge(scene, 'acme');
+    await charge(scene, 'globex');
+    const { remove } = await scene.serve(framework, {
+      guards: [],
+      handler: ({ answer }) => answer(201),
+      onDelete: {
+        key: 'door_opens',
+        options: { org: ({ params }: { params: { id: string } }) => params.id },
+        handler: ({ native, answer }) => {
+          Object.assign(native, { params: { id: 'globex' } });
+          answer(200);
+        },
+      },
+    });
+    expect((await remove('acme')).status).toBe(200);
+    await waitUntil(
+      'the delete is reported',
+      async () => (await used(scene, 'acme')) !== 5 || (await used(scene, 'globex')) !== 5,
+    );
+    expect([await used(scene, 'acme'), await used(scene, 'globex')]).toEqual([4, 5]);
+  });
+});
