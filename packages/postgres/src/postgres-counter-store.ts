@@ -116,13 +116,22 @@ export function counterStoreOn(
       checkRenew(request);
       const { leases, leaseMs } = request;
       const held = leases.map(() => false);
+      const endsAt = performance.now() + leaseMs;
+      let failure: unknown;
       for (const org of new Set(leases.map((lease) => lease.org))) {
-        await stepping(org, {}, (ledger, now) => {
-          for (const [index, lease] of leases.entries()) {
-            if (lease.org === org) held[index] = ledger.renew(lease.id, leaseMs, now);
-          }
-        });
+        // One that is locked holds up no other; after a whole lease there is nothing left to renew.
+        if (failure !== undefined && performance.now() >= endsAt) break;
+        try {
+          await stepping(org, {}, (ledger, now) => {
+            for (const [index, lease] of leases.entries()) {
+              if (lease.org === org) held[index] = ledger.renew(lease.id, leaseMs, now);
+            }
+          });
+        } catch (error) {
+          failure = error;
+        }
       }
+      if (failure !== undefined) throw failure;
       return held;
     },
     async adjust(request) {
