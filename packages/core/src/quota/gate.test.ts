@@ -384,6 +384,27 @@ describe('metered use', () => {
     expect((await after.gate.reserve(one('door_opens'))).admitted).toBe(false);
   });
 
+  it.each([1, 5])('of other orgs is written behind while %i cannot be read', async (unreadable) => {
+    const store = { isWhole: false };
+    const { gate, snapshots } = gateOnMemory({}, (inner) => ({
+      ...inner,
+      read: (request) =>
+        store.isWhole || request.org === 'acme'
+          ? inner.read(request)
+          : Promise.reject(new TollgateError('quota_unavailable', { retryAfterSeconds: 1 })),
+    }));
+    const others = Array.from({ length: unreadable }, (_, n) => `unreadable-${n}`);
+    for (const org of [...others, 'acme'])
+      await held(await gate.reserve({ ...one('door_opens'), org })).commit();
+    const written = () => new Set([...snapshots.values()].map(({ org }) => org));
+    await gate.close();
+    await gate.close();
+    expect(written()).toEqual(new Set(['acme']));
+    store.isWhole = true;
+    await gate.close();
+    expect(written()).toEqual(new Set(['acme', ...others]));
+  });
+
   it('is given back no further than to 0', async () => {
     const { gate, counters } = gateOnMemory();
     await held(await gate.reserve(one('door_opens', 2))).commit();

@@ -28,6 +28,8 @@ export interface Snapshots {
   close(): Promise<void>;
 }
 
+/** So many orgs in a row that cannot be read: it is the store. */
+const MOST_FAILURES = 3;
 const PURGE_EVERY_MS = 3_600_000;
 /** Windows are kept this long after their end, for whoever reads the repository. */
 const KEEP_MS = 45 * 86_400_000;
@@ -44,28 +46,48 @@ export function createSnapshots(
   async function write(): Promise<void> {
     const batch = changed;
     changed = new Map();
+    const left = new Map(batch);
+    const read: string[] = [];
+    const snapshots: UsageSnapshot[] = [];
+    let failure: unknown;
+    let failures = 0;
     try {
-      const snapshots: UsageSnapshot[] = [];
-      for (const [org, { byName }] of batch) {
-        const counted = [...byName.values()];
-        const readings = await counters.read({ org, counters: counted });
-        for (const [i, { key, window, endsAt }] of counted.entries()) {
-          const reading = readings[i];
-          // Uncertain is what was charged while the last snapshot was put in: it is not in that one.
-          if (reading)
-            snapshots.push({ org, key, window, used: reading.committed + reading.uncertain, endsAt });
+      for (const [org, noted] of batch) {
+        try {
+          snapshots.push(...(await snapshotsOf(org, noted)));
+          read.push(org);
+          failures = 0;
+        } catch (error) {
+          failure = error;
+          // The next time it comes last: it holds up no other.
+          left.delete(org);
+          left.set(org, noted);
+          failures += 1;
+          if (failures === MOST_FAILURES) break;
         }
       }
       if (snapshots.length > 0) await repository.saveUsage(snapshots);
+      for (const org of read) left.delete(org);
       await purge();
+      if (failure !== undefined) throw failure;
     } catch (error) {
-      for (const [org, { byName }] of batch) for (const counter of byName.values()) note(org, counter);
+      for (const [org, { byName }] of left) for (const counter of byName.values()) note(org, counter);
       telemetry.count('tollgate.snapshot_failures', 1);
       logger.warn('metered use could not be written behind; it is tried again', {
-        orgs: batch.size,
+        orgs: left.size,
         ...describeFailure(error),
       });
     }
+  }
+
+  async function snapshotsOf(org: string, { byName }: Noted): Promise<UsageSnapshot[]> {
+    const counted = [...byName.values()];
+    const readings = await counters.read({ org, counters: counted });
+    return counted.flatMap(({ key, window, endsAt }, i) => {
+      const reading = readings[i];
+      // Uncertain is what was charged while the last snapshot was put in: it is not in that one.
+      return reading ? [{ org, key, window, used: reading.committed + reading.uncertain, endsAt }] : [];
+    });
   }
 
   async function purge(): Promise<void> {
