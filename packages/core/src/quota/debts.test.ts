@@ -121,6 +121,20 @@ describe('what an outage let through', () => {
     expect(link.asked).not.toContain('adjust');
   });
 
+  it('of other orgs is counted when the engine closes, though one cannot be paid (Q1)', async () => {
+    const { gate, counters, read, link, wiring } = scene();
+    link.state = 'down';
+    const charges = [{ key: 'door_opens' }];
+    for (const org of ['unwritable', 'acme'])
+      await held(await gate.reserve({ org, charges, onStoreError: 'open' })).commit();
+    link.state = 'up';
+    const { adjust } = counters;
+    wiring.counters.adjust = (request) =>
+      request.org === 'acme' ? adjust(request) : Promise.reject(new TollgateError('quota_unavailable'));
+    await gate.close();
+    expect(await read(OPENS)).toMatchObject({ committed: 1 });
+  });
+
   it('is counted by the rows alone when the store comes back empty', async () => {
     const { create, read, link, loseEverything } = scene();
     await create('devices');

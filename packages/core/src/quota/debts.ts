@@ -39,6 +39,8 @@ interface Debtor {
 const MAX_OWED = 10_000;
 /** How long at least the store recognises a debt, ms: longer than any outage after which it is paid again. */
 const REMEMBER_MS = 86_400_000;
+/** So many orgs in a row that cannot pay: it is the store. */
+const MOST_FAILURES = 3;
 const WARN_EVERY_MS = 10_000;
 
 export function createDebts(
@@ -124,14 +126,24 @@ export function createDebts(
   }
 
   async function payEach(): Promise<void> {
-    try {
-      for (const org of debtors.keys()) await pay(org);
-    } catch (error) {
-      const now = performance.now();
-      if (now < silentUntil) return;
-      silentUntil = now + WARN_EVERY_MS;
-      logger.warn('units that are in use are not counted yet', { counters: owed, ...describeFailure(error) });
+    let failures = 0;
+    for (const org of [...debtors.keys()]) {
+      try {
+        await pay(org);
+        failures = 0;
+      } catch (error) {
+        warnSometimes(error);
+        failures += 1;
+        if (failures === MOST_FAILURES) return;
+      }
     }
+  }
+
+  function warnSometimes(error: unknown): void {
+    const now = performance.now();
+    if (now < silentUntil) return;
+    silentUntil = now + WARN_EVERY_MS;
+    logger.warn('units that are in use are not counted yet', { counters: owed, ...describeFailure(error) });
   }
 
   return {
