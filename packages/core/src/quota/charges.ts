@@ -16,6 +16,8 @@ const WINDOW_SLACK_MS = 48 * HOUR_MS;
 const SESSION_KEEP_MS = 7 * 24 * HOUR_MS;
 const SESSION_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
 
+const UNLIMITED: EffectiveLimit = { value: null, source: { kind: 'default' } };
+
 /** A charge as the store takes it, with what the answer to the caller needs. */
 export interface PlannedCharge extends Charge {
   readonly period: QuotaPeriod;
@@ -31,7 +33,7 @@ export interface PlannedCharge extends Charge {
  */
 export function planCharges(
   request: Pick<ReserveRequest, 'charges' | 'onFailure'>,
-  view: OrgView,
+  view: Pick<OrgView, 'limit'>,
   catalog: Catalog,
   now: number,
 ): readonly PlannedCharge[] {
@@ -65,6 +67,18 @@ export function planCharges(
     });
   }
   return planned;
+}
+
+/** As {@link planCharges}, while nobody knows the limits: charged is each period that may be limited, and none limits it. */
+export function planUnlimited(
+  request: Pick<ReserveRequest, 'charges' | 'onFailure'>,
+  catalog: Catalog,
+  now: number,
+): readonly PlannedCharge[] {
+  const sessions = new Map(request.charges.map(({ key, session }) => [key, session]));
+  const limit = (key: string, period: QuotaPeriod) =>
+    period === 'per_session' && sessions.get(key) === undefined ? null : UNLIMITED;
+  return planCharges(request, { limit }, catalog, now);
 }
 
 function addCharge(planned: PlannedCharge[], charge: PlannedCharge): void {

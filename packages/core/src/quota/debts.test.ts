@@ -135,6 +135,19 @@ describe('what an outage let through', () => {
     expect(await read(OPENS)).toMatchObject({ committed: 1 });
   });
 
+  it('is counted in all its periods where even the limits could not be read', async () => {
+    const { create, read, wiring } = scene();
+    const { loadOrg } = wiring.repository;
+    wiring.repository.loadOrg = () => Promise.reject(new TollgateError('repository_unavailable'));
+    await create('door_opens', 'open');
+    await create('devices', 'open');
+    wiring.repository.loadOrg = loadOrg;
+    await create('zones');
+    expect(await read(OPENS)).toMatchObject({ committed: 1 });
+    expect(await read({ key: 'door_opens', window: 'month:2026-04' })).toMatchObject({ committed: 1 });
+    expect(await read(DEVICES)).toMatchObject({ committed: 1 });
+  });
+
   it('is counted by the rows alone when the store comes back empty', async () => {
     const { create, read, link, loseEverything } = scene();
     await create('devices');

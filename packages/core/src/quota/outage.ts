@@ -101,10 +101,10 @@ export function createOutage(
   return {
     async admit(org, charges, policy, cause) {
       warnSometimes(policy, cause);
-      if (policy === 'open') {
-        const keys = charges === null ? ['unknown'] : new Set(charges.map((charge) => charge.key));
-        for (const key of keys) telemetry.count('tollgate.admitted_open', 1, { key });
-        const reservation = looseHandle(org, charges ?? [], () => undefined);
+      if (policy === 'open' && charges !== null) {
+        for (const key of new Set(charges.map((charge) => charge.key)))
+          telemetry.count('tollgate.admitted_open', 1, { key });
+        const reservation = looseHandle(org, charges, () => undefined);
         return { admitted: true, reservation, quotas: [], decidedBy: 'open', repeated: false };
       }
       if (policy === 'recount' && charges?.every((charge) => charge.quota.kind === 'capacity')) {

@@ -3,7 +3,7 @@ import { TollgateError } from '../errors/tollgate-error.ts';
 import type { OrgView, OrgViews } from '../org/org-views.ts';
 import type { CounterReading } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
-import { type PlannedCharge, quotaState } from './charges.ts';
+import { type PlannedCharge, planUnlimited, quotaState } from './charges.ts';
 import type { Debts } from './debts.ts';
 import type { AskedReservation, Decision, Decisions } from './decisions.ts';
 import type { Outage } from './outage.ts';
@@ -33,8 +33,8 @@ export function createReservations(
   },
 ): Reservations {
   const { orgViews, decisions, settler, debts, outage, observe } = parts;
-  const { counters, settings, clock, telemetry } = wiring;
-  const planner = createPlanner(wiring.catalog);
+  const { catalog, counters, settings, clock, telemetry } = wiring;
+  const planner = createPlanner(catalog);
   const { leaseMs, maxHeldPerOrg: maxHeld } = settings;
   // An id that only its handle knows must be nobody else's: a random start for this engine, then a count.
   const engineId = wiring.ids.next();
@@ -107,7 +107,9 @@ export function createReservations(
     if (!isUnavailable(error)) throw error;
     const policy = request.onStoreError ?? settings.onStoreError;
     telemetry.count('tollgate.unavailable', 1, { policy });
-    const admission = await outage.admit(request.org, charges, policy, error);
+    const counted =
+      charges === null && policy === 'open' ? planUnlimited(request, catalog, clock.now()) : charges;
+    const admission = await outage.admit(request.org, counted, policy, error);
     observe(request.org, admission.quotas);
     return admission;
   }
