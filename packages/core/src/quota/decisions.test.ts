@@ -63,6 +63,20 @@ describe('a first create, whose counter the store does not know', () => {
   });
 });
 
+describe('a create of several keys', () => {
+  it('is refused on no old count of one key, also where another had to be counted first', async () => {
+    const { gate, rows, clock, counted } = gateOnMemory();
+    rows.set('acme/zones', 2);
+    expect((await gate.reserve(one('zones'))).admitted).toBe(false);
+    clock.at += 3_600_000;
+    rows.set('acme/zones', 0);
+    counted.length = 0;
+    const both = await gate.reserve({ org: 'acme', charges: [{ key: 'devices' }, { key: 'zones' }] });
+    expect(both.admitted).toBe(true);
+    expect(counted).toEqual(['acme/devices', 'acme/zones']);
+  });
+});
+
 describe("a process whose clock is behind the store's", () => {
   const DAY_MS = 86_400_000;
 

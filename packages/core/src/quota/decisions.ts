@@ -40,6 +40,8 @@ export function createDecisions(
 
   async function decide(asked: AskedReservation, first: ReserveOutcome): Promise<Decision> {
     let hasFilled = false;
+    /** Positions whose rows were counted for this create. */
+    const counted = new Set<number>();
     for (let round = 1; ; round++) {
       const outcome = round === 1 ? first : await counters.reserve(asked);
       switch (outcome.outcome) {
@@ -67,10 +69,11 @@ export function createDecisions(
           break;
         case 'denied': {
           const doubtful = outcome.misfits.filter((i) =>
-            isDoubtful(asked.charges[i], outcome.readings[i], round),
+            isDoubtful(asked.charges[i], outcome.readings[i], counted.has(i)),
           );
           if (doubtful.length === 0 || round === MAX_ROUNDS) return outcome;
           await recounts.run(asked.org, pick(asked.charges, doubtful));
+          for (const i of doubtful) counted.add(i);
           break;
         }
       }
@@ -81,12 +84,12 @@ export function createDecisions(
   function isDoubtful(
     charge: PlannedCharge | undefined,
     reading: CounterReading | undefined,
-    round: number,
+    isCounted: boolean,
   ): boolean {
     if (charge?.quota.kind !== 'capacity' || reading === undefined || charge.limit === null) return false;
     // Asked for more than the limit itself: no count of rows would let it in.
     if (charge.amount > charge.limit) return false;
-    const isOld = round === 1 && reading.countAgeMs > settings.refusalCountMaxAgeMs;
+    const isOld = !isCounted && reading.countAgeMs > settings.refusalCountMaxAgeMs;
     const fitsWithoutDoubt = reading.committed + reading.held + charge.amount <= charge.limit;
     return isOld || (reading.uncertain > 0 && fitsWithoutDoubt);
   }
