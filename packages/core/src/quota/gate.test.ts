@@ -225,6 +225,13 @@ describe('idempotency keys', () => {
     expect(reading).toMatchObject({ committed: 1, held: 0 });
   });
 
+  it('of a repeat tell of no room that is not there', async () => {
+    const { gate, rows } = gateOnMemory();
+    rows.set('acme/devices', 2);
+    await held(await gate.reserve(keyed)).commit();
+    expect(await gate.reserve(keyed)).toMatchObject({ repeated: true, quotas: [] });
+  });
+
   it('answer request_in_progress while the first is running', async () => {
     const { gate } = gateOnMemory();
     await gate.reserve(keyed);

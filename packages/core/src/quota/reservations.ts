@@ -155,7 +155,8 @@ function admitted(
   return {
     admitted: true,
     reservation: reservationHandle(asked, settler, repeated),
-    quotas: asked.charges.map((charge, i) => quotaState(charge, readings[i])),
+    // Of a repeat the store says only that it is one, and not what is left.
+    quotas: repeated ? [] : asked.charges.map((charge, i) => quotaState(charge, readings[i])),
     decidedBy: 'store',
     repeated,
   };

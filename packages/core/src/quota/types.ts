@@ -88,6 +88,7 @@ export type Admission =
   | {
       readonly admitted: true;
       readonly reservation: ReservationHandle;
+      /** The windows that were charged; empty for a repeat, and under `open`. */
       readonly quotas: readonly QuotaState[];
       /** How it was decided: by the store; let through uncounted (`open`); or on the host's own count (`recount`). */
       readonly decidedBy: 'store' | 'open' | 'recount';
