@@ -38,3 +38,25 @@ describe.each(frameworks)('releaseQuota on %s', (framework) => {
     expect([await used(scene, 'acme'), await used(scene, 'globex')]).toEqual([4, 5]);
   });
 });
+
+describe.each(['express 4', 'express 5'] as const)('releaseQuota on %s', (framework) => {
+  it('gives back once, however often the handler ends its answer', async () => {
+    const scene = guardScene({ door_opens: 10 });
+    await charge(scene, 'acme');
+    const { remove } = await scene.serve(framework, {
+      guards: [],
+      handler: ({ answer }) => answer(201),
+      onDelete: {
+        key: 'door_opens',
+        handler({ native, answer }) {
+          answer(200);
+          (native as { res: { end(): void } }).res.end();
+        },
+      },
+    });
+    expect((await remove('one')).status).toBe(200);
+    expect((await remove('two')).status).toBe(200);
+    await waitUntil('both are reported', async () => ((await used(scene, 'acme')) ?? 5) <= 3);
+    expect(await used(scene, 'acme')).toBe(3);
+  });
+});

@@ -22,8 +22,12 @@ export function releaseQuota(key: string, options: ReleaseOptions<Request, strin
   const release = createRelease<Request, string>(key, options);
   return function quotaRelease(req, res, next) {
     const report = release(guardedRequest(req));
+    let isReported = false;
+    // An answer may be ended more than once; one delete is one report.
     onEnd(res, (ending) => {
-      if (typeof ending === 'object' && ending.status >= 200 && ending.status < 300) void report();
+      if (isReported || typeof ending !== 'object' || ending.status < 200 || ending.status >= 300) return;
+      isReported = true;
+      void report();
     });
     next();
   };
