@@ -3,33 +3,57 @@ import type { Charge } from '@tollgate/core';
 import pg from 'pg';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
-import { postgresCounterStore } from './postgres-counter-store.ts';
+import type { PgPool } from './database/pg-types.ts';
+import { type PostgresCounterStore, postgresCounterStore } from './postgres-counter-store.ts';
 
 const DEVICES = { key: 'devices', window: 'lifetime' };
 const charges: readonly Charge[] = [
   { ...DEVICES, amount: 1, limit: 100, onUnknown: 'uncertain', forgetAt: null },
 ];
 
+/** A pool whose connections break right behind each commit, while `link.losesReplies`. */
+function losingReplies(pool: pg.Pool, link: { readonly losesReplies: boolean }): PgPool {
+  return {
+    async connect() {
+      const client = await pool.connect();
+      return {
+        async query(config) {
+          const answer = await client.query(config);
+          if (link.losesReplies && config.text === 'commit') throw new Error('the connection broke');
+          return answer;
+        },
+        release: (destroy) => client.release(destroy),
+        on: (event, listener) => client.on(event, listener),
+        removeListener: (event, listener) => client.removeListener(event, listener),
+      };
+    },
+    on: pool.on.bind(pool) as PgPool['on'],
+    removeListener: pool.removeListener.bind(pool) as PgPool['removeListener'],
+  };
+}
+
 /** A store that waits 300 ms for the database. */
 async function scene() {
+  const link = { losesReplies: false };
   const schema = `counter_faults_${randomBytes(4).toString('hex')}`;
   const pool = new pg.Pool({ connectionString: inject('databaseUrl'), max: 4 });
   onTestFinished(() => pool.end());
-  const store = postgresCounterStore({ pool, schema, timeoutMs: 300 });
+  const store = postgresCounterStore({ pool: losingReplies(pool, link), schema, timeoutMs: 300 });
   await store.migrate();
   onTestFinished(async () => void (await pool.query(`drop schema ${schema} cascade`)));
   onTestFinished(() => store.close());
-  return { pool, schema, store };
+  return { pool, schema, store, link };
+}
+
+async function beginAtZero(store: PostgresCounterStore, org: string): Promise<void> {
+  const tokens = await store.beginRecount({ org, counters: [DEVICES] });
+  await store.finishRecount({ org, counts: tokens.map((token) => ({ ...token, count: 0, forgetAt: null })) });
 }
 
 it('an org that is locked does not stop the renewals of others (Q6)', async () => {
   const { pool, schema, store } = await scene();
   for (const org of ['locked', 'free']) {
-    const tokens = await store.beginRecount({ org, counters: [DEVICES] });
-    await store.finishRecount({
-      org,
-      counts: tokens.map((token) => ({ ...token, count: 0, forgetAt: null })),
-    });
+    await beginAtZero(store, org);
     for (const id of ['renewed', 'left alone'])
       await store.reserve({ org, id, charges, rememberMs: 0, leaseMs: 2_000, maxHeld: 10 });
   }
@@ -42,4 +66,19 @@ it('an org that is locked does not stop the renewals of others (Q6)', async () =
   await waitUntil('the other lease is over', async () => ((await reading())?.uncertain ?? 0) > 0);
   expect(await reading()).toMatchObject({ held: 1, uncertain: 1 });
   await locking.query('rollback');
+});
+
+it('a create whose reply was lost is refused, and takes no units (F22, Q3)', async () => {
+  const { store, link } = await scene();
+  await beginAtZero(store, 'acme');
+  const asked = { org: 'acme', rememberMs: 0, leaseMs: 60_000, maxHeld: 10 };
+  const reading = async () => (await store.read({ org: 'acme', counters: [DEVICES] }))[0];
+  link.losesReplies = true;
+  const charged = charges.map((charge) => ({ ...charge, onUnknown: 'commit' as const }));
+  await expect(store.reserve({ ...asked, id: 'lost', charges: charged })).rejects.toMatchObject({
+    code: 'quota_unavailable',
+  });
+  link.losesReplies = false;
+  await waitUntil('they are given back', async () => (await reading())?.held === 0);
+  expect(await reading()).toMatchObject({ committed: 0, held: 0, uncertain: 0 });
 });

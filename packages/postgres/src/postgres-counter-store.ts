@@ -99,9 +99,19 @@ export function counterStoreOn(
   const store: PostgresCounterStore = {
     async reserve(request) {
       checkReserve(request);
-      return stepping(request.org, { reservation: request.id }, (ledger, now) =>
-        ledger.reserve(request, now),
-      );
+      let isTaken = false;
+      try {
+        return await stepping(request.org, { reservation: request.id }, (ledger, now) => {
+          const outcome = ledger.reserve(request, now);
+          isTaken = outcome.outcome === 'reserved';
+          return outcome;
+        });
+      } catch (error) {
+        // It may be done all the same, and nobody will use it. An id that is remembered may be asked for again.
+        if (isTaken && request.rememberMs === 0 && !isClosed)
+          lateSettles.add({ ...request, as: 'release' }, error);
+        throw error;
+      }
     },
     async settle(request) {
       checkSettle(request);
