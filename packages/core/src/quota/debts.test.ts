@@ -293,6 +293,25 @@ describe("a create that was let in under 'recount'", () => {
 });
 
 describe("an outage's create whose record was given away", () => {
+  it("takes its room under 'recount' for a lease, and is counted once whoever settles it (Q3)", async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { gate, reserve, rows, read, link } = scene();
+    rows.set('acme/devices', 2);
+    await held(await reserve('devices')).release();
+    link.state = 'down';
+    const record = JSON.parse(JSON.stringify(held(await reserve('devices', 'recount'))));
+    expect((await reserve('devices', 'recount')).admitted).toBe(false);
+    vi.advanceTimersByTime(1_000);
+    const next = await reserve('devices', 'recount');
+    expect(next.admitted).toBe(true);
+    await held(next).release();
+    link.state = 'up';
+    await gate.resume(record).commit();
+    await held(await reserve('zones')).release();
+    expect(await read(DEVICES)).toEqual({ committed: 2, held: 0, uncertain: 1 });
+  });
+
   /** Commits an outage's create, and answers its record; the store is back then. */
   async function committed({ create, reserve, link }: ReturnType<typeof scene>) {
     await create('door_opens');

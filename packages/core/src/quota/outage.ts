@@ -72,6 +72,13 @@ export function createOutage(
       done();
     }
 
+    function letLapse() {
+      clearTimeout(lapsing);
+      lapsing = setTimeout(lapse, settings.leaseMs).unref();
+    }
+
+    // Nobody may ever see its end: unless it is kept alive it takes its room for as long as a lease would, and is uncertain then.
+    letLapse();
     const settler: Settler = {
       sharedMs: settings.idempotencyMs,
       settle({ rememberMs }, as, amounts = whole) {
@@ -88,11 +95,7 @@ export function createOutage(
       // Nothing is held in the store: a strict host must not create on it.
       commitWithin: () => Promise.reject(new TollgateError('reservation_lapsed')),
       keepAlive: () => clearTimeout(lapsing),
-      // Nobody may ever see its end: it takes its room for as long as a lease would, and is uncertain then.
-      letLapse() {
-        clearTimeout(lapsing);
-        lapsing = setTimeout(lapse, settings.leaseMs).unref();
-      },
+      letLapse,
       letGo: () => clearTimeout(lapsing),
     };
     return reservationHandle({ org, id, charges, rememberMs: 0 }, settler);
