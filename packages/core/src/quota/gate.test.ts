@@ -199,6 +199,21 @@ describe('settling', () => {
     expect(await reservation.commit()).toBe('committed');
   });
 
+  it.each([undefined, null])('is not done outside a transaction for one that is %s', async (transaction) => {
+    const { gate, counters } = gateOnMemory();
+    const reservation = held(await gate.reserve(one('devices')));
+    const committing = reservation.commit({ transaction: transaction as unknown as object });
+    await expect(committing).rejects.toMatchObject({
+      code: 'invalid_configuration',
+      message: expect.stringContaining('no transaction'),
+    });
+    const [reading] = await counters.read({
+      org: 'acme',
+      counters: [{ key: 'devices', window: 'lifetime' }],
+    });
+    expect(reading).toMatchObject({ committed: 0, held: 1 });
+  });
+
   it("Q5: makes a dead owner's units usable when its lease is over, and not before", async () => {
     const { gate, clock } = gateOnMemory();
     await gate.reserve(one('devices', 3));

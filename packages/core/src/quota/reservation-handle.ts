@@ -151,6 +151,12 @@ class Handle implements ReservationHandle {
 
   /** Not settled by this: the transaction may still be rolled back, and what the guard settles after it changes nothing. */
   async #commitWithin({ transaction, amount }: InTransaction): Promise<SettledAs> {
+    // Without it the units would count also where the row is rolled back.
+    if (typeof transaction !== 'object' || transaction === null) {
+      throw new TollgateError('invalid_configuration', {
+        message: 'There is no transaction to commit in: `transaction` is none.',
+      });
+    }
     await this.#settler.commitWithin(
       this.#told(),
       transaction,
@@ -187,7 +193,8 @@ class Handle implements ReservationHandle {
 }
 
 function isInTransaction(given: CommitAmount | InTransaction): given is InTransaction {
-  return typeof given === 'object' && 'transaction' in given && typeof given.transaction === 'object';
+  // A quota key may have this name too, with the amount to keep of it.
+  return typeof given === 'object' && 'transaction' in given && typeof given.transaction !== 'number';
 }
 
 function settledAs(outcome: SettleOutcome, as: SettleAs): SettledAs {
