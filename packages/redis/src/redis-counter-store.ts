@@ -96,7 +96,9 @@ export function openRedisCounterStore(
         logger.error('redis does not answer: quotas cannot be checked', { error: cause });
       },
       onDrop: (error) => logger.error('redis cannot run a batch of operations: it is given up', { error }),
-      onGivenUp: (operations) => telemetry.count('tollgate.given_up', operations),
+      onGivenUp(operations) {
+        telemetry.count('tollgate.given_up', operations);
+      },
       onBack: (awayMs) => logger.info('redis answers again', { awayMs: Math.round(awayMs) }),
     }),
   );
