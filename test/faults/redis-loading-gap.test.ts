@@ -10,6 +10,7 @@ it('is back soon after Redis has loaded, however long Redis believed it would ta
   const redis = await ownRedis();
   const app = await redisApp('express 5', { url: redis.url });
   await app.fill(1);
+  await app.countsTheRows();
   const client = consoleOf(redis);
   // Few bytes in most keys, which come first: Redis believes for long that it has hardly begun.
   const small = Array.from({ length: 5_000 }, (_, index) => ['set', `small:${index}`, 'x']);
