@@ -21,7 +21,7 @@ export interface RedisCounterStoreOptions {
    */
   readonly hashTags?: number;
   /**
-   * How long a caller waits at most, whatever the client's own settings, ms.
+   * How long Redis may take, whatever the client's own settings, ms. A caller behind more than it can answer waits for up to twice as long.
    * @default 200
    */
   readonly timeoutMs?: number;

@@ -77,6 +77,18 @@ describe('a create of several keys', () => {
   });
 });
 
+it('a create that a count refused because it saw rows whose units were still held is let in once they are settled (Q8)', async () => {
+  const { gate, rows } = gateOnMemory();
+  const running = [await gate.reserve(one('devices')), await gate.reserve(one('devices'))];
+  rows.set('acme/devices', 2);
+  await gate.recountRows('acme', ['devices']);
+  expect((await gate.reserve(one('devices'))).admitted).toBe(false);
+  for (const decided of running) if (decided.admitted) await decided.reservation.commit();
+  expect((await gate.reserve(one('devices'))).admitted).toBe(true);
+  rows.set('acme/devices', 3);
+  expect((await gate.reserve(one('devices'))).admitted).toBe(false);
+});
+
 describe("a process whose clock is behind the store's", () => {
   const DAY_MS = 86_400_000;
 
