@@ -197,9 +197,7 @@ export class CounterLedger {
     return refs.map((ref) => {
       const counter = this.#counter(ref, now) ?? this.#mark(ref);
       counter.markEndsAt = now + RECOUNT_MARK_MS;
-      // Of one that was never counted nobody has seen anything, whoever began to count before.
-      const seen = counter.known ? `${counter.added}.${counter.removed}` : '0.0';
-      const token = `${counter.serial}.${seen}`;
+      const token = `${counter.serial}.${counter.added}.${counter.removed}`;
       return { key: ref.key, window: ref.window, token, known: counter.known };
     });
   }

@@ -155,12 +155,10 @@ local function runRarely(code, at)
         keepUntil(window, now + MARK_MS)
         wrote = true
       end
-      local isKnown = isCounted(counter)
-      say(isKnown and 1 or 0)
+      say(isCounted(counter) and 1 or 0)
       say(counter[STAMP])
-      -- Of one that was never counted nobody has seen anything, whoever began to count before.
-      say(isKnown and counter[ADDED] or 0)
-      say(isKnown and counter[REMOVED] or 0)
+      say(counter[ADDED])
+      say(counter[REMOVED])
     end
   end
 
