@@ -140,7 +140,7 @@ export function createLane(options: LaneOptions): Lane {
   function add(operation: Operation<unknown>): void {
     const isCrowded = queue.size() >= MOST_WAITING;
     if (isCrowded || awaySince !== undefined) {
-      operation.reject(unavailable(awayCause));
+      operation.reject(unavailable(awayCause ?? new Error('Too much waits for Redis.')));
       if (isCrowded && operation.outlivesCaller) giveUp(1);
       if (isCrowded || !operation.outlivesCaller) return;
       operation.isAbandoned = true;
@@ -217,6 +217,7 @@ export function createLane(options: LaneOptions): Lane {
     if (awaySince !== undefined) {
       options.onBack(performance.now() - awaySince);
       awaySince = undefined;
+      awayCause = undefined;
       checkedAt = 0;
     }
     queue.refuseOverdue(timeoutMs);
