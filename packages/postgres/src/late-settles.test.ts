@@ -37,7 +37,7 @@ async function scene({ leaseMs = 60_000, lapsedKeepMs = 600_000 } = {}) {
   const [token] = await here.beginRecount({ org: 'acme', counters: [OPENS] });
   await here.finishRecount({
     org: 'acme',
-    counts: [{ ...OPENS, token: token?.token ?? '', known: false, count: 0, forgetAt: null }],
+    counts: [{ ...OPENS, token: token?.token ?? '', reading: null, count: 0, forgetAt: null }],
   });
   const reserve = (id: string) => away.reserve({ ...reservation(id), leaseMs, maxHeld: 10 });
   const used = async () => {

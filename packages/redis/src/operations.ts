@@ -19,7 +19,7 @@ import type { NumberReader } from './number-reader.ts';
 import { Operation } from './operation.ts';
 import type { OrgState } from './org-states.ts';
 import { CHANGE, OPERATION, RESULT } from './protocol.ts';
-import { readList, readReading, readResult, readState, unexpected } from './results.ts';
+import { readCount, readList, readReading, readResult, readState, unexpected } from './results.ts';
 import { type Shape, shapeOf, type Terms, termsOf, windowsOf } from './shapes.ts';
 
 type ReserveRequest = Parameters<CounterStore['reserve']>[0];
@@ -334,7 +334,7 @@ export function readOperation(
   const values = [OPERATION.read, counters.map(({ window, key }) => [window, key])];
   return new SimpleOperation(org, windowsOf(counters), values, false, (numbers) => {
     readResult(numbers);
-    return counters.map(() => (numbers.next() === 1 ? readReading(numbers) : null));
+    return counters.map(() => readCount(numbers));
   });
 }
 
@@ -346,8 +346,8 @@ export function beginRecountOperation(
   return new SimpleOperation(org, windowsOf(counters), values, false, (numbers) => {
     readResult(numbers);
     return counters.map(({ key, window }) => {
-      const known = numbers.next() === 1;
-      return { key, window, known, token: `${numbers.next()}.${numbers.next()}.${numbers.next()}` };
+      const token = `${numbers.next()}.${numbers.next()}.${numbers.next()}`;
+      return { key, window, token, reading: readCount(numbers) };
     });
   });
 }

@@ -200,7 +200,7 @@ export function openRedisCounterStore(
     async beginRecount({ org, counters }) {
       const state = states.of(org);
       const tokens = await ask(beginRecountOperation(state, counters));
-      if (tokens.some(({ known }) => !known)) await reassert(state);
+      if (tokens.some(({ reading }) => reading === null)) await reassert(state);
       return tokens;
     },
     async finishRecount(request) {

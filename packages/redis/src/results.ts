@@ -26,6 +26,11 @@ export function readReading(numbers: NumberReader): CounterReading {
   };
 }
 
+/** Null: there is no count. */
+export function readCount(numbers: NumberReader): CounterReading | null {
+  return numbers.next() === 1 ? readReading(numbers) : null;
+}
+
 export function readList(numbers: NumberReader): readonly number[] {
   return Array.from({ length: numbers.next() }, () => numbers.next());
 }

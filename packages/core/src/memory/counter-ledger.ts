@@ -197,8 +197,12 @@ export class CounterLedger {
     return refs.map((ref) => {
       const counter = this.#counter(ref, now) ?? this.#mark(ref);
       counter.markEndsAt = now + RECOUNT_MARK_MS;
-      const token = `${counter.serial}.${counter.added}.${counter.removed}`;
-      return { key: ref.key, window: ref.window, token, known: counter.known };
+      // Of one that was never counted nobody has seen anything yet, whoever began to count it before.
+      const token = counter.known
+        ? `${counter.serial}.${counter.added}.${counter.removed}`
+        : `${counter.serial}.0.0`;
+      const reading = counter.known ? this.#reading(counter, now) : null;
+      return { key: ref.key, window: ref.window, token, reading };
     });
   }
 

@@ -123,8 +123,8 @@ export interface Adjustment extends CounterRef {
 export interface RecountToken extends CounterRef {
   /** Opaque; hand it back to `finishRecount`. */
   readonly token: string;
-  /** Whether the store had a count when the token was made. */
-  readonly known: boolean;
+  /** The counter as it was when the token was made; null where the store had no count. */
+  readonly reading: CounterReading | null;
 }
 
 export interface RecountResult extends CounterRef {
@@ -231,7 +231,8 @@ export interface CounterStore {
   /**
    * Marks the moment before the host counts. Any number of recounts may be open at once; of those begun before one of them is
    * finished, only that one is applied. For a counter without a count the store keeps the mark for 10 minutes after the last begin, so
-   * that a count taken before the counter came and was lost again is not applied.
+   * that a count taken before the counter came and was lost again is not applied. What changes meanwhile is kept with the mark, and
+   * counts as changed since each of its tokens was made.
    */
   beginRecount(request: {
     readonly org: string;

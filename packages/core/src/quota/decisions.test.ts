@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import { memoryCounterStore } from '../memory/memory-counter-store.ts';
+import type { CounterStore } from '../ports/counter-store.ts';
 import { gateOn, gateOnMemory } from './gate.test-support.ts';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
@@ -87,6 +88,31 @@ it('a create that a count refused because it saw rows whose units were still hel
   expect((await gate.reserve(one('devices'))).admitted).toBe(true);
   rows.set('acme/devices', 3);
   expect((await gate.reserve(one('devices'))).admitted).toBe(false);
+});
+
+it('a create refused on an old count is not counted for again where another process has done so meanwhile, and now holds units whose rows are there (Q8)', async () => {
+  const { gate, rows, counted, counters, wiring } = gateOnMemory();
+  for (const decided of [await gate.reserve(one('devices')), await gate.reserve(one('devices'))])
+    if (decided.admitted) await decided.reservation.abandon();
+  let isAdmitted = false;
+  const other = gateOn({
+    ...wiring,
+    counters: {
+      ...counters,
+      beginRecount: async (request: Parameters<CounterStore['beginRecount']>[0]) => {
+        isAdmitted = (await gate.reserve({ org: 'acme', charges: [{ key: 'devices', amount: 2 }] })).admitted;
+        rows.set('acme/devices', 2);
+        return counters.beginRecount(request);
+      },
+    },
+  });
+  counted.length = 0;
+  expect((await other.reserve({ org: 'acme', charges: [{ key: 'devices', amount: 2 }] })).admitted).toBe(
+    false,
+  );
+  expect(isAdmitted).toBe(true);
+  expect((await other.reserve(one('devices'))).admitted).toBe(true);
+  expect(counted).toEqual(['acme/devices']);
 });
 
 describe("a process whose clock is behind the store's", () => {

@@ -72,7 +72,11 @@ export function createDecisions(
             isDoubtful(asked.charges[i], outcome.readings[i], counted.has(i)),
           );
           if (doubtful.length === 0 || round === MAX_ROUNDS) return outcome;
-          await recounts.run(asked.org, pick(asked.charges, doubtful));
+          const targets = pick(asked.charges, doubtful).map((charge) => ({
+            ...charge,
+            isTooOld: (reading: CounterReading) => isDoubtful(charge, reading, false),
+          }));
+          await recounts.run(asked.org, targets);
           for (const i of doubtful) counted.add(i);
           break;
         }
@@ -99,7 +103,8 @@ export function createDecisions(
       const charge = charges[i];
       const reading = readings[i];
       if (charge?.quota.kind !== 'capacity' || reading === undefined) continue;
-      if (reading.countAgeMs > settings.recountEveryMs) recounts.runInBackground(org, [charge]);
+      const isTooOld = ({ countAgeMs }: CounterReading) => countAgeMs > settings.recountEveryMs;
+      if (isTooOld(reading)) recounts.runInBackground(org, [{ ...charge, isTooOld }]);
     }
   }
 

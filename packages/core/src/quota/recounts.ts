@@ -1,19 +1,24 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import { redact } from '../defaults/redact.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
-import type { CounterRef } from '../ports/counter-store.ts';
+import type { CounterReading, CounterRef } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import { within } from '../within.ts';
 
 /** A counter to count anew, and how long the store may keep it then. */
 export interface RecountTarget extends CounterRef {
   readonly forgetAt: number | null;
+  /**
+   * Asked of the count the store has when this one is begun: another process may have counted since the caller looked, and to count
+   * once more would only count rows in the making twice. @default any is
+   */
+  readonly isTooOld?: (reading: CounterReading) => boolean;
 }
 
 /** Sets counters from the truth: the host's inventory for capacity keys, the repository's last snapshot for metered ones. */
 export interface Recounts {
   /**
-   * Counts anew. Calls for a counter that is being counted already join that recount: a change the store was told of
+   * Counts anew, where `isTooOld` does not say that the store's count will do. Calls for a counter that is being counted already join that recount: a change the store was told of
    * meanwhile makes it count once more, so the answer covers it.
    *
    * @throws TollgateError `quota_unavailable` when the truth or the store cannot be asked
@@ -68,7 +73,8 @@ export function createRecounts(
       const [token] = await counters.beginRecount({ org, counters: [target] });
       if (token === undefined) throw new TollgateError('internal_error');
       // A metered count is only ever seeded: while the store has one, the store's is the truth.
-      if (token.known && (onlyMissing || !isCapacity)) break;
+      if (token.reading !== null && (onlyMissing || !isCapacity)) break;
+      if (token.reading !== null && target.isTooOld?.(token.reading) === false) break;
       const count = isCapacity ? await countRows(org, target.key) : await lastSnapshot(org, target);
       const finishing = counters.finishRecount({
         org,

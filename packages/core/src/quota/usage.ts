@@ -62,7 +62,11 @@ export function createUsage(
       let readings = await counters.read({ org, counters: counted });
       const wanting = counted.filter((line, i) => isWanting(line, readings[i]));
       if (wanting.length > 0) {
-        await recounts.run(org, wanting);
+        const targets = wanting.map((line) => ({
+          ...line,
+          isTooOld: (reading: CounterReading) => isWanting(line, reading),
+        }));
+        await recounts.run(org, targets);
         readings = await counters.read({ org, counters: counted });
       }
       const used = new Map<(typeof lines)[number], number>();

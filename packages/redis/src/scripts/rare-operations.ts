@@ -45,6 +45,12 @@ local function runRarely(code, at)
     end
   end
 
+  local function sayCount(counter)
+    if not isCounted(counter) then return say(0) end
+    say(1)
+    sayReading(counter)
+  end
+
   local function adjustCounter(counter, window, units, change, forgetAt)
     extend(counter, window, forgetAt)
     if change == CHANGE_CHARGED then return add(counter, COMMITTED, units) end
@@ -128,11 +134,7 @@ local function runRarely(code, at)
     loadCounters(refs)
     say(SAID_DONE)
     for index = 1, #refs do
-      local counter = findCounter(refs[index][1], refs[index][2])
-      if isCounted(counter) then
-        say(1)
-        sayReading(counter)
-      else say(0) end
+      sayCount(findCounter(refs[index][1], refs[index][2]))
     end
   end
 
@@ -155,10 +157,12 @@ local function runRarely(code, at)
         keepUntil(window, now + MARK_MS)
         wrote = true
       end
-      say(isCounted(counter) and 1 or 0)
+      -- Of one that was never counted nobody has seen anything yet, whoever began to count it before.
+      local isKnown = isCounted(counter)
       say(counter[STAMP])
-      say(counter[ADDED])
-      say(counter[REMOVED])
+      say(isKnown and counter[ADDED] or 0)
+      say(isKnown and counter[REMOVED] or 0)
+      sayCount(counter)
     end
   end
 

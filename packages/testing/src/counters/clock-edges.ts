@@ -240,7 +240,7 @@ export function counterClockEdges<S extends CounterStore>(host: CounterStoreHost
       for (let round = 1; round <= 2; round++) {
         const [token] = await a.store.beginRecount({ org: ORG, counters: [OPENS] });
         if (!token) throw new Error('no token');
-        expect(token.known).toBe(false);
+        expect(token.reading).toBeNull();
         const counts = [{ ...token, count: 0, forgetAt }];
         const reserve = () => a.reserve(`r${round}`, { charges: [charge(OPENS)] });
         const [finished, reserved] = await Promise.all([

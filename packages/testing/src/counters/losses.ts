@@ -63,5 +63,15 @@ export function counterLosses<S extends CounterStore>(host: CounterStoreHost<S>)
       expect(await a.store.finishRecount({ org: ORG, counts })).toMatchObject([{ applied: true }]);
       await a.expectCounter(OPENS, { committed: 3, held: 0, uncertain: 2 });
     });
+
+    test('one whose first recount was given up keeps them for the next', async (a) => {
+      const settle = await loseOpens(a, 'release');
+      await a.store.beginRecount({ org: ORG, counters: [OPENS] });
+      expect(await settle({ as: 'commit' })).toEqual({ outcome: 'settled', late: false, overLimit: false });
+      const tokens = await a.store.beginRecount({ org: ORG, counters: [OPENS] });
+      const counts = tokens.map((token) => ({ ...token, count: 3, forgetAt: null }));
+      expect(await a.store.finishRecount({ org: ORG, counts })).toMatchObject([{ applied: true }]);
+      await a.expectCounter(OPENS, { committed: 3, held: 0, uncertain: 2 });
+    });
   });
 }

@@ -18,7 +18,7 @@ export function counterOutages<S extends CounterStore>(host: CounterStoreHost<S>
     () =>
       store.finishRecount({
         org: ORG,
-        counts: [{ ...DEVICES, token: '', known: true, count: 0, forgetAt: null }],
+        counts: [{ ...DEVICES, token: '', reading: null, count: 0, forgetAt: null }],
       }),
   ];
 

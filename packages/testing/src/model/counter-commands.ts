@@ -304,8 +304,8 @@ async function beginRecount(
   const ours = counters.map((counter) => oracle.beginRecount(counter));
   const theirs = await store.beginRecount({ org, counters });
   model.compare(
-    theirs.map(({ key, window, known }) => ({ key, window, known })),
-    ours.map(({ key, window, known }) => ({ key, window, known })),
+    theirs.map(({ key, window, reading }) => ({ key, window, reading })),
+    ours.map(({ key, window, reading }) => ({ key, window, reading })),
   );
   return ours.flatMap((token, index) => {
     const their = theirs[index];
@@ -330,7 +330,9 @@ function finishCommand(told: { which: number; count: number; forgetIn: number | 
     },
     (model) => {
       const open = pick(model);
-      return open !== undefined && (open.ours.known || model.now - open.ours.begunAt < MAX_TOKEN_AGE_MS);
+      return (
+        open !== undefined && (open.ours.reading !== null || model.now - open.ours.begunAt < MAX_TOKEN_AGE_MS)
+      );
     },
   );
 }

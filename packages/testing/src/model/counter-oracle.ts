@@ -46,7 +46,7 @@ interface OracleReservation {
 export interface OracleToken extends CounterRef {
   readonly begun: number;
   readonly begunAt: number;
-  readonly known: boolean;
+  readonly reading: CounterReading | null;
   /** How often the counter had been counted or lost by then. */
   readonly epoch: number;
 }
@@ -186,8 +186,9 @@ export class CounterOracle {
     return {
       key,
       window,
-      known: counter.known,
-      begun: this.#step,
+      reading: this.read(ref),
+      // Of one that was never counted nobody has seen anything yet, whoever began to count it before.
+      begun: counter.known ? this.#step : (counter.losses.at(-1) ?? 0),
       begunAt: this.#now,
       epoch: epochOf(counter),
     };
