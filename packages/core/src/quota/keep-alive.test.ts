@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { TollgateError } from '../errors/tollgate-error.ts';
-import { gateOnMemory } from './gate.test-support.ts';
+import { gateOn, gateOnMemory } from './gate.test-support.ts';
 import type { Admission, ReservationHandle } from './types.ts';
 
 const LEASE_MS = 900;
@@ -16,7 +16,7 @@ function held(admission: Admission): ReservationHandle {
 function scene() {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   onTestFinished(() => void vi.useRealTimers());
-  const store = { isDown: false };
+  const store = { isDown: false, isEmpty: false };
   const renewed: string[] = [];
   const made = gateOnMemory({ leaseMs: LEASE_MS }, (inner) => ({
     ...inner,
@@ -26,7 +26,7 @@ function scene() {
         : inner.reserve(request),
     renew(request) {
       renewed.push(...request.leases.map((lease) => lease.id));
-      return inner.renew(request);
+      return store.isEmpty ? Promise.resolve(request.leases.map(() => false)) : inner.renew(request);
     },
   }));
   return {
@@ -65,6 +65,35 @@ describe('a lease that is kept alive', () => {
     expect(renewed).toEqual([]);
     store.isDown = true;
     expect(await gate.reserve({ ...WHOLE_LIMIT, onStoreError: 'recount' })).toMatchObject({ admitted: true });
+  });
+
+  it('is renewed no more once another process has settled it, and takes no room in an outage', async () => {
+    const { gate, wiring, pass, renewed, store } = scene();
+    const reservation = held(await gate.reserve(WHOLE_LIMIT));
+    reservation.keepAlive();
+    await pass(2);
+    await gateOn(wiring).resume(reservation.toJSON()).release();
+    await pass(9);
+    renewed.length = 0;
+    await pass(3);
+    expect(renewed).toEqual([]);
+    store.isDown = true;
+    expect(await gate.reserve({ ...WHOLE_LIMIT, onStoreError: 'recount' })).toMatchObject({ admitted: true });
+  });
+
+  it('and is lost is renewed again when the store has been told of it', async () => {
+    const { gate, pass, renewed, store } = scene();
+    held(await gate.reserve(WHOLE_LIMIT)).keepAlive();
+    await pass(2);
+    for (let loss = 0; loss < 6; loss++) {
+      store.isEmpty = true;
+      await pass(1);
+      store.isEmpty = false;
+      await pass(1);
+    }
+    renewed.length = 0;
+    await pass(1);
+    expect(renewed).toHaveLength(1);
   });
 
   it('twice ends once, when it is let lapse', async () => {

@@ -21,26 +21,44 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
   const everyMs = Math.max(1, Math.floor(settings.leaseMs / 3));
   /** Leases made since the last beat are young enough to be left alone until the next. */
   let young = new Set<Reservation>();
-  const old = new Set<Reservation>();
+  /** With how many beats in a row found them not held: settled elsewhere, or lost and not yet made known again. */
+  const old = new Map<Reservation, number>();
   /** With the beats until their leases are over. */
   const lapsing = new Map<Reservation, number>();
   let timer: NodeJS.Timeout | null = null;
 
   function beat(): void {
     if (old.size > 0) {
+      const leases = [...old.keys()];
       counters
-        .renew({ leases: [...old].map(({ org, id }) => ({ org, id })), leaseMs: settings.leaseMs })
+        .renew({ leases: leases.map(({ org, id }) => ({ org, id })), leaseMs: settings.leaseMs })
+        .then((held) => {
+          for (const [i, lease] of leases.entries()) note(lease, held[i] !== false);
+        })
         .catch(() => {
           logger.warn('leases could not be renewed; the next beat tries again', { leases: old.size });
         });
     }
-    for (const lease of young) old.add(lease);
+    for (const lease of young) old.set(lease, 0);
     young = new Set();
     for (const [lease, beats] of lapsing) {
       if (beats > 1) lapsing.set(lease, beats - 1);
       else lapsing.delete(lease);
     }
     if (old.size + lapsing.size === 0) stop();
+  }
+
+  /** One that stays away is over, whoever ended it. */
+  function note(lease: Reservation, isHeld: boolean): void {
+    const missed = old.get(lease);
+    if (missed === undefined) return;
+    if (isHeld) old.set(lease, 0);
+    else if (missed + 1 < BEATS_TO_LAPSE) old.set(lease, missed + 1);
+    else letLapse(lease);
+  }
+
+  function letLapse(lease: Reservation): void {
+    if (young.delete(lease) || old.delete(lease)) lapsing.set(lease, BEATS_TO_LAPSE);
   }
 
   function stop(): void {
@@ -51,18 +69,16 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
   return {
     add(lease) {
       // One that was about to lapse is renewed with the next beat.
-      if (lapsing.delete(lease)) old.add(lease);
+      if (lapsing.delete(lease)) old.set(lease, 0);
       else if (!old.has(lease)) young.add(lease);
       timer ??= setInterval(beat, everyMs).unref();
     },
-    letLapse(lease) {
-      if (young.delete(lease) || old.delete(lease)) lapsing.set(lease, BEATS_TO_LAPSE);
-    },
+    letLapse,
     remove(lease) {
       if (!young.delete(lease) && !old.delete(lease)) lapsing.delete(lease);
     },
     of(org) {
-      return [...young, ...old, ...lapsing.keys()].filter((lease) => lease.org === org);
+      return [...young, ...old.keys(), ...lapsing.keys()].filter((lease) => lease.org === org);
     },
     close() {
       stop();
