@@ -297,6 +297,22 @@ describe.each(frameworks)('requireQuota on %s', (framework) => {
     expect(events).toContain('tollgate.admitted_open');
   });
 
+  it('a guard that cannot decide gives back what the guards before it took, also what a failure would charge', async () => {
+    const scene = guardScene({ devices: 5, door_opens: 5 });
+    const { post } = await scene.serve(framework, {
+      guards: [
+        ['devices'],
+        ['door_opens', { onFailure: 'charge' }],
+        ['devices', { amount: () => Promise.reject(new TollgateError('quota_unavailable')) }],
+      ],
+      handler: created,
+    });
+    expect((await post()).status).toBe(503);
+    await scene.settles('devices', { committed: 0, held: 0, uncertain: 0 });
+    const all = await scene.billing.reserve({ org: 'acme', charges: [{ key: 'door_opens', amount: 5 }] });
+    expect(all.admitted).toBe(true);
+  });
+
   it('keeps its own counts to itself: two engines, two memories', async () => {
     const shared = memoryCounterStore();
     const one = guardScene({ devices: 1 }, { counters: shared });

@@ -105,7 +105,9 @@ export function createGuard<R extends object, K extends string>(
     if (values.idempotencyKey) request.idempotencyKey = values.idempotencyKey;
     return engine.billing.reserve(request).then(
       (admission) =>
-        admission.admitted ? entered(admission, engine) : denied(admission, org, guarded, engine),
+        admission.admitted
+          ? entered(admission, guarded.native, engine)
+          : denied(admission, org, guarded, engine),
       (error) => failed(error, guarded, engine),
     );
   }
@@ -147,6 +149,7 @@ export function createGuard<R extends object, K extends string>(
     try {
       engine = findEngine(guarded, options.billing);
     } catch (error) {
+      refused.add(guarded.native);
       return Promise.reject(error);
     }
     try {
@@ -161,8 +164,16 @@ export function createGuard<R extends object, K extends string>(
   };
 }
 
+/** Requests that a guard could not decide: what stands behind it does not run, so guards before it give their units back. */
+const refused = new WeakSet<object>();
+
 /** What a client is told when its request could not be decided. */
-function failed<R>(error: unknown, guarded: GuardedRequest<R>, { ids, logger }: Engine): Entered {
+function failed<R extends object>(
+  error: unknown,
+  guarded: GuardedRequest<R>,
+  { ids, logger }: Engine,
+): Entered {
+  refused.add(guarded.native);
   const requestId = requestIdOf(guarded.request(), ids);
   if (!(error instanceof TollgateError) || error.status === 500) {
     logger.error('a quota guard failed', { requestId, ...describeError(error) });
@@ -183,24 +194,29 @@ export function findEngine(guarded: GuardedRequest<unknown>, given: Billing | un
 
 function entered(
   { reservation, quotas }: Extract<Admission, { admitted: true }>,
+  native: object,
   { clock }: Engine,
 ): Entered {
   reservation.keepAlive();
-  return new Admitted(reservation, rateLimitHeaders(quotas, NONE, clock.now(), null));
+  return new Admitted(reservation, native, rateLimitHeaders(quotas, NONE, clock.now(), null));
 }
 
 class Admitted {
   readonly admitted = true;
   readonly reservation: ReservationHandle;
   readonly headers: Readonly<Record<string, string>>;
+  readonly #native: object;
 
-  constructor(reservation: ReservationHandle, headers: Readonly<Record<string, string>>) {
+  constructor(reservation: ReservationHandle, native: object, headers: Readonly<Record<string, string>>) {
     this.reservation = reservation;
+    this.#native = native;
     this.headers = headers;
   }
 
   leave(ending: Ending): void {
-    settle(this.reservation, ending);
+    const isSure = typeof ending === 'object' && ending.status < 500;
+    if (!isSure && refused.has(this.#native)) settleUnawaited(this.reservation, 'release');
+    else settle(this.reservation, ending);
   }
 }
 
