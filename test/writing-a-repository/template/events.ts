@@ -39,16 +39,19 @@ export function eventMethods({ transaction }: HostDatabase): Pick<BillingReposit
         const now = await tx.now();
         const row = await tx.get<CheckoutRow>('checkouts', org);
         if (row?.attempt.state === 'creating' && now < row.claimedUntil) return { outcome: 'busy' };
-        const isOpen = row?.attempt.state === 'open' && now < (row.attempt.expiresAt ?? Infinity);
-        const open = row !== null && isOpen ? row.attempt : null;
-        if (open !== null && open.provider === provider && open.tier === tier)
-          return { outcome: 'open', attempt: open };
+        const earlier = row?.attempt ?? null;
+        const mayBePaid = earlier?.sessionId != null && now < (earlier.expiresAt ?? Infinity);
+        const page = mayBePaid && earlier.state !== 'closed' ? earlier : null;
+        if (page?.state === 'open' && page.provider === provider && page.tier === tier)
+          return { outcome: 'open', attempt: page };
         const attempt: CheckoutAttempt = {
           ...{ id, org, provider, tier, state: 'creating' as const },
           ...{ sessionId: null, url: null, expiresAt: null },
         };
-        await tx.put('checkouts', org, { attempt, claimedUntil: now + leaseMs } satisfies CheckoutRow);
-        return { outcome: 'claimed', attempt, replaces: open && { ...open, state: 'closed' } };
+        // The page to be ended stays on record until the caller saves: should it die, the next one is told of it.
+        const kept = page === null ? attempt : { ...page, id, state: 'creating' as const };
+        await tx.put('checkouts', org, { attempt: kept, claimedUntil: now + leaseMs } satisfies CheckoutRow);
+        return { outcome: 'claimed', attempt, replaces: page && { ...page, state: 'closed' } };
       }),
     // #endregion
     saveCheckout: ({ attempt, audit }) =>

@@ -214,7 +214,8 @@ export interface BillingRepository extends SweepList {
   /**
    * Claims the org's one checkout. Of racing callers one gets `claimed` and talks to the provider; the others `busy` until it
    * has saved or `leaseMs` is over. An open, unexpired attempt for the same tier is answered as `open`; one for another tier is
-   * closed and its id handed out as `replaces`, so that the caller can expire it at the provider.
+   * handed out as `replaces`, so that the caller can expire it at the provider, and again to whoever takes over a claim that ran
+   * out before its caller saved.
    */
   claimCheckout(request: {
     readonly org: string;

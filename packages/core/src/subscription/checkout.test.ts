@@ -366,6 +366,31 @@ describe('checkout when something fails', () => {
     expect((await world.checkout(order('pro'))).subscription.status).toBe('pending');
   });
 
+  it('T27: leaves no page to pay on beside the new one, though ending it failed at first', async () => {
+    const old = await world.checkout(order('pro'));
+    const unable = world.process({
+      provider: { expireCheckout: () => Promise.reject(new TollgateError('provider_timeout')) },
+    });
+    await expect(unable.checkout(order('business'))).rejects.toMatchObject({ code: 'provider_timeout' });
+    expect(await world.checkout(order('pro'))).toEqual(old);
+    await expect(unable.checkout(order('business'))).rejects.toMatchObject({ code: 'provider_timeout' });
+    const { subscription } = await world.checkout(order('business'));
+    expect(openPages()).toMatchObject([{ id: subscription.externalId, tier: 'business' }]);
+  });
+
+  it('T27: leaves no page to pay on beside the new one, though a process died before it ended it', async () => {
+    await world.checkout(order('pro'));
+    for (const tier of ['business', 'pro']) {
+      await new Promise<void>((reached) => {
+        const dying = world.process({ provider: { expireCheckout: () => new Promise(() => reached()) } });
+        void dying.checkout(order(tier));
+      });
+      world.clock.advance(60_001);
+    }
+    const { subscription } = await world.checkout(order('business'));
+    expect(openPages()).toMatchObject([{ id: subscription.externalId, tier: 'business' }]);
+  });
+
   it('ends its page when its claim was lost while the provider was slow', async () => {
     const { openCheckout } = world.sandbox;
     const slow = world.process({

@@ -101,14 +101,20 @@ export function createCheckout(
     attempt: CheckoutAttempt,
     replaces: CheckoutAttempt | null,
   ): Promise<CheckoutResult> {
-    const close = async () =>
-      await repository.saveCheckout({ attempt: { ...attempt, state: 'closed' }, audit: null });
+    const closed: CheckoutAttempt = { ...attempt, state: 'closed' };
+    // Until the old page is ended somebody may pay there: so long it stays the org's.
+    let left: CheckoutAttempt = replaces === null ? closed : { ...replaces, id: attempt.id, state: 'open' };
+    const leave = async () => await repository.saveCheckout({ attempt: left, audit: null });
     try {
-      const result = await settle(order, attempt, replaces);
-      if (result.subscription.status !== 'pending') await close();
+      // The old page goes first: after that nobody can pay there, so what is listed next is all there is.
+      const oldPage = replaces?.sessionId ?? null;
+      if (oldPage !== null) await callProvider(() => order.provider.expireCheckout({ sessionId: oldPage }));
+      left = closed;
+      const result = await settle(order, attempt);
+      if (result.subscription.status !== 'pending') await leave();
       return result;
     } catch (error) {
-      await close().catch(() => {
+      await leave().catch(() => {
         logger.warn('A failed checkout could not be closed. Its claim ends with its lease.', {
           attempt: attempt.id,
         });
@@ -117,15 +123,8 @@ export function createCheckout(
     }
   }
 
-  async function settle(
-    order: Order,
-    attempt: CheckoutAttempt,
-    replaces: CheckoutAttempt | null,
-  ): Promise<CheckoutResult> {
-    const { org, isDefault, terms, actor, provider } = order;
-    // The old page goes first: after that nobody can pay there, so what is listed next is all there is.
-    const oldPage = replaces?.sessionId ?? null;
-    if (oldPage !== null) await callProvider(() => provider.expireCheckout({ sessionId: oldPage }));
+  async function settle(order: Order, attempt: CheckoutAttempt): Promise<CheckoutResult> {
+    const { org, isDefault, terms, actor } = order;
     const customer = isDefault ? await customers.find(org) : await customers.ensure(org);
     if (customer === null) return onDefaultTier(order);
 

@@ -24,37 +24,47 @@ export function checkoutMethods({
           url: null,
           expiresAt: null,
         };
-        const claim = [org, provider, tier, id, leaseMs];
         const inserted = await sql(
           `insert into ${s}.checkouts (org, provider, tier, id, state, claimed_until)
            values ($1, $2, $3, $4, 'creating', ${now} + $5 * interval '1 millisecond')
            on conflict (org) do nothing
            returning org`,
-          claim,
+          [org, provider, tier, id, leaseMs],
         );
         if (inserted.length > 0) return { outcome: 'claimed', attempt: claimed, replaces: null };
 
-        const [row] = await sql<CheckoutAttempt & { isClaimed: boolean; isOpen: boolean }>(
+        const [row] = await sql<CheckoutAttempt & { isClaimed: boolean; hasPage: boolean }>(
           `select ${COLUMNS}, state = 'creating' and claimed_until > ${now} as "isClaimed",
-             state = 'open' and (expires_at is null or expires_at > ${now}) as "isOpen"
+             state <> 'closed' and session_id is not null and (expires_at is null or expires_at > ${now}) as "hasPage"
            from ${s}.checkouts where org = $1 for update`,
           [org],
         );
         if (row === undefined || row.isClaimed) return { outcome: 'busy' };
-        const { isClaimed: _, isOpen, ...stored } = row;
-        if (isOpen && stored.provider === provider && stored.tier === tier)
+        const { isClaimed: _, hasPage, ...stored } = row;
+        if (hasPage && stored.state === 'open' && stored.provider === provider && stored.tier === tier)
           return { outcome: 'open', attempt: stored };
+        // The page to be ended stays on record until the caller saves: should it die, the next one is told of it.
+        const kept = hasPage ? stored : claimed;
         await sql(
           `update ${s}.checkouts
-           set provider = $2, tier = $3, id = $4, state = 'creating', session_id = null, url = null,
-             expires_at = null, claimed_until = ${now} + $5 * interval '1 millisecond'
+           set provider = $2, tier = $3, id = $4, state = 'creating', session_id = $6, url = $7,
+             expires_at = $8, claimed_until = ${now} + $5 * interval '1 millisecond'
            where org = $1`,
-          claim,
+          [
+            org,
+            kept.provider,
+            kept.tier,
+            id,
+            leaseMs,
+            kept.sessionId,
+            kept.url,
+            toSqlInstant(kept.expiresAt),
+          ],
         );
         return {
           outcome: 'claimed',
           attempt: claimed,
-          replaces: isOpen ? { ...stored, state: 'closed' } : null,
+          replaces: hasPage ? { ...stored, state: 'closed' } : null,
         };
       }),
 

@@ -56,6 +56,31 @@ export function checkouts<R extends BillingRepository>(host: BillingRepositoryHo
       expect(await a.repository.listAudit({ org: ORG, before: null, limit: 9 })).toEqual([]);
     });
 
+    test('a page that its caller died over is handed out until somebody saves', async (a) => {
+      const replaces = { tier: 'pro', state: 'closed', sessionId: 'cs_one', url: 'https://pay.example/one' };
+      await a.repository.claimCheckout(claiming('one'));
+      await a.repository.saveCheckout({ attempt: open('one'), audit: null });
+      for (const [id, tier] of [
+        ['two', 'business'],
+        ['three', 'pro'],
+        ['four', 'business'],
+      ] as const) {
+        expect(await a.repository.claimCheckout(claiming(id, tier))).toMatchObject({
+          outcome: 'claimed',
+          attempt: attempt(id, { tier }),
+          replaces,
+        });
+        await a.upTo(leaseMs);
+        expect(await a.repository.claimCheckout(claiming('five'))).toEqual({ outcome: 'busy' });
+        await a.past();
+      }
+      expect(await a.repository.claimCheckout(claiming('five'))).toMatchObject({ replaces });
+      expect(
+        await a.repository.saveCheckout({ attempt: attempt('five', { state: 'closed' }), audit: null }),
+      ).toBe(true);
+      expect(await a.repository.claimCheckout(claiming('six'))).toMatchObject({ replaces: null });
+    });
+
     test('a page that was paid, expired or given up is no longer answered', async (a) => {
       const now = await a.now();
       for (const [id, closed] of [

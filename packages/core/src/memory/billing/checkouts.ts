@@ -10,8 +10,9 @@ export function checkoutMethods({
 }: TableStore): Synchronous<Pick<BillingRepository, 'claimCheckout' | 'saveCheckout' | 'closeCheckout'>> {
   const { checkouts } = tables;
 
-  function isOpen({ state, expiresAt }: CheckoutAttempt): boolean {
-    return state === 'open' && (expiresAt === null || clock.now() < expiresAt);
+  /** Whether the attempt has a page that may still be paid. */
+  function hasPage({ state, sessionId, expiresAt }: CheckoutAttempt): boolean {
+    return state !== 'closed' && sessionId !== null && (expiresAt === null || clock.now() < expiresAt);
   }
 
   return {
@@ -20,8 +21,9 @@ export function checkoutMethods({
       const row = checkouts.get(org);
       const earlier = row?.attempt;
       if (row && earlier?.state === 'creating' && now < row.claimedUntil) return { outcome: 'busy' };
-      const open = earlier && isOpen(earlier) ? earlier : null;
-      if (open?.provider === provider && open.tier === tier) return { outcome: 'open', attempt: open };
+      const page = earlier && hasPage(earlier) ? earlier : null;
+      if (page?.state === 'open' && page.provider === provider && page.tier === tier)
+        return { outcome: 'open', attempt: page };
       const attempt = {
         id,
         org,
@@ -32,8 +34,10 @@ export function checkoutMethods({
         url: null,
         expiresAt: null,
       } as const;
-      checkouts.set(org, { attempt, claimedUntil: now + leaseMs });
-      return { outcome: 'claimed', attempt, replaces: open && { ...open, state: 'closed' } };
+      // The page to be ended stays on record until the caller saves: should it die, the next one is told of it.
+      const kept = page === null ? attempt : { ...page, id, state: 'creating' as const };
+      checkouts.set(org, { attempt: kept, claimedUntil: now + leaseMs });
+      return { outcome: 'claimed', attempt, replaces: page && { ...page, state: 'closed' } };
     },
     saveCheckout({ attempt, audit }) {
       const row = checkouts.get(attempt.org);
