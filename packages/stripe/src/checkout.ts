@@ -1,9 +1,10 @@
+import { createHash } from 'node:crypto';
 import { type CheckoutSession, type CheckoutSessionState, TollgateError } from '@tollgate/core';
 import type { Stripe } from 'stripe';
 import { isMissing, isRememberedFailure } from './call-stripe.ts';
 import { idOf, instantOf, itemsOf, own, present, textOf } from './own.ts';
 import type { StripeClient } from './stripe-client.ts';
-import type { Discount, StripeSettings } from './stripe-settings.ts';
+import type { CustomerDetails, Discount, StripeSettings } from './stripe-settings.ts';
 
 const MAX_NEW_KEYS = 3;
 
@@ -41,10 +42,7 @@ export function createCheckout(settings: StripeSettings, client: StripeClient): 
     const params = { ...details, metadata: { tollgate_org: org } };
     // An org has one such key for ever, and Stripe answers a key's first answer for a day: other details need another key, and so
     // does a failure of Stripe's own, or nobody of that org could buy anything until tomorrow.
-    const base =
-      checkout.describeCustomer === null
-        ? idempotencyKey
-        : `${idempotencyKey}-${JSON.stringify(details)}`.slice(0, 240);
+    const base = checkout.describeCustomer === null ? idempotencyKey : `${idempotencyKey}-${digest(details)}`;
     for (let tries = 0; ; tries += 1) {
       const key = tries === 0 ? base : `${base}-${tries}`;
       try {
@@ -122,6 +120,11 @@ export function createCheckout(settings: StripeSettings, client: StripeClient): 
   }
 
   return { createCustomer, open, fetch, expire };
+}
+
+/** A word for the details: a key goes into a header, which holds neither every script nor any length, and is no place for names. */
+function digest(details: CustomerDetails): string {
+  return createHash('sha256').update(JSON.stringify(details)).digest('hex').slice(0, 40);
 }
 
 function sessionParams(

@@ -180,6 +180,21 @@ describe('a customer', () => {
     ]);
   });
 
+  it('is made with a name in any script, and again when only the end of long details changed', async () => {
+    let email = 'old@example.com';
+    const name = '有限会社例'.repeat(50);
+    const rig = await rigged({ describeCustomer: () => ({ name, email }) });
+    const request = { org: 'acme', idempotencyKey: 'always the same' };
+    await rig.provider.createCustomer(request);
+    email = 'new@example.com';
+    await rig.provider.createCustomer(request);
+    await rig.provider.createCustomer(request);
+    expect(rig.standIn.contents().customers).toMatchObject([
+      { name, email: 'old@example.com' },
+      { name, email },
+    ]);
+  });
+
   it('can be made although Stripe keeps answering a failure of its own for the key', async () => {
     const rig = await rigged();
     const request = { org: 'acme', idempotencyKey: 'always the same' };
