@@ -12,6 +12,19 @@ interface StripeFailure {
   readonly headers?: unknown;
 }
 
+/** Waits for an answer, at most `deadlineMs`. @throws TollgateError `provider_timeout` when there is none by then; what `ask` throws. */
+export async function inTime<T>(ask: () => Promise<T>, deadlineMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new TollgateError('provider_timeout')), deadlineMs);
+  });
+  try {
+    return await Promise.race([ask(), deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
  * Waits for an answer of Stripe's, at most `deadlineMs`.
  *
@@ -19,16 +32,10 @@ interface StripeFailure {
  * `retryAfterSeconds`, else `provider_error`. Its cause names status, type and code, and nothing else of what Stripe said.
  */
 export async function callStripe<T>(ask: () => Promise<T>, deadlineMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TollgateError('provider_timeout')), deadlineMs);
-  });
   try {
-    return await Promise.race([ask(), deadline]);
+    return await inTime(ask, deadlineMs);
   } catch (error) {
     throw error instanceof TollgateError ? error : toTollgateError(error);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type CheckoutSession, type CheckoutSessionState, TollgateError } from '@tollgate/core';
 import type { Stripe } from 'stripe';
-import { isMissing, isRememberedFailure } from './call-stripe.ts';
+import { inTime, isMissing, isRememberedFailure } from './call-stripe.ts';
 import { idOf, instantOf, itemsOf, own, present, textOf } from './own.ts';
 import type { StripeClient } from './stripe-client.ts';
 import type { CustomerDetails, Discount, StripeSettings } from './stripe-settings.ts';
@@ -30,6 +30,9 @@ export interface StripeCheckout {
 
 export function createCheckout(settings: StripeSettings, client: StripeClient): StripeCheckout {
   const { checkout, prices } = settings;
+  /** Asks a function of the host's, for no longer than Stripe. */
+  const askHost = <T>(ask: () => T | Promise<T>) =>
+    inTime(async () => await ask(), settings.client.timeoutMs);
 
   async function createCustomer({
     org,
@@ -38,7 +41,7 @@ export function createCheckout(settings: StripeSettings, client: StripeClient): 
     readonly org: string;
     readonly idempotencyKey: string;
   }) {
-    const details = (await checkout.describeCustomer?.(org)) ?? {};
+    const details = (await askHost(() => checkout.describeCustomer?.(org))) ?? {};
     const params = { ...details, metadata: { tollgate_org: org } };
     // An org has one such key for ever, and Stripe answers a key's first answer for a day: other details need another key, and so
     // does a failure of Stripe's own, or nobody of that org could buy anything until tomorrow.
@@ -57,7 +60,7 @@ export function createCheckout(settings: StripeSettings, client: StripeClient): 
   async function open(order: CheckoutOrder): Promise<CheckoutSession> {
     const price = prices.priceOf(order.tier, order.interval, null);
     if (price === null) throw new TollgateError('unknown_tier');
-    const discount = (await checkout.discount?.({ org: order.org, tier: order.tier })) ?? null;
+    const discount = (await askHost(() => checkout.discount?.({ org: order.org, tier: order.tier }))) ?? null;
     const trialDays = (await trialIsUsed(order)) ? 0 : checkout.trialDays(order.tier);
     const params = sessionParams(settings, order, { price, discount, trialDays });
     const session = await client.ask((stripe) =>

@@ -59,7 +59,7 @@ export interface StripeOptions {
   readonly pageOrigins?: readonly string[];
   /** The API's address; http for loopback only, which is then trusted for pages too. @default 'https://api.stripe.com' */
   readonly apiBase?: string;
-  /** How long one request may take, ms. @default 8_000 */
+  /** How long one request may take, and one of your own functions, ms. @default 8_000 */
   readonly timeoutMs?: number;
   /** How often a request is repeated after a failure of the network. @default 1 */
   readonly maxNetworkRetries?: number;

@@ -209,6 +209,29 @@ describe('a customer', () => {
   });
 });
 
+describe('a function of the host’s', () => {
+  const never = () => new Promise<never>(() => {});
+
+  it('that never answers keeps nobody waiting for ever', async () => {
+    const rig = await rigged();
+    const customerId = await rig.customer();
+    const slow = rig.another({ describeCustomer: never, discount: never });
+    const late = { code: 'provider_timeout' };
+    await expect(slow.createCustomer({ org: 'globex', idempotencyKey: rig.key() })).rejects.toMatchObject(
+      late,
+    );
+    await expect(slow.openCheckout(order(rig, customerId))).rejects.toMatchObject(late);
+  });
+
+  it('that fails is not taken for Stripe', async () => {
+    const cause = new Error('The host’s own.');
+    const fails = () => Promise.reject(cause);
+    const rig = await rigged({ describeCustomer: fails, discount: fails });
+    await expect(rig.customer()).rejects.toBe(cause);
+    await expect(rig.provider.openCheckout(order(rig, 'cus_1'))).rejects.toBe(cause);
+  });
+});
+
 describe('a change', () => {
   it('keeps interval and seats unless told otherwise', async () => {
     const rig = await rigged();
