@@ -413,6 +413,9 @@ describe('checkout when something fails', () => {
     expect((await fresh.checkout(order('free'))).subscription).toMatchObject({ externalId: 'default' });
     expect(await world.stored(id)).toMatchObject({ status: 'canceled', endedAt: expect.any(Number) });
     expect(fresh.logs).toContainEqual(expect.objectContaining({ level: 'error' }));
+    expect(fresh.changes).toMatchObject([
+      { before: { id, status: 'active' }, after: { id, status: 'canceled' } },
+    ]);
     await other.close();
   });
 

@@ -60,16 +60,6 @@ export function createRefresh(
   const { repository, clock, logger } = wiring;
   const queue = createKeyedQueue();
 
-  async function tell(before: StoredSubscription | null, after: Subscription) {
-    try {
-      await onSubscriptionChanged(before, after);
-    } catch (error) {
-      logger.error('A listener to subscription changes failed.', {
-        error: error instanceof Error ? error.name : 'unknown',
-      });
-    }
-  }
-
   async function refresh(request: RefreshRequest): Promise<Refreshed> {
     const provider = configured(wiring.provider);
     const key = { provider: provider.name, id: request.subscriptionId };
@@ -110,7 +100,7 @@ export function createRefresh(
       if (saved === 'lost') return { outcome: 'lost' };
       if (saved === 'conflict') continue;
       orgViews.drop(customer.org);
-      if (differs(stored, after)) await tell(stored, after);
+      if (differs(stored, after)) await onSubscriptionChanged(stored, after);
       return { outcome: 'saved', before: stored, after, fetched };
     }
     return { outcome: 'contended' };

@@ -1,10 +1,27 @@
 import type { AuditEntry, Subscription } from '../ports/billing-repository.ts';
+import type { Logger } from '../ports/logger.ts';
 
 /** Told after a change is durable: the state before (null for a new subscription) and after. A failure in it undoes nothing. */
 export type OnSubscriptionChanged = (
   before: Subscription | null,
   after: Subscription,
 ) => void | Promise<void>;
+
+/** The listener, its failures logged and passed on to nobody. */
+export function harmless(
+  listener: OnSubscriptionChanged,
+  logger: Logger,
+): (...told: Parameters<OnSubscriptionChanged>) => Promise<void> {
+  return async (before, after) => {
+    try {
+      await listener(before, after);
+    } catch (error) {
+      logger.error('A listener to subscription changes failed.', {
+        error: error instanceof Error ? error.name : 'unknown',
+      });
+    }
+  };
+}
 
 /** Whether anything but the stored version differs. */
 export function differs(before: Subscription | null, after: Subscription): boolean {

@@ -5,6 +5,7 @@ import type { Wiring } from '../wiring.ts';
 import { configured } from './call-provider.ts';
 import { idempotencyKey } from './idempotency-key.ts';
 import type { Refresh } from './refresh.ts';
+import type { OnSubscriptionChanged } from './subscription-changed.ts';
 
 /** Changes of live subscriptions at the provider, each stored as soon as it is made. All answer the provider's new state. */
 export interface SubscriptionChanges {
@@ -29,6 +30,7 @@ export function createSubscriptionChanges(
   wiring: Pick<Wiring, 'repository' | 'provider' | 'clock' | 'logger'>,
   orgViews: Pick<OrgViews, 'drop'>,
   refresh: Refresh,
+  onSubscriptionChanged: OnSubscriptionChanged,
 ): SubscriptionChanges {
   const { repository, clock, logger } = wiring;
 
@@ -68,15 +70,17 @@ export function createSubscriptionChanges(
         provider.cancelSubscription({ subscriptionId, idempotencyKey: key }),
       );
     },
-    async endUnknown({ version, ...ghost }, actor) {
+    async endUnknown(ghost, actor) {
       const at = clock.now();
-      const { org, id, provider, tier, status } = ghost;
+      const { version, ...stored } = ghost;
+      const { org, id, provider, tier, status } = stored;
       logger.error('The provider does not know a subscription that is stored as live. It is ended here.', {
         provider,
         subscription: id,
       });
-      await repository.saveSubscription({
-        subscription: { ...ghost, status: 'canceled', endedAt: at },
+      const ended = { ...stored, status: 'canceled', endedAt: at };
+      const saved = await repository.saveSubscription({
+        subscription: ended,
         expectedVersion: version,
         audit: {
           at,
@@ -89,6 +93,7 @@ export function createSubscriptionChanges(
         },
       });
       orgViews.drop(org);
+      if (saved === 'saved') await onSubscriptionChanged(ghost, ended);
     },
   };
 }

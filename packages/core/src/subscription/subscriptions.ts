@@ -7,7 +7,7 @@ import { createEvents, type Events, type OnInvoice } from './events.ts';
 import { createPortal, type Portal } from './portal.ts';
 import { createReconcile } from './reconcile.ts';
 import { createRefresh } from './refresh.ts';
-import type { OnSubscriptionChanged } from './subscription-changed.ts';
+import { harmless, type OnSubscriptionChanged } from './subscription-changed.ts';
 import { createSubscriptionChanges } from './subscription-changes.ts';
 import { createSync, type Sync } from './sync.ts';
 import { type Wait, wait as waitForReal } from './wait.ts';
@@ -38,14 +38,15 @@ export function createSubscriptions(
   } = {},
 ): Subscriptions {
   const wait = options.wait ?? waitForReal;
-  const refresh = createRefresh(wiring, orgViews, options.onSubscriptionChanged ?? (() => undefined));
+  const onChanged = harmless(options.onSubscriptionChanged ?? (() => undefined), wiring.logger);
+  const refresh = createRefresh(wiring, orgViews, onChanged);
   const events = createEvents(wiring, refresh, options.onInvoice ?? (() => undefined), wait);
   const customers = createCustomers(wiring, async (customer) => {
     orgViews.drop(customer.org);
     await events.replay(customer);
   });
   const reconcile = createReconcile(wiring, refresh);
-  const changes = createSubscriptionChanges(wiring, orgViews, refresh);
+  const changes = createSubscriptionChanges(wiring, orgViews, refresh, onChanged);
   const page = createCheckoutPage(wiring, { customers, reconcile });
   return {
     checkout: createCheckout(wiring, { customers, reconcile, changes, page, wait }),
