@@ -154,6 +154,28 @@ describe('checkout of an org with a subscription', () => {
     expect(world.changes.at(-1)).toMatchObject({ before: { tier: 'pro' }, after: { tier: 'business' } });
   });
 
+  it.each(['business', null])(
+    'calls off a change that is scheduled, for the tier it has: to %s',
+    async (scheduledTier) => {
+      const id = await world.subscribe('acme', 'pro');
+      const changed: string[] = [];
+      const { listSubscriptions, changeSubscription } = world.sandbox;
+      const scheduled = { scheduledTier, scheduledAt: world.clock.now() + 1 };
+      const desk = world.process({
+        provider: {
+          listSubscriptions: async (request) =>
+            (await listSubscriptions(request)).map((subscription) => ({ ...subscription, ...scheduled })),
+          changeSubscription: (request) => {
+            changed.push(request.subscriptionId);
+            return changeSubscription(request);
+          },
+        },
+      });
+      await desk.checkout(order('pro'));
+      expect(changed).toEqual([id]);
+    },
+  );
+
   it('opens a page when the last subscription has ended', async () => {
     const id = await world.subscribe('acme', 'pro');
     world.sandbox.setStatus(id, 'canceled');

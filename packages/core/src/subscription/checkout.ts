@@ -165,8 +165,7 @@ function settledOn(live: readonly ProviderSubscription[], order: Order): Provide
   const current = live[0];
   if (current === undefined) return null;
   if (order.isDefault) return live.every((subscription) => subscription.cancelsAt !== null) ? current : null;
-  const stays =
-    current.cancelsAt === null && current.scheduledTier === null && current.status !== 'incomplete';
+  const stays = current.cancelsAt === null && current.scheduledAt === null && current.status !== 'incomplete';
   const { interval = current.interval, quantity = current.quantity } = order.terms;
   const isSame =
     current.tier === order.tier && current.interval === interval && current.quantity === quantity;
