@@ -1,6 +1,8 @@
 import { TollgateError } from '@tollgate/core';
 
 const MAX_TEXT = 255;
+/** Of what a `Date` can tell. */
+const LAST_SECOND = 8.64e12;
 
 /** A property of the object's own; undefined for anything inherited and for a value that is no object. */
 export function own(value: unknown, name: string): unknown {
@@ -18,9 +20,11 @@ export function idOf(value: unknown): string | null {
   return textOf(value) ?? textOf(own(value, 'id'));
 }
 
-/** Epoch seconds as epoch ms, else null. */
+/** Epoch seconds from 1970 to the last that a calendar has, as epoch ms; else null. */
 export function instantOf(value: unknown): number | null {
-  return typeof value === 'number' && Number.isSafeInteger(value * 1_000) ? value * 1_000 : null;
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= LAST_SECOND
+    ? value * 1_000
+    : null;
 }
 
 /** The items of a list object or of an array; none for anything else. */

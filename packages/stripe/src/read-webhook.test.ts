@@ -33,6 +33,8 @@ describe('signed bytes', () => {
     ['no type', JSON.stringify(event({ type: null }))],
     ['no time', JSON.stringify(event({ created: 'today' }))],
     ['a time beyond reason', JSON.stringify(event({ created: 1e300 }))],
+    ['a time beyond all calendars', JSON.stringify(event({ created: 9e12 }))],
+    ['a time before all calendars', JSON.stringify(event({ created: -9e12 }))],
     ['a mode in words', JSON.stringify(event({ livemode: 'false' }))],
     ['no object', JSON.stringify(event({ data: {} }))],
     ['another kind of object', JSON.stringify(event({ object: 'charge' }))],
