@@ -398,6 +398,7 @@ describe('the sandbox’s file', () => {
     const seen = await second.fetchCheckout({ sessionId: id });
     expect(seen).toMatchObject({ state: 'open', url: expect.stringContaining(second.origin ?? 'none') });
     const { subscriptionId, customerId } = second.confirm(id);
+    expect(await first.history.listEvents({ since: 0 })).toHaveLength(3);
     expect(first.confirm(id).subscriptionId, 'paid once').toBe(subscriptionId);
     expect(await first.listSubscriptions({ customerId })).toMatchObject([{ tier: 'pro', status: 'active' }]);
     const change = { subscriptionId: subscriptionId ?? '', tier: 'business', idempotencyKey: 'k' };
@@ -406,6 +407,7 @@ describe('the sandbox’s file', () => {
       second.changeSubscription(change),
     ]);
     expect(again).toEqual(changed);
+    expect(second.contents()).toEqual(first.contents());
     expect(second.events().map((event) => event.id)).toEqual(first.events().map((event) => event.id));
     const last = second.events().at(-1)?.id ?? '';
     const { bytes, headers } = first.signed(last);

@@ -128,6 +128,10 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
     return typeof options.webhookUrl === 'function' ? options.webhookUrl() : options.webhookUrl;
   }
 
+  function allEvents(): readonly SandboxEvent[] {
+    return alone(() => [...state.events.values()]);
+  }
+
   function eventOf(id: string): SandboxEvent {
     const event = alone(() => state.events.get(id));
     if (event === undefined) throw new TollgateError('not_found');
@@ -238,7 +242,7 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
     history: {
       listEvents: ({ since }) =>
         outage.pass(async () =>
-          [...state.events.values()]
+          allEvents()
             .filter(({ createdAt }) => createdAt >= since)
             .map((event) => parseSandboxEvent(sandboxEventBytes(event))),
         ),
@@ -248,13 +252,15 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
     decline: (sessionId) => ledger.expire(sessionId),
     setStatus: (subscriptionId, status) => ledger.setStatus(subscriptionId, status),
     renew: (subscriptionId) => ledger.renew(subscriptionId),
-    events: () => alone(() => [...state.events.values()]),
+    events: allEvents,
     contents: () =>
-      structuredClone({
-        customers: [...state.customers.values()],
-        sessions: [...state.sessions.values()],
-        subscriptions: [...state.subscriptions.values()],
-      }),
+      alone(() =>
+        structuredClone({
+          customers: [...state.customers.values()],
+          sessions: [...state.sessions.values()],
+          subscriptions: [...state.subscriptions.values()],
+        }),
+      ),
     resend: async (eventId) => await deliveries.send(eventOf(eventId)),
     signed(eventId) {
       const bytes = sandboxEventBytes(eventOf(eventId));
