@@ -46,6 +46,10 @@ export function createPriceTable(
       );
       continue;
     }
+    if (!Array.isArray(legacy)) {
+      faults.push(`prices: ${tier} has a \`legacy\` that is no list. Put its price ids into brackets.`);
+      continue;
+    }
     for (const price of [month, year, ...legacy]) if (price !== undefined) grant(price, tier);
     tiers.set(tier, { ...(month === undefined ? {} : { month }), ...(year === undefined ? {} : { year }) });
   }
