@@ -5,26 +5,28 @@ import type { StripeClient } from './stripe-client.ts';
 import type { StripeSettings } from './stripe-settings.ts';
 import { toProviderEvent } from './to-provider-event.ts';
 
-const MAX_EVENTS = 10_000;
-
 /** The events Stripe keeps for thirty days, for finding those that never came. */
 export function createEventHistory(settings: StripeSettings, client: StripeClient): EventHistory {
   return {
     async listEvents({ since }) {
-      return await client.ask(async (stripe) => {
-        const found: ProviderEvent[] = [];
+      const found: ProviderEvent[] = [];
+      let last: string | undefined;
+      do {
         const params = {
           types: [...EVENT_TYPES],
           created: { gte: Math.floor(since / 1_000) },
           limit: 100,
+          ...(last === undefined ? {} : { starting_after: last }),
         };
-        for await (const listed of stripe.events.list(params)) {
+        // Asked page by page: however many there are, each has the time of one request.
+        const page = await client.ask((stripe) => stripe.events.list(params));
+        for (const listed of page.data) {
           const event = toProviderEvent(listed, settings.prices);
           if (isOurs(listed, event.livemode, settings)) found.push(event);
-          if (found.length === MAX_EVENTS) break;
         }
-        return found.reverse();
-      });
+        last = page.has_more ? page.data.at(-1)?.id : undefined;
+      } while (last !== undefined);
+      return found.reverse();
     },
   };
 }

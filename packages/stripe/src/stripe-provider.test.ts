@@ -569,6 +569,16 @@ describe('the history', () => {
     expect(await rig.another({ livemode: true }).history.listEvents({ since: 0 })).toEqual([]);
   });
 
+  it('leaves none out of a great many, and gives each page the time of a request', async () => {
+    const rig = await rigged();
+    const id = await rig.subscribe(await rig.customer());
+    for (let turn = 0; turn < 10_000; turn += 1)
+      rig.standIn.setStatus(id, turn % 2 === 0 ? 'unpaid' : 'active');
+    const listed = await rig.provider.history.listEvents({ since: 0 });
+    expect(listed.filter(({ kind }) => kind === 'subscription_created')).toHaveLength(1);
+    expect(listed.length).toBeGreaterThan(10_000);
+  });
+
   it('walks over more than a page', async () => {
     const rig = await rigged();
     const id = await rig.subscribe(await rig.customer());
