@@ -129,7 +129,7 @@ describe('a webhook', () => {
 });
 
 describe('what a webhook does not do', () => {
-  it('W1: touches nothing before the signature is verified', async () => {
+  it('W1, F30: touches nothing before the signature is verified, and counts what it refused', async () => {
     await bought();
     const { bytes, headers } = world.sandbox.signed(lastEvent('subscription.created'));
     const calls: string[] = [];
@@ -140,6 +140,7 @@ describe('what a webhook does not do', () => {
     await expect(refused).rejects.toMatchObject({ code: 'invalid_signature', status: 400 });
     await expect(post(spied, [])).rejects.toMatchObject({ code: 'invalid_event', status: 400 });
     expect(calls).toEqual([]);
+    expect(spied.counted).toEqual([{ code: 'invalid_signature' }, { code: 'invalid_event' }]);
   });
 
   it.each(['stripe', '__proto__', 'constructor', 'SANDBOX', ''])(

@@ -1,7 +1,7 @@
 import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Customer, EventClaim, EventOutcome, InboxEvent } from '../ports/billing-repository.ts';
-import type { ProviderEvent } from '../ports/payment-provider.ts';
+import type { PaymentProvider, ProviderEvent } from '../ports/payment-provider.ts';
 import type { Wiring } from '../wiring.ts';
 import { callProvider, configured } from './call-provider.ts';
 import type { Refresh, SaveState } from './refresh.ts';
@@ -67,14 +67,27 @@ export function createEvents(
   async function webhook(request: Parameters<Events['webhook']>[0]): Promise<WebhookResult> {
     const { provider } = wiring;
     if (provider === null || provider.name !== request.provider) throw new TollgateError('unknown_provider');
-    const { bytes, header } = request;
-    const events = await callProvider(() => provider.readWebhook({ bytes, header, now: wiring.clock.now() }));
+    const events = await read(provider, request);
     const outcomes: WebhookResult['outcome'][] = [];
     if (events.length === 0)
       wiring.telemetry.count('tollgate.webhook.events', 1, { outcome: 'ignored', kind: 'other' });
     for (const event of events) outcomes.push(await doEvent(provider.name, event));
     void purgeSometimes();
     return { provider: provider.name, events, outcome: overall(outcomes) };
+  }
+
+  /** The events of a delivery. One that is refused leaves a number behind: a wrong secret or clock shows nowhere else. */
+  async function read(
+    provider: PaymentProvider,
+    { bytes, header }: Parameters<Events['webhook']>[0],
+  ): Promise<readonly ProviderEvent[]> {
+    try {
+      return await callProvider(() => provider.readWebhook({ bytes, header, now: wiring.clock.now() }));
+    } catch (error) {
+      const code = error instanceof TollgateError ? error.code : 'internal_error';
+      wiring.telemetry.count('tollgate.webhook.refused', 1, { code });
+      throw error;
+    }
   }
 
   async function doEvent(provider: string, event: ProviderEvent): Promise<EventOutcome | 'duplicate'> {
