@@ -4,6 +4,19 @@ import type { BillingOptions } from './options.ts';
 const METHODS = {
   counters: ['reserve', 'settle', 'renew', 'adjust', 'read', 'beginRecount', 'finishRecount', 'close'],
   repository: ['loadOrg', 'close'],
+  provider: [
+    'sells',
+    'createCustomer',
+    'openCheckout',
+    'fetchCheckout',
+    'expireCheckout',
+    'changeSubscription',
+    'cancelSubscription',
+    'fetchSubscription',
+    'listSubscriptions',
+    'readWebhook',
+    'close',
+  ],
   clock: ['now'],
   ids: ['next'],
   logger: ['debug', 'info', 'warn', 'error'],
@@ -59,7 +72,7 @@ export function checkNames(options: BillingOptions, faults: string[]): void {
 export function checkParts(options: BillingOptions, faults: string[]): void {
   for (const [part, methods] of Object.entries(METHODS)) {
     const given: unknown = options[part as keyof typeof METHODS];
-    if (given === undefined) continue;
+    if (given === undefined || (part === 'provider' && given === null)) continue;
     const lacking = methods.filter((method) => typeof Object(given)[method] !== 'function');
     if (lacking.length > 0) {
       faults.push(

@@ -50,6 +50,11 @@ describe('createBilling', () => {
     ['half an inventory', { inventory: { count: () => 0 } }, /lacks count, list or find/],
     ['no word on the provider', { provider: undefined }, /provider: is missing/],
     ['a provider with an odd name', { provider: { name: '__proto__' } }, /name "__proto__" is not valid/],
+    [
+      'half a provider',
+      { provider: { name: 'mine', sells: () => true } },
+      /provider: lacks createCustomer, .*close/,
+    ],
     ['a provider without a name', { provider: {} }, /name undefined is not valid/],
     ['an org that is not found by a function', { org: 'acme' }, /org: is not a function/],
     ['half a counter store', { counters: { reserve: () => null } }, /counters: lacks settle, renew/],
