@@ -1,5 +1,7 @@
+import { PGlite } from '@electric-sql/pglite';
 import { billingRepositoryContract } from '@tollgate/testing';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { pgliteDatabase } from './database/pglite-database.ts';
 import { playHistories, SEED } from './play-histories.test-support.ts';
 import { repositoryOn } from './postgres-repository.ts';
 import { repositoryHostOn } from './repository-host.test-support.ts';
@@ -24,6 +26,20 @@ describe('PGlite', () => {
   it(`answers like memory for every history of commands (Q11), seed ${SEED}`, { timeout: 120_000 }, () =>
     playHistories(database, 30, SEED),
   );
+
+  it('waits a bounded time behind a transaction of the host’s, and does nothing late', async () => {
+    const pglite = await PGlite.create();
+    const { transaction } = pgliteDatabase({ pglite, timeoutMs: 200, lockTimeoutMs: 200 });
+    const work = vi.fn(async () => undefined);
+    await pglite.transaction(async () => {
+      await expect(transaction(work)).rejects.toMatchObject({
+        code: 'repository_unavailable',
+      });
+    });
+    expect(await transaction(async (sql) => await sql('select 1 as one'))).toEqual([{ one: 1 }]);
+    expect(work).not.toHaveBeenCalled();
+    await pglite.close();
+  });
 
   it.each(['a\0b', '\ud800'])('refuses text that cannot be stored as it is: %j', async (org) => {
     const repository = repositoryOn(database.open(), database.s, database.clockSql);

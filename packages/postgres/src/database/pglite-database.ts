@@ -3,6 +3,7 @@ import { closedError, DatabaseError } from './database-error.ts';
 import { checkStorable, SQL_PARSERS } from './sql-values.ts';
 import { transactionSettings } from './transaction-settings.ts';
 import { withRetries } from './with-retries.ts';
+import { within } from './within.ts';
 
 /** What is used inside a PGlite transaction. */
 interface PgliteTransaction {
@@ -33,10 +34,19 @@ export function pgliteDatabase({ pglite, timeoutMs, lockTimeoutMs }: PgliteDatab
     transaction: async (work, options = {}) => {
       if (isClosed) throw closedError();
       const limitMs = options.timeoutMs ?? timeoutMs;
-      return withRetries(performance.now() + limitMs, async () => {
+      const deadline = performance.now() + limitMs;
+      return withRetries(deadline, async () => {
         let outcome: { readonly error: unknown } | undefined;
+        let isLate = false;
+        let begin = () => {};
+        const begun = new Promise<void>((resolve) => {
+          begin = resolve;
+        });
         try {
-          return await pglite.transaction(async (transaction) => {
+          const running = pglite.transaction(async (transaction) => {
+            // Its turn came after it was given up: its caller was told that nothing was done.
+            if (isLate) throw new Error('PGlite was busy for too long.');
+            begin();
             const sql: Sql = async <Row>(text: string, values: readonly unknown[] = []) => {
               checkStorable(values);
               try {
@@ -53,6 +63,12 @@ export function pgliteDatabase({ pglite, timeoutMs, lockTimeoutMs }: PgliteDatab
               throw error;
             }
           });
+          // Only the wait for its turn has no bound of PGlite's own.
+          await within(Promise.race([begun, running]), deadline - performance.now(), () => {
+            isLate = true;
+            return new Error('PGlite was busy for too long.');
+          });
+          return await running;
         } catch (error) {
           // What `work` threw goes on as it is; anything else is PGlite's own.
           throw outcome?.error === error ? error : new DatabaseError(error);
