@@ -71,6 +71,7 @@ export interface Billing<K extends string = string> {
   // Operators
   setOverride(request: SetOverrideRequest & { actor: string }): Promise<Override>;
   overrides(request?: { includeExpired?: boolean }): Promise<readonly Override[]>;
+  /** Who changed what, newest first: `limit` entries (100, at most 1,000) from before the `position` in `before`. */
   audit(request?: {
     org?: string;
     before?: number;

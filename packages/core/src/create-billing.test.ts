@@ -156,6 +156,19 @@ describe('an engine', () => {
     });
   });
 
+  it.each([
+    { limit: Number.NaN },
+    { limit: -1 },
+    { limit: 0 },
+    { limit: 1.5 },
+    { before: Number.NaN },
+    { before: 0.5 },
+  ])('reads no page of the audit trail that is none: %j', async (page) => {
+    const billing = createBilling(hostOptions().options);
+    await expect(billing.audit(page)).rejects.toMatchObject({ code: 'invalid_request', status: 400 });
+    await expect(billing.audit({ limit: 5_000, before: 1 })).resolves.toEqual([]);
+  });
+
   it('sells nothing without a provider, and says so', async () => {
     const billing = createBilling(hostOptions().options);
     await expect(billing.checkout({ org: 'acme', tier: 'pro', actor: 'me' })).rejects.toMatchObject({

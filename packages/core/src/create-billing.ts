@@ -21,6 +21,8 @@ import { resolveSettings } from './resolve-settings.ts';
 import { createSubscriptions } from './subscription/subscriptions.ts';
 import type { Wiring } from './wiring.ts';
 
+const MAX_AUDIT_PAGE = 1_000;
+
 /**
  * Makes the engine: checks every option at once and puts the services together.
  *
@@ -91,12 +93,15 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
       return override;
     },
     overrides: overrides.list,
-    audit: ({ org, before, limit } = {}) =>
-      repository.listAudit({
+    async audit({ org, before, limit = 100 } = {}) {
+      if (![limit, before ?? 1].every((number) => Number.isSafeInteger(number) && number >= 1))
+        throw new TollgateError('invalid_request');
+      return await repository.listAudit({
         org: org ?? null,
         before: before ?? null,
-        limit: Math.min(limit ?? 100, 1_000),
-      }),
+        limit: Math.min(limit, MAX_AUDIT_PAGE),
+      });
+    },
     degradation: degradation.report,
     setSelectionPolicy: degradation.setSelectionPolicy,
     setKeep: degradation.setKeep,
