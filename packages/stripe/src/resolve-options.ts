@@ -73,11 +73,7 @@ export function resolveOptions(options: StripeOptions): StripeSettings {
     portalConfiguration: options.portalConfiguration ?? null,
     livemode: livemode ?? false,
     pageOrigins,
-    webhookSecrets: () => {
-      const secrets = usableSecrets(typeof webhookSecrets === 'function' ? webhookSecrets() : webhookSecrets);
-      if (secrets === null) throw new TollgateError('provider_not_configured');
-      return secrets;
-    },
+    webhookSecrets: () => secretsNow(webhookSecrets),
     checkout: {
       successUrl: options.successUrl,
       cancelUrl: options.cancelUrl ?? options.successUrl,
@@ -185,6 +181,18 @@ function originsOf(given: readonly string[], faults: string[]): readonly string[
     if (!isOrigin) faults.push('pageOrigins: has something that is no origin. Write https://host.');
     return isOrigin;
   });
+}
+
+/** @throws TollgateError `provider_not_configured` when they cannot be had, or are not usable */
+function secretsNow(given: StripeOptions['webhookSecrets']): readonly string[] {
+  let secrets: readonly string[] | null;
+  try {
+    secrets = usableSecrets(typeof given === 'function' ? given() : given);
+  } catch (cause) {
+    throw new TollgateError('provider_not_configured', { cause });
+  }
+  if (secrets === null) throw new TollgateError('provider_not_configured');
+  return secrets;
 }
 
 /** The secrets as a list; null when there is none, or one is not usable. */

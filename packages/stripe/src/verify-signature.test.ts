@@ -140,6 +140,20 @@ describe('a signature', () => {
     expect(await refusal(signed, provider)).toMatchObject({ code: 'provider_not_configured', status: 503 });
   });
 
+  it('T2: is not checked where the secrets cannot be had at run time: 503, and not the provider’s fault', async () => {
+    const cause = new Error('The vault is away.');
+    const provider = webhookProvider({
+      webhookSecrets: () => {
+        throw cause;
+      },
+    });
+    expect(await refusal(headerOf(bytes), provider)).toMatchObject({
+      code: 'provider_not_configured',
+      status: 503,
+      cause,
+    });
+  });
+
   it('covers the raw bytes: a body with the same meaning and other bytes is refused', async () => {
     const spaced = bytesOf(JSON.stringify(event(), null, 1));
     await expect(read(webhookProvider(), spaced, headerOf(bytes))).rejects.toMatchObject({
