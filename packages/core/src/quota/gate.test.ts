@@ -260,6 +260,12 @@ describe('idempotency keys', () => {
     expect(await gate.reserve(keyed)).toMatchObject({ repeated: true });
   });
 
+  it('are used up by 16 creates that were not kept', async () => {
+    const { gate } = gateOnMemory();
+    for (let create = 1; create <= 16; create++) await held(await gate.reserve(keyed)).release();
+    await expect(gate.reserve(keyed)).rejects.toEqual(code('reservation_conflict'));
+  });
+
   it('refuse other parameters as reservation_conflict', async () => {
     const { gate } = gateOnMemory();
     await held(await gate.reserve(keyed)).commit();
