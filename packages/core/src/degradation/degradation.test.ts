@@ -350,6 +350,22 @@ describe('capacity notices', () => {
     expect(told).toEqual(['capacity.cleared', 'capacity.degraded', 'capacity.marked', 'capacity.warned']);
   });
 
+  it('tell nothing by a limit that another process has changed meanwhile', async () => {
+    const one = acmeOver({ limitsTtlMs: 5_000 });
+    const { host, repository, clock } = one;
+    const peer = lifecycleOnMemory({ limitsTtlMs: 5_000 }, { host, repository, clock });
+    await one.degradation.report('acme');
+    await peer.degradation.report('acme');
+    await one.setLimit('acme', 'devices', 9);
+    await one.degradation.report('acme');
+    expect(await peer.degradation.report('acme')).toMatchObject({ stage: 'none', overages: [] });
+    await peer.setLimit('acme', 'devices', 3);
+    await peer.degradation.report('acme');
+    expect(await one.degradation.report('acme')).toMatchObject({ stage: 'warned' });
+    expect(names(one)).toEqual(['capacity.warned', 'capacity.cleared']);
+    expect(peer.told.map(({ name }) => name)).toEqual(['capacity.warned']);
+  });
+
   it('tell every stage that passed while nobody looked, in order', async () => {
     const one = acmeOver();
     await one.degradation.report('acme');

@@ -48,7 +48,7 @@ export function createDegradation(
     // The rows are free by now; their restoring need not wait for the next sweep.
     if (settings.lifecycle !== null) background.run(`free ${org}`, () => sweeps.lookAt(org));
   };
-  const evaluations = createEvaluations(wiring, { usage, notices, onFreed });
+  const evaluations = createEvaluations(wiring, { usage, orgViews, notices, onFreed });
   const sweeps = createSweeps(wiring, { evaluations, orgViews });
 
   async function report(org: string, use?: UsageReport): Promise<DegradationReport> {

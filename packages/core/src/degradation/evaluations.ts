@@ -1,6 +1,7 @@
 import type { Notices } from '../notices/notices.ts';
+import type { OrgViews } from '../org/org-views.ts';
 import type { Degradation, Flag, SelectionPolicy } from '../ports/billing-repository.ts';
-import type { UsageReport } from '../quota/types.ts';
+import type { QuotaUse, UsageReport } from '../quota/types.ts';
 import type { Wiring } from '../wiring.ts';
 import { announce } from './announce.ts';
 import { type Judgement, judge } from './judge.ts';
@@ -25,7 +26,8 @@ export interface Evaluation {
 export interface Evaluations {
   /**
    * Counts, starts or ends the spell, picks the rows, and stores what differs. Racing evaluations of an org end in one state, and
-   * each notice is told by the one that stored the crossing.
+   * each notice is told by the one that stored the crossing. A spell begins and ends only by limits that were read for it: another
+   * process may have changed them.
    *
    * @param options.use - the use to go by at first; null counts, as recently as a refusal would want it; 'now' counts at this moment.
    * @param options.lookAt - 'now' puts the org on the sweep's list when something was stored; 'unchanged' is for the sweep itself.
@@ -43,6 +45,7 @@ export type ExactUsage = (org: string, options?: { readonly maxCountAgeMs?: numb
 /** What the lifecycle needs of the other services. */
 export interface EvaluationServices {
   readonly usage: ExactUsage;
+  readonly orgViews: Pick<OrgViews, 'fresh'>;
   readonly notices: Notices;
   /** Told when rows that may be suspended are no longer picked, after that was stored. */
   readonly onFreed?: (org: string) => void;
@@ -58,12 +61,19 @@ export function createEvaluations(
   const lengths = settings.overCapacity ?? { warnedMs: 0, degradedMs: 0 };
   const defaultPolicy = settings.overCapacity?.defaultPolicy ?? 'newest_first';
 
-  async function countOverages(org: string, use: UsageReport | 'now' | null): Promise<readonly Overage[]> {
+  async function countUse(org: string, use: UsageReport | 'now' | null): Promise<readonly QuotaUse[]> {
     if (settings.overCapacity === null) return [];
     // Every count is older than -1 ms, one of this very millisecond too.
     const report =
       use === 'now' ? await services.usage(org, { maxCountAgeMs: -1 }) : (use ?? (await services.usage(org)));
-    return overagesOf(report.items, catalog);
+    return report.items;
+  }
+
+  /** The same use beside limits read now. */
+  async function withFreshLimits(org: string, items: readonly QuotaUse[]): Promise<readonly QuotaUse[]> {
+    const view = await services.orgViews.fresh(org);
+    const now = clock.now();
+    return items.map((item) => ({ ...item, limit: view.limit(item.key, item.period, now) ?? item.limit }));
   }
 
   async function pickRows(
@@ -89,8 +99,12 @@ export function createEvaluations(
     lookAt: 'now' | 'unchanged',
     use: UsageReport | 'now' | null,
   ): Promise<Evaluation> {
-    const overages = await countOverages(org, use);
+    const items = await countUse(org, use);
     const stored = await repository.loadDegradation(org);
+    let overages = overagesOf(items, catalog);
+    if (overages.length > 0 !== (stored.overCapacityAt !== null)) {
+      overages = overagesOf(await withFreshLimits(org, items), catalog);
+    }
     const clocks = { process: clock.now(), repository: stored.readAt };
     const found = judge(stored, overages.length > 0, clocks, lengths);
     const policy = stored.policy ?? defaultPolicy;
