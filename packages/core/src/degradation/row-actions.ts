@@ -54,7 +54,7 @@ const MAX_FAILURES_IN_A_ROW = 3;
 
 const TALLY_OF = { suspend: 'suspended', restore: 'restored', remove: 'removed' } as const;
 
-/** How long a claim lasts without a write, ms: what a sweeper that died can hold an org up. */
+/** How long a claim lasts that nobody renews, ms: what a sweeper that died can hold an org up. */
 export function claimLeaseMs({ lifecycle }: Pick<Wiring['settings'], 'lifecycle'>): number {
   return 6 * (lifecycle?.callbackTimeoutMs ?? 10_000);
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { BillingRepository } from '../ports/billing-repository.ts';
 import type { ExactUsage } from './evaluations.ts';
@@ -385,6 +386,40 @@ describe('D3: several sweepers', () => {
       { id: 'd4', action: 'suspend', state: 'done' },
       { id: 'd5', action: 'suspend', state: 'done' },
     ]);
+  });
+
+  /** Orgs that are degraded from the start, on the real clock, with claims that last `6 x callbackTimeoutMs`. */
+  async function inRealTime(request: { orgs: readonly string[]; rows: number; callbackTimeoutMs: number }) {
+    const host = testHost();
+    for (const org of request.orgs) {
+      for (let n = 1; n <= request.rows; n += 1) host.add(org, 'devices', `d${n}`, START + n);
+    }
+    const called = testLifecycle({ callbackTimeoutMs: request.callbackTimeoutMs, sightingMs: 1 });
+    const clock = { at: 0, now: () => Date.now() };
+    const options = { lifecycle: called.lifecycle, overCapacity: { warnedMs: 0 } };
+    const one = lifecycleOnMemory(options, { host, clock });
+    onTestFinished(() => one.degradation.close());
+    for (const org of request.orgs) await one.degradation.report(org);
+    await one.degradation.sweep();
+    await sleep(2);
+    return { ...one, ...called };
+  }
+
+  it('hold an org for as long as its host takes to list its rows', async () => {
+    const slowToList = await inRealTime({ orgs: ['acme'], rows: 5, callbackTimeoutMs: 50 });
+    const { list } = slowToList.host.inventory;
+    slowToList.host.inventory.list = async function* (request) {
+      await sleep(400);
+      yield* list(request);
+    };
+    expect(await slowToList.degradation.sweep()).toMatchObject({ suspended: 2 });
+  });
+
+  it('hold an org for as long as it waits for its turn', async () => {
+    const orgs = Array.from({ length: 24 }, (_, n) => `org-${n}`);
+    const slowToAct = await inRealTime({ orgs, rows: 15, callbackTimeoutMs: 200 });
+    slowToAct.hooks.before = () => sleep(60);
+    expect(await slowToAct.degradation.sweep()).toMatchObject({ suspended: 24 * 12, failed: 0 });
   });
 
   const methods = [

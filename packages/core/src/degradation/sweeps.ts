@@ -79,6 +79,18 @@ export function createSweeps(
     }
   }
 
+  /** Lets the claims last while the work does, however long they wait for it or for the host; each until it is taken out. */
+  async function whileHeld(held: ReadonlySet<SweepClaim>, work: () => Promise<unknown>): Promise<void> {
+    const renew = (claim: SweepClaim) =>
+      repository.saveRowActions({ ...claim, leaseMs, save: [], forget: [] }).catch(() => false);
+    const timer = setInterval(() => held.forEach(renew), leaseMs / 3).unref();
+    try {
+      await work();
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
   async function run(
     request: SweepRequest,
     lookAgainMs: number,
@@ -94,6 +106,7 @@ export function createSweeps(
       dueAt ??= now;
       if (claims.length === 0) break;
       const waiting = claims.values();
+      const held = new Set(claims);
       const lane = async () => {
         for (const claim of waiting) {
           if (isToEnd()) await giveBack(claim, now);
@@ -105,9 +118,10 @@ export function createSweeps(
             });
             result = sum(result, looked);
           }
+          held.delete(claim);
         }
       };
-      await Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane));
+      await whileHeld(held, () => Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane)));
     }
     return result;
   }
@@ -134,8 +148,8 @@ export function createSweeps(
 
   async function lookAtOne(org: string): Promise<void> {
     const { now, claims } = await repository.claimSweeps({ org, dueAt: null, limit: 1, leaseMs });
-    for (const claim of claims)
-      await look(claim, { claimedAt: now, lookAgainMs: 0, isToEnd: () => isClosed });
+    const options = { claimedAt: now, lookAgainMs: 0, isToEnd: () => isClosed };
+    for (const claim of claims) await whileHeld(new Set([claim]), () => look(claim, options));
   }
 
   return {
