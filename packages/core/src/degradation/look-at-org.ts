@@ -54,27 +54,25 @@ export function createLookAtOrg(
 
   /** Does what is due, evaluating anew between the rounds; answers the last evaluation and whether all is as it should be. */
   async function work(look: Look): Promise<{ readonly found: Evaluation; readonly isSettled: boolean }> {
-    const { claim, failedRows } = look;
+    const { claim, failedRows, outdated } = look;
+    // A key that is outdated twice is left to the next sweep: its count and its list disagree, or change faster than we look.
+    const isLeft = ({ action, resource }: RowAction) =>
+      action !== 'restore' && (outdated.get(resource) ?? 0) > 1;
     let found = await evaluate(claim.org);
     const startedAt = found.readAt;
     if (lifecycle === null) return { found, isSettled: isWithinLimits(found) };
-    let outdatedRounds = 0;
     let share: number | null = null;
     for (let round = 1; round <= MAX_ROUNDS + 2; round += 1) {
       const known = await repository.loadRowActions(claim.org);
       const { note, forget, act } = planOf(found, known, startedAt);
       if (note.length + forget.length > 0 && !(await rowActions.record(claim, note, forget))) break;
-      const due = act.filter((action) => !failedRows.has(rowName(action)));
+      const due = act.filter((action) => !failedRows.has(rowName(action)) && !isLeft(action));
       if (due.length === 0) {
         const isQuiet = act.length === 0 && note.length === 0 && known.length === forget.length;
         return { found, isSettled: isQuiet && isWithinLimits(found) };
       }
       share ??= Math.ceil(due.length / MAX_ROUNDS);
-      const outcome = await rowActions.perform(look, roundOf(due, share), known);
-      if (outcome === 'stop') break;
-      // The host's count and its list disagree, or change faster than we look: leave it to the next sweep.
-      if (outcome === 'outdated') outdatedRounds += 1;
-      if (outdatedRounds === 2) break;
+      if ((await rowActions.perform(look, roundOf(due, share), known)) === 'stop') break;
       found = await evaluate(claim.org);
     }
     return { found, isSettled: false };
@@ -82,7 +80,14 @@ export function createLookAtOrg(
 
   return async (claim, { claimedAt, lookAgainMs, isToEnd }) => {
     const tally = { suspended: 0, restored: 0, removed: 0, failed: 0 };
-    const look: Look = { claim, isToEnd, failedRows: new Set(), failuresInARow: 0, tally };
+    const look: Look = {
+      claim,
+      isToEnd,
+      failedRows: new Set(),
+      failuresInARow: 0,
+      outdated: new Map(),
+      tally,
+    };
     // Never due again in the same sweep, whatever the clocks say meanwhile.
     const soonest = claimedAt + 1;
     let lookAt: number | null = soonest + lookAgainMs;

@@ -24,6 +24,8 @@ export interface Look {
   /** Rows whose callback failed in this look; they are not tried twice. */
   readonly failedRows: Set<string>;
   failuresInARow: number;
+  /** How often a key's count left no room for an action that was due. */
+  readonly outdated: Map<string, number>;
   tally: ActionTally;
 }
 
@@ -33,14 +35,10 @@ export interface RowActions {
    * Does the actions in order. Before each one its record says `started`, in a write that is refused once the claim is another's; before
    * each suspend and remove the rows are counted again. A row that is gone is forgotten.
    *
-   * Answers `done` when all were tried, `outdated` when the count left no room for one, and `stop` when the claim is lost, the host
-   * keeps failing, or the sweep is to end.
+   * Answers `done` when all were tried, or when the count left no room for one; `stop` when the claim is lost, the host keeps failing,
+   * or the sweep is to end.
    */
-  perform(
-    look: Look,
-    actions: readonly RowAction[],
-    known: readonly RowAction[],
-  ): Promise<'done' | 'outdated' | 'stop'>;
+  perform(look: Look, actions: readonly RowAction[], known: readonly RowAction[]): Promise<'done' | 'stop'>;
   /** Writes and forgets records of the claim's org; false when the claim is lost. */
   record(
     claim: SweepClaim,
@@ -125,7 +123,10 @@ export function createRowActions(
         }
         if (action.action !== 'restore') {
           const ids = idsDown(resource);
-          if (!(await hasExcess(org, action, ids.has(id) ? ids.size - 1 : ids.size))) return 'outdated';
+          if (!(await hasExcess(org, action, ids.has(id) ? ids.size - 1 : ids.size))) {
+            look.outdated.set(resource, (look.outdated.get(resource) ?? 0) + 1);
+            return 'done';
+          }
           ids.add(id);
         }
         if (!(await record(claim, [action], []))) return 'stop';

@@ -294,6 +294,20 @@ describe('F32: hosts that fail', () => {
     ]);
   });
 
+  it('a restore that always fails holds up no other key', async () => {
+    const { begin, sweepTwice, hooks, host, degradation, off, clock } = overCapacity();
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    hooks.before = async (call) => {
+      if (call.startsWith('restore')) throw new Error('no');
+    };
+    // d1 and d2 cannot be suspended in place of d4 and d5 as long as those are not back.
+    await degradation.setSelectionPolicy({ org: 'acme', policy: 'oldest_first', actor: 'ada' });
+    for (const n of [1, 2, 3]) host.add('acme', 'zones', `z${n}`, START + n);
+    await sweepTwice(clock.at + HOUR);
+    expect([...off].sort()).toEqual(['acme/devices/d4', 'acme/devices/d5', 'acme/zones/z1']);
+  });
+
   it('a callback that hangs is given up after its time and told so by its signal, and the next org goes on', async () => {
     const host = overCapacity({ orgs: ['acme', 'globex'], callbackTimeoutMs: 20 });
     const { begin, sweepTwice, hooks, off } = host;
