@@ -5,7 +5,7 @@ import type { Evaluation, Evaluations } from './evaluations.ts';
 import { rowName } from './merge-flags.ts';
 import { nextLookAt } from './next-look.ts';
 import { type ActionPlan, planActions } from './plan-actions.ts';
-import { type ActionTally, createRowActions, type Look } from './row-actions.ts';
+import { type ActionTally, createRowActions, type Look, MAX_FAILURES_IN_A_ROW } from './row-actions.ts';
 
 /**
  * Looks at one claimed org: evaluates it on counts and limits of now, does what is due, and ends the claim.
@@ -39,7 +39,12 @@ export function createLookAtOrg(
     return await evaluations.evaluate(org, { lookAt: 'unchanged', use: 'now' });
   }
 
-  function planOf(found: Evaluation, known: readonly RowAction[], startedAt: number): ActionPlan {
+  function planOf(
+    found: Evaluation,
+    known: readonly RowAction[],
+    startedAt: number,
+    fence: number,
+  ): ActionPlan {
     return planActions({
       flags: found.report.flagged,
       actions: known,
@@ -48,6 +53,8 @@ export function createLookAtOrg(
       readAt: startedAt,
       sightingMs: lifecycle?.sightingMs ?? 0,
       removeAfterMs: lifecycle?.remove == null ? null : (settings.overCapacity?.degradedMs ?? null),
+      // A look may end after so many failures: the next one goes on behind them.
+      startAt: fence * MAX_FAILURES_IN_A_ROW,
       newKey: () => ids.next(),
     });
   }
@@ -64,7 +71,7 @@ export function createLookAtOrg(
     let share: number | null = null;
     for (let round = 1; round <= MAX_ROUNDS + 2; round += 1) {
       const known = await repository.loadRowActions(claim.org);
-      const { note, forget, act } = planOf(found, known, startedAt);
+      const { note, forget, act } = planOf(found, known, startedAt, claim.fence);
       if (note.length + forget.length > 0 && !(await rowActions.record(claim, note, forget))) break;
       const due = act.filter((action) => !failedRows.has(rowName(action)) && !isLeft(action));
       if (due.length === 0) {

@@ -32,6 +32,7 @@ const plan = (facts: Partial<ActionFacts>) =>
     readAt: NOW,
     sightingMs: 1_000,
     removeAfterMs: 500_000,
+    startAt: 0,
     newKey: () => 'new',
     ...facts,
   });
@@ -132,5 +133,14 @@ describe('planning what is done to a row', () => {
       ],
     });
     expect(act.map(({ id }) => id)).toEqual(['gone', 's2', 's1', 'r2', 'r1']);
+  });
+
+  it('begins with another one of what failed before each time', () => {
+    const begun = ['a', 'b', 'c', 'd'].map((id) => action('suspend', 'started', 0, id));
+    const orderAt = (startAt: number) =>
+      plan({ actions: [...begun, action('suspend', 'done', 0, 'e')], startAt })
+        .act.map(({ id }) => id)
+        .join('');
+    expect([0, 3, 6, 9].map(orderAt)).toEqual(['eabcd', 'edabc', 'ecdab', 'ebcda']);
   });
 });

@@ -22,6 +22,8 @@ export interface ActionFacts {
   readonly sightingMs: number;
   /** How long a row must have been flagged before it is removed; null when the host removes nothing. */
   readonly removeAfterMs: number | null;
+  /** With which of the actions that were begun before to begin, around in a circle: the first may be those that always fail. */
+  readonly startAt: number;
   readonly newKey: () => string;
 }
 
@@ -30,7 +32,7 @@ export interface ActionFacts {
  *
  * A row whose state is degraded or marked is suspended, and a marked one then removed if the host does that; each only when it was
  * found due by an earlier look at least `sightingMs` ago. Every other row that may have been suspended is restored, at once and first.
- * What may have been begun is repeated under its own key.
+ * What may have been begun is repeated under its own key, and comes after what was not tried yet.
  */
 export function planActions(facts: ActionFacts): ActionPlan {
   const flags = new Map(facts.flags.map((flag) => [rowName(flag), flag]));
@@ -50,7 +52,14 @@ export function planActions(facts: ActionFacts): ActionPlan {
   }
   const wasBegun = (action: RowAction) => actions.get(rowName(action))?.state === 'started';
   const rank = (action: RowAction) => RANKS[action.action] + (wasBegun(action) ? 1 : 0);
-  return { note, forget, act: act.sort((a, b) => rank(a) - rank(b)) };
+  const begun = act.filter(wasBegun);
+  const start = begun.length > 0 ? facts.startAt % begun.length : 0;
+  const inTurn = [
+    ...act.filter((action) => !wasBegun(action)),
+    ...begun.slice(start),
+    ...begun.slice(0, start),
+  ];
+  return { note, forget, act: inTurn.sort((a, b) => rank(a) - rank(b)) };
 }
 
 /** Restores before everything else; what failed before comes after what was not tried yet, so that it holds nobody up. */

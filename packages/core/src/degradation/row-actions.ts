@@ -48,7 +48,7 @@ export interface RowActions {
 }
 
 /** After so many failures one after the other the host is left in peace until the next sweep. */
-const MAX_FAILURES_IN_A_ROW = 3;
+export const MAX_FAILURES_IN_A_ROW = 3;
 
 const TALLY_OF = { suspend: 'suspended', restore: 'restored', remove: 'removed' } as const;
 

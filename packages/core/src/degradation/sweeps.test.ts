@@ -294,6 +294,23 @@ describe('F32: hosts that fail', () => {
     ]);
   });
 
+  it('rows that can never be restored keep no other row from being restored once the host works again', async () => {
+    const { begin, sweepTwice, sweepAt, setLimit, hooks, off, clock } = overCapacity({ rows: 12 });
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    hooks.before = async () => {
+      throw new Error('no');
+    };
+    await setLimit('acme', 'devices', 20);
+    for (let sweeps = 0; sweeps < 6; sweeps += 1) await sweepAt(clock.at + 1);
+    const bad = ['d10', 'd11', 'd12', 'd4'].map((id) => `restore acme/devices/${id}`);
+    hooks.before = async (call) => {
+      if (bad.includes(call)) throw new Error('no');
+    };
+    for (let sweeps = 0; sweeps < 6; sweeps += 1) await sweepAt(clock.at + 1);
+    expect([...off].sort()).toEqual(['d10', 'd11', 'd12', 'd4'].map((id) => `acme/devices/${id}`));
+  });
+
   it('a restore that always fails holds up no other key', async () => {
     const { begin, sweepTwice, hooks, host, degradation, off, clock } = overCapacity();
     await begin();
