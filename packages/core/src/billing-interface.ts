@@ -99,7 +99,7 @@ export interface Billing<K extends string = string> {
   preview(request: { org: string; tier: string; at?: number }): Promise<Preview>;
   /** Applies the lifecycle to every org that is due: for a cron. Safe from several processes at once. */
   sweep(request?: SweepRequest): Promise<SweepResult>;
-  /** Sweeps again and again in this process, until stopped or closed. */
+  /** Sweeps again and again in this process, until stopped or closed. @throws TollgateError `invalid_configuration` for an interval that is none */
   startSweeper(options: { everyMs: number }): Sweeper;
 
   /** Adds a listener, told of what happens once and by one process; answers how to take it off again. */

@@ -601,6 +601,21 @@ describe('a sweeper', () => {
     expect(log).toContain('A sweep failed.');
   });
 
+  it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, '60000' as unknown as number])(
+    'is refused every %s ms',
+    async (everyMs) => {
+      const { degradation, repository } = overCapacity();
+      let claims = 0;
+      const { claimSweeps } = repository;
+      repository.claimSweeps = (request) => {
+        claims += 1;
+        return claimSweeps(request);
+      };
+      expect(() => degradation.startSweeper({ everyMs })).toThrow(code('invalid_configuration'));
+      expect(claims).toBe(0);
+    },
+  );
+
   it('ends before the next action when the engine closes, and what is left is due again', async () => {
     const { begin, sweepAt, degradation, hooks, calls, clock, peer } = overCapacity({ rows: 9 });
     await begin();

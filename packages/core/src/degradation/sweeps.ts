@@ -1,4 +1,5 @@
 import { describeFailure } from '../errors/describe-failure.ts';
+import { TollgateError } from '../errors/tollgate-error.ts';
 import type { OrgViews } from '../org/org-views.ts';
 import type { SweepClaim } from '../ports/sweep-list.ts';
 import type { Wiring } from '../wiring.ts';
@@ -35,7 +36,11 @@ export interface Sweeps {
    * @throws TollgateError `repository_unavailable` when the list itself cannot be read
    */
   sweep(request?: SweepRequest): Promise<SweepResult>;
-  /** Sweeps at once and then `everyMs` after each sweep has ended, until stopped. A failed sweep is logged. */
+  /**
+   * Sweeps at once and then `everyMs` after each sweep has ended, until stopped. A failed sweep is logged.
+   *
+   * @throws TollgateError `invalid_configuration` for an interval that no timer keeps
+   */
   startSweeper(options: { readonly everyMs: number }): Sweeper;
   /** Looks at one org, due or not, unless a sweeper holds it. */
   lookAt(org: string): Promise<void>;
@@ -48,6 +53,8 @@ const BATCH = 32;
 const SIDE_BY_SIDE = 8;
 /** Orgs put on the list in one write. */
 const WATCH_BATCH = 500;
+/** What is longer, a timer takes for no time at all. */
+const LONGEST_TIMER_MS = 2_147_483_647;
 
 const NOTHING: SweepResult = { orgs: 0, orgsFailed: 0, suspended: 0, restored: 0, removed: 0, failed: 0 };
 
@@ -156,6 +163,11 @@ export function createSweeps(
     sweep: (request = {}) => run(request, 0, () => false),
 
     startSweeper({ everyMs }) {
+      if (!Number.isInteger(everyMs) || everyMs < 1 || everyMs > LONGEST_TIMER_MS) {
+        throw new TollgateError('invalid_configuration', {
+          message: `startSweeper: everyMs must be a whole number from 1 to ${LONGEST_TIMER_MS}.`,
+        });
+      }
       let isStopped = false;
       let timer: NodeJS.Timeout | undefined;
       let sweeping: Promise<void> = Promise.resolve();
