@@ -350,6 +350,19 @@ describe('capacity notices', () => {
     expect(told).toEqual(['capacity.cleared', 'capacity.degraded', 'capacity.marked', 'capacity.warned']);
   });
 
+  it('tell nothing of a create that is counted beside its row while it ends', async () => {
+    const { degradation, usage, host, told, repository } = acmeOver();
+    for (const id of ['d4', 'd5']) host.drop('acme', 'devices', id);
+    const use = await usage('acme');
+    const items = use.items.map((item) => (item.key === 'devices' ? { ...item, current: 4 } : item));
+    expect(await degradation.report('acme', { ...use, items })).toMatchObject({
+      stage: 'none',
+      overages: [],
+    });
+    expect(told).toEqual([]);
+    expect((await repository.loadDegradation('acme')).version).toBe(0);
+  });
+
   it('tell nothing by a limit that another process has changed meanwhile', async () => {
     const one = acmeOver({ limitsTtlMs: 5_000 });
     const { host, repository, clock } = one;

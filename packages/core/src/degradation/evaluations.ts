@@ -5,7 +5,7 @@ import type { QuotaUse, UsageReport } from '../quota/types.ts';
 import type { Wiring } from '../wiring.ts';
 import { announce } from './announce.ts';
 import { type Judgement, judge } from './judge.ts';
-import { listRows } from './list-rows.ts';
+import { countRows, listRows } from './list-rows.ts';
 import { type ChosenRow, mergeFlags, rowName, sameFlags } from './merge-flags.ts';
 import { overagesOf } from './overages-of.ts';
 import { picksAnything, selectRows } from './select-rows.ts';
@@ -26,8 +26,9 @@ export interface Evaluation {
 export interface Evaluations {
   /**
    * Counts, starts or ends the spell, picks the rows, and stores what differs. Racing evaluations of an org end in one state, and
-   * each notice is told by the one that stored the crossing. A spell begins and ends only by limits that were read for it: another
-   * process may have changed them.
+   * each notice is told by the one that stored the crossing. A spell begins and ends only by limits that were read for it, since
+   * another process may have changed them, and begins only where the host counts too many rows: a create that ends while it is counted
+   * may be counted twice for a moment.
    *
    * @param options.use - the use to go by at first; null counts, as recently as a refusal would want it; 'now' counts at this moment.
    * @param options.lookAt - 'now' puts the org on the sweep's list when something was stored; 'unchanged' is for the sweep itself.
@@ -69,11 +70,19 @@ export function createEvaluations(
     return report.items;
   }
 
-  /** The same use beside limits read now. */
-  async function withFreshLimits(org: string, items: readonly QuotaUse[]): Promise<readonly QuotaUse[]> {
+  /** The overages by limits read now; none where the host's own count is above none of them. */
+  async function checkOverages(org: string, items: readonly QuotaUse[]): Promise<readonly Overage[]> {
     const view = await services.orgViews.fresh(org);
     const now = clock.now();
-    return items.map((item) => ({ ...item, limit: view.limit(item.key, item.period, now) ?? item.limit }));
+    const overages = overagesOf(
+      items.map((item) => ({ ...item, limit: view.limit(item.key, item.period, now) ?? item.limit })),
+      catalog,
+    );
+    for (const { key, limit } of overages) {
+      if ((await countRows(inventory, { org, key, timeoutMs: settings.inventoryTimeoutMs })) > limit)
+        return overages;
+    }
+    return [];
   }
 
   async function pickRows(
@@ -103,7 +112,7 @@ export function createEvaluations(
     const stored = await repository.loadDegradation(org);
     let overages = overagesOf(items, catalog);
     if (overages.length > 0 !== (stored.overCapacityAt !== null)) {
-      overages = overagesOf(await withFreshLimits(org, items), catalog);
+      overages = await checkOverages(org, items);
     }
     const clocks = { process: clock.now(), repository: stored.readAt };
     const found = judge(stored, overages.length > 0, clocks, lengths);

@@ -2,9 +2,8 @@ import { redact } from '../defaults/redact.ts';
 import type { OrgViews } from '../org/org-views.ts';
 import type { RowAction, SweepClaim } from '../ports/sweep-list.ts';
 import type { Wiring } from '../wiring.ts';
-import { within } from '../within.ts';
 import { callHost } from './call-host.ts';
-import { findRow } from './list-rows.ts';
+import { countRows, findRow } from './list-rows.ts';
 import { rowName } from './merge-flags.ts';
 
 /** What was done to rows. */
@@ -73,7 +72,7 @@ export function createRowActions(
     const view = await orgViews.fresh(org);
     const limit = view.limit(resource, 'lifetime', clock.now())?.value ?? null;
     if (limit === null) return false;
-    const count = await within(timeoutMs, Promise.resolve(inventory.count({ org, key: resource })));
+    const count = await countRows(inventory, { org, key: resource, timeoutMs });
     return count - limit > (action === 'remove' ? 0 : down);
   }
 
