@@ -162,6 +162,20 @@ describe('the degradation report', () => {
     expect((await repository.loadDegradation('acme')).version).toBe(1);
   });
 
+  it.each<[string, object]>([
+    ['an id that is a number', { id: 5 }],
+    ['a creation that is a text', { createdAt: '2026-04-09T12:00:00Z' }],
+    ['a last use that is a text', { lastUsedAt: '2026-04-09T12:00:00Z' }],
+  ])('is unavailable, and says why, where a row has %s', async (_, change) => {
+    const { degradation, host } = acmeOver();
+    host.rowsOf('acme', 'devices').unshift({ id: 'd0', createdAt: 0, lastUsedAt: null, ...change });
+    const refused = await degradation.report('acme').catch((error: unknown) => error);
+    expect(refused).toEqual(code('quota_unavailable'));
+    expect(String((refused as Error).cause)).toContain(
+      'inventory.list answered a row of devices that is none',
+    );
+  });
+
   it('refuses an odd org id before anything is read', async () => {
     const { degradation } = lifecycleOnMemory();
     await expect(degradation.report('a/b')).rejects.toEqual(code('invalid_org_id'));

@@ -5,7 +5,7 @@ import { within } from '../within.ts';
 /**
  * The host's rows of a key as a stream, each asked for only when the one before it is used up.
  *
- * @throws TollgateError `quota_unavailable` when the host fails, or lets the next row wait longer than `timeoutMs`.
+ * @throws TollgateError `quota_unavailable` when the host fails, lets the next row wait longer than `timeoutMs`, or answers what is no row.
  */
 export async function* listRows(
   inventory: ResourceInventory,
@@ -22,6 +22,7 @@ export async function* listRows(
         isOver = true;
         return;
       }
+      checkRow(next.value, key);
       yield next.value;
     }
   } catch (cause) {
@@ -31,6 +32,18 @@ export async function* listRows(
     // Left early: the host may let go of its cursor. Not waited for, it may be what hangs.
     if (!isOver) rows?.return?.()?.catch(() => undefined);
   }
+}
+
+/** A host without types may well answer ids that are numbers and instants that are texts: pins and order would go by chance. */
+function checkRow({ id, createdAt, lastUsedAt }: InventoryRow, key: string): void {
+  const isRow =
+    typeof id === 'string' &&
+    Number.isFinite(createdAt) &&
+    (lastUsedAt == null || Number.isFinite(lastUsedAt));
+  if (isRow) return;
+  throw new TypeError(
+    `inventory.list answered a row of ${key} that is none: id must be a text, createdAt and lastUsedAt epoch ms.`,
+  );
 }
 
 /** @throws TollgateError `quota_unavailable` when the host fails or does not answer within `timeoutMs`. */
