@@ -209,11 +209,12 @@ describe('a sweep', () => {
   it('looks at orgs it is given, in pages, and leaves out what is no org id', async () => {
     const { degradation, repository, log } = overCapacity({ orgs: ['acme', 'globex'] });
     async function* orgs() {
-      yield* ['acme', 'a/b', 'globex'];
+      yield* ['acme', 'a/b', '__proto__', 'globex'];
     }
     expect(await degradation.sweep({ orgs: orgs() })).toMatchObject({ orgs: 2 });
     expect((await repository.loadDegradation('globex')).overCapacityAt).toBe(START);
-    expect(log).toHaveLength(1);
+    expect(log).toEqual(Array(2).fill('An org id given to sweep is not valid. It is left out.'));
+    expect(await degradation.sweep({ orgs: 'initech' })).toMatchObject({ orgs: 1, orgsFailed: 0 });
   });
 
   it('restores what was suspended when the lifecycle was turned off since', async () => {

@@ -1,5 +1,6 @@
 import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
+import { isOrgId } from '../org/org-id.ts';
 import type { OrgViews } from '../org/org-views.ts';
 import type { SweepClaim } from '../ports/sweep-list.ts';
 import type { Wiring } from '../wiring.ts';
@@ -139,8 +140,9 @@ export function createSweeps(
 
   async function watch(orgs: NonNullable<SweepRequest['orgs']>): Promise<void> {
     let batch: string[] = [];
-    for await (const org of orgs) {
-      if (!settings.orgIdPattern.test(org)) {
+    // A text alone is many texts, of one letter each.
+    for await (const org of typeof orgs === 'string' ? [orgs] : orgs) {
+      if (!isOrgId(org, settings.orgIdPattern)) {
         logger.warn('An org id given to sweep is not valid. It is left out.');
         continue;
       }

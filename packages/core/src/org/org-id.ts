@@ -4,20 +4,21 @@ import { TollgateError } from '../errors/tollgate-error.ts';
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f]/;
 
 /**
- * Answers the org id if it has the host's form. Whatever that form allows, an id is no longer than 256 characters, holds no
+ * Whether it is an org id of the host's form. Whatever that form allows, an id is no longer than 256 characters, holds no
  * control character and is not `__proto__`.
- *
- * @throws TollgateError `invalid_org_id`
  */
+export function isOrgId(org: unknown, pattern: RegExp): org is string {
+  return (
+    typeof org === 'string' &&
+    org.length <= 256 &&
+    org !== '__proto__' &&
+    !CONTROL_CHARACTER.test(org) &&
+    pattern.test(org)
+  );
+}
+
+/** Answers what is an org id. @throws TollgateError `invalid_org_id` */
 export function checkOrgId(org: unknown, pattern: RegExp): string {
-  if (
-    typeof org !== 'string' ||
-    org.length > 256 ||
-    org === '__proto__' ||
-    CONTROL_CHARACTER.test(org) ||
-    !pattern.test(org)
-  ) {
-    throw new TollgateError('invalid_org_id');
-  }
+  if (!isOrgId(org, pattern)) throw new TollgateError('invalid_org_id');
   return org;
 }
