@@ -64,12 +64,16 @@ export function createAdminChoices(
       gone.delete(row.id);
       if (gone.size === 0) return 0;
     }
+    let unpinned = 0;
     for (const id of gone) {
+      // A list that is read in pages may pass a row over when others go meanwhile.
+      if ((await findRow(inventory, { org, key: resource, id, timeoutMs })) !== null) continue;
       const pin = { resource, id };
       const audit = pinAudit(org, 'system', pin, false);
       await repository.setPin({ org, pin, keep: false, maxPins: null, audit });
+      unpinned += 1;
     }
-    return gone.size;
+    return unpinned;
   }
 
   return {

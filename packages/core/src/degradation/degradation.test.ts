@@ -309,6 +309,17 @@ describe('keeping a row', () => {
     expect((await repository.loadDegradation('acme')).pins.map(({ id }) => id)).toEqual(['d1', 'd3', 'd4']);
   });
 
+  it('T31: unpins no row that a page of the list passed over', async () => {
+    const { pin, host, repository } = acmeOver();
+    for (const id of ['d1', 'd2', 'd3']) await pin(id);
+    const { list } = host.inventory;
+    host.inventory.list = async function* (request) {
+      for await (const row of list(request)) if (row.id !== 'd2') yield row;
+    };
+    await expect(pin('d4')).rejects.toEqual(code('keep_limit_reached'));
+    expect((await repository.loadDegradation('acme')).pins).toHaveLength(3);
+  });
+
   it('T31: pins more than a limit that was lowered later, and does not stop the wind-down', async () => {
     const { degradation, pin, setLimit } = acmeOver();
     for (const id of ['d3', 'd4', 'd5']) await pin(id);

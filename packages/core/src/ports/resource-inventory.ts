@@ -15,7 +15,10 @@ export interface ResourceInventory {
   /** How many rows of `key` the org has now, suspended ones included. A whole number, 0 or more. */
   count(request: { readonly org: string; readonly key: string }): Promise<number>;
 
-  /** The org's rows of `key`, in any order, each once. Read as a stream: yield page by page for large orgs. */
+  /**
+   * The org's rows of `key`, in any order, each once. Read as a stream: yield page by page for large orgs. Pages begin after the last
+   * row of the one before, by id say; with an offset, rows are passed over when others go meanwhile.
+   */
   list(request: { readonly org: string; readonly key: string }): AsyncIterable<InventoryRow>;
 
   /** One row, only if it is of this org; null otherwise. */
