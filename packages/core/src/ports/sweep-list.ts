@@ -50,7 +50,7 @@ export interface SweepList {
 
   /**
    * Writes and forgets row actions and lets the claim last `leaseMs` from now; `false`, having written nothing, when the claim is no
-   * longer the caller's. Every `save` replaces what is stored of its row.
+   * longer the caller's. Every `save` replaces what is stored of its row. With nothing to write it renews the claim alone.
    */
   saveRowActions(request: {
     readonly org: string;

@@ -170,6 +170,16 @@ export function lifecycle<R extends BillingRepository>(host: BillingRepositoryHo
       expect(await a.repository.claimSweeps(claim())).toMatchObject({ claims: [] });
     });
 
+    test('lets a claim last from each write on, one of nothing too', async (a) => {
+      const [claimed] = (await a.repository.claimSweeps(claim(ORG))).claims;
+      if (!claimed) throw new Error('nothing claimed');
+      await a.upTo(leaseMs);
+      expect(await a.repository.saveRowActions({ ...claimed, leaseMs, save: [], forget: [] })).toBe(true);
+      await a.past();
+      expect(await a.repository.claimSweeps(claim(ORG))).toMatchObject({ claims: [] });
+      expect(await a.repository.finishSweep({ ...claimed, lookAt: null })).toBe(true);
+    });
+
     test('replaces and forgets row actions in one step', async (a) => {
       const [claimed] = (await a.repository.claimSweeps(claim(ORG))).claims;
       if (!claimed) throw new Error('nothing claimed');
