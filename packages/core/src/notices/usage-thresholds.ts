@@ -7,7 +7,7 @@ import type { Notices } from './notices.ts';
 export interface UsageThresholds {
   /**
    * Looks at the windows of a decision, waiting for nothing. A threshold that was crossed upwards is told once over all processes: per window
-   * for metered keys, and each time anew for capacity keys, whose use falls again. Sessions and limits of 0 are left out.
+   * for metered keys, and for capacity keys, whose use falls again, each time anew that a decision saw it below. Sessions and limits of 0 are left out.
    */
   observe(org: string, quotas: readonly QuotaState[]): void;
   /** Waits for what is being written. */
