@@ -37,6 +37,17 @@ const heldByTheDead: LifecycleHistory = {
   endsUnlimited: false,
 };
 
+/** The org turns degraded when all others have come to rest in the end: nothing can be wound down by then. */
+const turnsInTheEnd: LifecycleHistory = {
+  steps: [
+    { do: 'create', org: 'acme', key: 'devices', rows: 4, usedAgoMs: null },
+    { do: 'look', org: 'acme', by: 0 },
+    { do: 'pass', ms: 12 * 86_400_000 - 19_800_000 },
+  ],
+  removes: false,
+  endsUnlimited: false,
+};
+
 describe('the over-capacity lifecycle on memory', () => {
   it('keeps its promises through months of changes, crashes and wrong clocks (D1-D5)', {
     timeout: 1_200_000,
@@ -47,6 +58,6 @@ describe('the over-capacity lifecycle on memory', () => {
       const stores = { repository, now: clock.now, advance: async (ms: number) => clock.advance(ms) };
       await playLifecycleHistory(stores, history);
     });
-    await fc.assert(property, { numRuns: RUNS, examples: [[setBack], [heldByTheDead]] });
+    await fc.assert(property, { numRuns: RUNS, examples: [[setBack], [heldByTheDead], [turnsInTheEnd]] });
   });
 });

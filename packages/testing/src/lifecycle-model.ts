@@ -1,6 +1,6 @@
 import { TollgateError } from '@tollgate/core';
 import { expect } from 'vitest';
-import type { Seen } from './lifecycle/oracle.ts';
+import { type Seen, WARNED_MS } from './lifecycle/oracle.ts';
 import {
   KEYS,
   type LifecycleHistory,
@@ -15,6 +15,8 @@ export { type LifecycleHistory, type LifecycleStep, lifecycleHistories } from '.
 export type { LifecycleStores } from './lifecycle/world.ts';
 
 const DAY = 86_400_000;
+/** Sweeps after which nothing is left to do. */
+const LAST_SWEEPS = 6;
 
 /**
  * Plays months in the life of two orgs on a fresh, empty repository, with two processes that look, sweep and die, and compares every
@@ -193,7 +195,8 @@ async function comeToRest(world: World, { endsUnlimited }: LifecycleHistory): Pr
       await world.pass(1);
     }
   }
-  for (let sweeps = 0; sweeps < 6; sweeps += 1) {
+  await passTurns(world);
+  for (let sweeps = 0; sweeps < LAST_SWEEPS; sweeps += 1) {
     const who: Who = sweeps % 2 === 0 ? 0 : 1;
     // What is begun must be carried through by the list alone.
     await world.billing(who).sweep(sweeps === 0 ? { orgs: ORGS } : {});
@@ -211,6 +214,20 @@ async function comeToRest(world: World, { endsUnlimited }: LifecycleHistory): Pr
     expect(off.sort()).toEqual(expected.sort());
     const actions = await world.stores.repository.loadRowActions(name);
     expect(actions.map(({ resource, id }) => `${name}/${resource}/${id}`).sort()).toEqual(expected);
+  }
+}
+
+/** Passes what would make rows due during the last sweeps, the end of a stage or of an override: it would not be done in the end. */
+async function passTurns(world: World): Promise<void> {
+  const turns: number[] = [];
+  for (const [name, { limits }] of world.orgs) {
+    const { overCapacityAt } = await world.stores.repository.loadDegradation(name);
+    if (overCapacityAt !== null) turns.push(overCapacityAt + WARNED_MS);
+    for (const { endsAt } of limits.values()) if (endsAt !== null) turns.push(endsAt);
+  }
+  for (const turn of turns.sort((a, b) => a - b)) {
+    const inMs = turn - world.now;
+    if (inMs > 0 && inMs <= LAST_SWEEPS * SIGHTING_MS) await world.pass(inMs);
   }
 }
 
