@@ -38,6 +38,12 @@ export interface Evaluations {
     org: string,
     options: { readonly lookAt: 'now' | 'unchanged'; readonly use: UsageReport | 'now' | null },
   ): Promise<Evaluation>;
+  /**
+   * Whether the org is over a limit, counted as recently as a refusal would want it. Reads no rows and stores nothing.
+   *
+   * @throws TollgateError `quota_unavailable`, `repository_unavailable`
+   */
+  isOver(org: string): Promise<boolean>;
 }
 
 /** What an org uses; capacity counts older than `maxCountAgeMs` are taken anew first. */
@@ -138,6 +144,7 @@ export function createEvaluations(
   }
 
   return {
+    isOver: async (org) => overagesOf(await countUse(org, null), catalog).length > 0,
     async evaluate(org, { lookAt, use }) {
       for (let attempts = 1; ; attempts += 1) {
         const evaluation = await attempt(org, lookAt, attempts === 1 || use === 'now' ? use : null);

@@ -33,12 +33,20 @@ export function createStandings(
   async function read(org: string): Promise<Spell> {
     const readAt = clock.now();
     const stored = await repository.loadDegradation(org);
-    // Most orgs are within their limits: only the others are worth a count.
-    const overCapacityAt =
-      stored.overCapacityAt === null
-        ? null
-        : (await evaluations.evaluate(org, { lookAt: 'now', use: null })).report.overCapacityAt;
-    return { overCapacityAt, behindMs: Math.max(0, readAt - stored.readAt), readAt };
+    const behindMs = Math.max(0, readAt - stored.readAt);
+    const { overCapacityAt } = stored;
+    // Most orgs are within their limits: only the others are worth a count, and only where something has changed are all their rows.
+    const isStored =
+      overCapacityAt === null ||
+      (stageOf({ overCapacityAt, behindMs }).stage === stored.stage && (await evaluations.isOver(org)));
+    if (isStored) return { overCapacityAt, behindMs, readAt };
+    const { report } = await evaluations.evaluate(org, { lookAt: 'now', use: null });
+    return { overCapacityAt: report.overCapacityAt, behindMs, readAt };
+  }
+
+  function stageOf({ overCapacityAt, behindMs }: Omit<Spell, 'readAt'>): StageAt {
+    const { warnedMs, degradedMs } = overCapacity ?? { warnedMs: 0, degradedMs: 0 };
+    return stageAt({ overCapacityAt, now: clock.now() - behindMs, warnedMs, degradedMs });
   }
 
   function spellOf(org: string): Promise<Spell> | Spell {
@@ -67,9 +75,7 @@ export function createStandings(
   return {
     async of(org) {
       if (overCapacity === null) return { stage: 'none', level: 0 };
-      const { overCapacityAt, behindMs } = await spellOf(org);
-      const { warnedMs, degradedMs } = overCapacity;
-      return stageAt({ overCapacityAt, now: clock.now() - behindMs, warnedMs, degradedMs });
+      return stageOf(await spellOf(org));
     },
   };
 }
