@@ -1,4 +1,5 @@
 import { redact } from '../defaults/redact.ts';
+import { describeFailure } from '../errors/describe-failure.ts';
 import type { OrgViews } from '../org/org-views.ts';
 import type { RowAction, SweepClaim } from '../ports/sweep-list.ts';
 import type { Wiring } from '../wiring.ts';
@@ -20,7 +21,7 @@ export interface Look {
   readonly claim: SweepClaim;
   /** Asked before each action; when true, nothing more is begun. */
   readonly isToEnd: () => boolean;
-  /** Rows whose callback failed in this look; they are not tried twice. */
+  /** Rows with which the host failed in this look; they are not tried twice. */
   readonly failedRows: Set<string>;
   failuresInARow: number;
   /** How often a key's count left no room for an action that was due. */
@@ -76,6 +77,19 @@ export function createRowActions(
     return count - limit > (action === 'remove' ? 0 : down);
   }
 
+  /** Whether the row is there; null when the host cannot say. */
+  async function isThere(org: string, { resource, id }: RowAction): Promise<boolean | null> {
+    try {
+      return (await findRow(inventory, { org, key: resource, id, timeoutMs })) !== null;
+    } catch (error) {
+      logger.warn('A row could not be looked up. The next sweep tries again.', {
+        resource,
+        ...describeFailure(error),
+      });
+      return null;
+    }
+  }
+
   /** Calls the host; answers whether that went well. */
   async function call(look: Look, action: RowAction): Promise<boolean> {
     const callback = lifecycle?.[action.action] ?? null;
@@ -116,8 +130,14 @@ export function createRowActions(
       for (const action of actions) {
         if (look.isToEnd()) return 'stop';
         const { resource, id } = action;
-        if ((await findRow(inventory, { org, key: resource, id, timeoutMs })) === null) {
+        const isFound = await isThere(org, action);
+        if (isFound === false) {
           if (!(await record(claim, [], [action]))) return 'stop';
+          continue;
+        }
+        if (isFound === null) {
+          count(look, action, false);
+          if (look.failuresInARow === MAX_FAILURES_IN_A_ROW) return 'stop';
           continue;
         }
         if (action.action !== 'restore') {

@@ -312,6 +312,23 @@ describe('F32: hosts that fail', () => {
     expect([...off].sort()).toEqual(['d10', 'd11', 'd12', 'd4'].map((id) => `acme/devices/${id}`));
   });
 
+  it('a row that the inventory fails to find holds up no other row', async () => {
+    const { begin, sweepTwice, sweepAt, host, setLimit, off, log, clock } = overCapacity();
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    const { find } = host.inventory;
+    host.inventory.find = async (request) => {
+      if (request.id === 'd4') throw new Error('the row cannot be read');
+      return await find(request);
+    };
+    await setLimit('acme', 'devices', 9);
+    expect(await sweepAt(clock.at + 1)).toMatchObject({ orgsFailed: 0, restored: 1, failed: 1 });
+    expect(log).toEqual(['A row could not be looked up. The next sweep tries again.']);
+    host.inventory.find = find;
+    await sweepAt(clock.at + 1);
+    expect(off.size).toBe(0);
+  });
+
   it('a restore that always fails holds up no other key', async () => {
     const { begin, sweepTwice, hooks, host, degradation, off, clock } = overCapacity();
     await begin();
