@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { capacity } from './catalog/quota.ts';
 import { createBilling } from './create-billing.ts';
-import type { BillingOptions } from './options.ts';
+import type { BillingOptions, RowCallbackRequest } from './options.ts';
 import type { InventoryRow } from './ports/resource-inventory.ts';
 
 function hostOptions(changes: Partial<Record<keyof BillingOptions, unknown>> = {}) {
@@ -144,6 +144,49 @@ describe('an engine', () => {
     rows.length = 3;
     clock.at += 10_001;
     expect((await billing.usage({ org: 'acme' })).degradation).toBeNull();
+  });
+
+  it("calls a lifecycle's functions on it: it may be an object of a class", async () => {
+    class Switches {
+      readonly calls: string[] = [];
+      async suspend({ id }: RowCallbackRequest) {
+        this.calls.push(`suspend ${id}`);
+      }
+      async restore({ id }: RowCallbackRequest) {
+        this.calls.push(`restore ${id}`);
+      }
+      async remove({ id }: RowCallbackRequest) {
+        this.calls.push(`remove ${id}`);
+      }
+    }
+    const lifecycle = new Switches();
+    const overCapacity = { warnedMs: 1_000, degradedMs: 60_000_000 };
+    const { options, rows, clock } = hostOptions({ overCapacity, lifecycle });
+    const billing = createBilling(options);
+    for (let n = 0; n < 4; n++) rows.push({ id: `d${n}`, createdAt: n, lastUsedAt: null });
+    const sweepFor = async (ms: number) => {
+      for (const end = clock.at + ms; clock.at < end; clock.at += 700_000) {
+        await billing.sweep({ orgs: ['acme'] });
+      }
+    };
+    await sweepFor(5_000_000);
+    await billing.setOverride({
+      subjectType: 'org',
+      subjectId: 'acme',
+      key: 'devices',
+      limit: 4,
+      actor: 'op',
+    });
+    await sweepFor(700_000);
+    await billing.setOverride({
+      subjectType: 'org',
+      subjectId: 'acme',
+      key: 'devices',
+      limit: 3,
+      actor: 'op',
+    });
+    await sweepFor(70_000_000);
+    expect(lifecycle.calls).toEqual(['suspend d3', 'restore d3', 'suspend d3', 'remove d3']);
   });
 
   it('recounts what it is asked to and answers the counts', async () => {

@@ -106,7 +106,13 @@ function lifecycle(given: BillingOptions['lifecycle'], faults: string[]): Settin
     faults.push('lifecycle.remove: is not a function. Leave it out to have nothing removed.');
   }
   const lengths = numbers(given, LIFECYCLE_NUMBERS, 'lifecycle.', faults);
-  return { ...(lengths as Record<keyof typeof LIFECYCLE_NUMBERS, number>), suspend, restore, remove };
+  return {
+    ...(lengths as Record<keyof typeof LIFECYCLE_NUMBERS, number>),
+    // Called on what was given: it may be an object of a class.
+    suspend: (request) => given.suspend(request),
+    restore: (request) => given.restore(request),
+    remove: remove === null ? null : (request) => given.remove?.(request),
+  };
 }
 
 function thresholds(given: readonly number[], faults: string[]): readonly number[] {
