@@ -1,10 +1,12 @@
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { capacity } from '../catalog/quota.ts';
 import { createBilling } from '../create-billing.ts';
+import type { BillingOptions } from '../options.ts';
 import type { HttpRequest } from '../ports/http-message.ts';
 import { createGuard } from './guard.ts';
 
-function engine(now = () => Date.now()) {
+function engine(now = () => Date.now(), org?: BillingOptions['org']) {
   const warnings: string[] = [];
   const billing = createBilling({
     quotas: { devices: capacity() },
@@ -12,6 +14,7 @@ function engine(now = () => Date.now()) {
     inventory: { count: async () => 0, list: async function* () {}, find: async () => null },
     access: () => null,
     provider: null,
+    ...(org === undefined ? {} : { org }),
     clock: { now },
     logger: {
       debug: () => undefined,
@@ -69,6 +72,19 @@ describe('a guard', () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(entered).toMatchObject({ admitted: false, reply: { status: 500 } });
     expect(unhandled).not.toHaveBeenCalled();
+  });
+
+  it('waits for whatever can be awaited, as query builders are, and not for promises alone', async () => {
+    const { billing } = engine();
+    // No instance of our `Promise`.
+    const Foreign: PromiseConstructor = runInNewContext('Promise');
+    const later = <T>(value: T) => Foreign.resolve(value);
+    const options = { billing, amount: () => later(2), idempotencyKey: () => later('k') };
+    const entered = await enter(createGuard('devices', { ...options, org: () => later('acme') }));
+    expect(entered).toMatchObject({ admitted: true, reservation: { org: 'acme' } });
+    const lookedUp = engine(undefined, () => later('globex'));
+    const found = await enter(createGuard('devices', { ...options, billing: lookedUp.billing }));
+    expect(found).toMatchObject({ admitted: true, reservation: { org: 'globex' } });
   });
 
   it('tells the handler of a create that was committed before', async () => {

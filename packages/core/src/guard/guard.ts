@@ -16,7 +16,7 @@ import type {
   ReserveRequest,
 } from '../quota/types.ts';
 import type { GuardKeys, GuardOptions, KeyedGuardOptions, ReleaseOptions } from './guard-options.ts';
-import { perRequest } from './per-request.ts';
+import { isPending, perRequest } from './per-request.ts';
 
 /** How a guarded handler ended, as far as its adapter could see. */
 export type Ending =
@@ -116,7 +116,7 @@ export function createGuard<R extends object, K extends string>(
     guarded: GuardedRequest<R>,
     engine: Engine,
     resolving: Partial<GuardValues<K>> | Promise<Partial<GuardValues<K>>>,
-    asked?: Promise<string | null | undefined>,
+    asked?: PromiseLike<string | null | undefined>,
   ): Promise<Entered> {
     try {
       const values = await resolving;
@@ -156,7 +156,7 @@ export function createGuard<R extends object, K extends string>(
       const values = resolve(guarded.native);
       if (values instanceof Promise) return enterLater(guarded, engine, values);
       const org = orgFor(values, guarded, engine);
-      if (org instanceof Promise) return enterLater(guarded, engine, values, org);
+      if (isPending(org)) return enterLater(guarded, engine, values, org);
       return enter(guarded, engine, values, org);
     } catch (error) {
       return Promise.resolve(failed(error, guarded, engine));

@@ -22,8 +22,8 @@ export function perRequest<R, T extends object>(
     let waiting: Promise<unknown>[] | null = null;
     for (const [name, ask] of asked) {
       const value = ask(native);
-      if (value instanceof Promise) {
-        const answered = value.then((late) => {
+      if (isPending(value)) {
+        const answered = Promise.resolve(value).then((late) => {
           values[name] = late;
         });
         // Where a function after it throws, nobody waits for this one: it must not fail unseen, which ends the process.
@@ -36,6 +36,11 @@ export function perRequest<R, T extends object>(
       | Partial<T>
       | Promise<Partial<T>>;
   };
+}
+
+/** Whatever can be awaited: query builders are not of the class `Promise`, nor are promises of another realm. */
+export function isPending<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof value === 'object' && value !== null && 'then' in value;
 }
 
 const ignore = () => undefined;
