@@ -1,4 +1,4 @@
-import type { BillingOptions } from './options.ts';
+import type { BillingOptions, LifecycleOptions, OverCapacityOptions } from './options.ts';
 
 /** The methods that a given part must have; of a repository those without which nothing at all works. */
 const METHODS = {
@@ -60,12 +60,40 @@ const OPTION_NAMES = {
   telemetry: true,
 } as const satisfies { readonly [P in keyof Required<BillingOptions>]: true };
 
+const OVER_CAPACITY_NAMES = {
+  warnedMs: true,
+  degradedMs: true,
+  defaultPolicy: true,
+  maxDelayMs: true,
+  maxWaiting: true,
+} as const satisfies { readonly [P in keyof Required<OverCapacityOptions>]: true };
+
+const LIFECYCLE_NAMES = {
+  suspend: true,
+  restore: true,
+  remove: true,
+  callbackTimeoutMs: true,
+  sightingMs: true,
+} as const satisfies { readonly [P in keyof Required<LifecycleOptions>]: true };
+
 /** Adds a fault for each option that no version of the engine knows: a misspelt one would silently leave its default in force. */
 export function checkNames(options: BillingOptions, faults: string[]): void {
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(OPTION_NAMES, name))
-      faults.push(`${name}: is not an option. Correct its spelling or leave it out.`);
+  checkNamesOf(options, OPTION_NAMES, '', faults);
+  const { overCapacity, lifecycle } = options;
+  if (isPlain(overCapacity)) checkNamesOf(overCapacity, OVER_CAPACITY_NAMES, 'overCapacity.', faults);
+  if (isPlain(lifecycle)) checkNamesOf(lifecycle, LIFECYCLE_NAMES, 'lifecycle.', faults);
+}
+
+function checkNamesOf(given: object, known: object, prefix: string, faults: string[]): void {
+  for (const name of Object.keys(given)) {
+    if (!Object.hasOwn(known, name))
+      faults.push(`${prefix}${name}: is not an option. Correct its spelling or leave it out.`);
   }
+}
+
+/** An object of a class has fields of its own beside the options. */
+function isPlain(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 /** Checks the parts a host may bring that their methods are there; each fault is added to `faults`, with its cure. */

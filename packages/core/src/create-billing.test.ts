@@ -43,6 +43,22 @@ describe('createBilling', () => {
   it.each<[string, Partial<Record<keyof BillingOptions, unknown>>, RegExp]>([
     ['no access hook (T14)', { access: undefined }, /access: is missing/],
     ['a misspelt option', { leaseMS: 5 } as never, /leaseMS: is not an option/],
+    [
+      'a misspelt option of the lifecycle',
+      { lifecycle: { suspend() {}, restore() {}, removes() {} } },
+      /lifecycle.removes: is not an option/,
+    ],
+    [
+      'a misspelt option over capacity',
+      { overCapacity: { warnMs: 5 } },
+      /overCapacity.warnMs: is not an option/,
+    ],
+    [
+      'a lifecycle over capacity that is switched on',
+      { overCapacity: true },
+      /overCapacity: is not an object/,
+    ],
+    ['a provider that is none', { provider: false }, /provider: its name undefined is not valid/],
     ['tiers that are no list', { tiers: {} }, /tiers: is not a list/],
     ['a tier that is none', { tiers: [null] }, /null is not a tier/],
     ['a quota that is none', { quotas: { devices: {} } }, /quotas.devices: is not a quota/],

@@ -153,7 +153,7 @@ function wire(options: BillingOptions): Wiring {
       'provider: is missing. Pass a payment provider such as sandboxProvider(...), or null when nothing is sold here.',
     );
   }
-  if (options.provider && !/^[a-z0-9][a-z0-9_-]{0,31}$/.test(options.provider.name ?? '')) {
+  if (options.provider != null && !/^[a-z0-9][a-z0-9_-]{0,31}$/.test(options.provider.name ?? '')) {
     faults.push(
       `provider: its name ${JSON.stringify(options.provider.name)} is not valid. Use 1 to 32 of a-z, 0-9, _ and -.`,
     );

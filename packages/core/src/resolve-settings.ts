@@ -86,6 +86,10 @@ function wholly(pattern: RegExp): RegExp {
 function overCapacity(given: BillingOptions['overCapacity'], faults: string[]): Settings['overCapacity'] {
   if (given === false) return null;
   const chosen = given ?? {};
+  if (typeof chosen !== 'object')
+    faults.push(
+      'overCapacity: is not an object. Leave it out for the defaults, or say false to turn it off.',
+    );
   const defaultPolicy = chosen.defaultPolicy ?? 'newest_first';
   if (!POLICIES.includes(defaultPolicy)) {
     faults.push(`overCapacity.defaultPolicy: is unknown. Use one of ${POLICIES.join(', ')}.`);
