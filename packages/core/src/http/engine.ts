@@ -26,7 +26,7 @@ export function bindEngine<B extends Billing>(billing: B, wiring: Omit<Engine, '
 
 /** Tells an engine from the options of one. */
 export function isBilling(value: object): value is Billing {
-  return (value as Bound)[ENGINE] !== undefined;
+  return (value as Bound | undefined)?.[ENGINE] !== undefined;
 }
 
 /**
@@ -35,7 +35,7 @@ export function isBilling(value: object): value is Billing {
  * @throws TollgateError `invalid_configuration` for any other object.
  */
 export function engineOf(billing: Billing): Engine {
-  const engine = (billing as Bound)[ENGINE];
+  const engine = (billing as Bound | undefined)?.[ENGINE];
   if (engine === undefined) {
     throw new TollgateError('invalid_configuration', {
       message: 'Pass the object that createBilling answered.',
