@@ -70,6 +70,19 @@ describe('the options', () => {
     ['timeoutMs', { timeoutMs: 0 }],
     ['maxNetworkRetries', { maxNetworkRetries: 99 }],
     ['name', { name: 'Stripe!' }],
+    ['prices', { prices: 'price_1' }],
+    ['trialDays', { trialDays: null }],
+    ['trialNeedsCard', { trialNeedsCard: 'no' }],
+    ['trialEndsWithoutCard', { trialEndsWithoutCard: 'never' }],
+    ['promotionCodes', { promotionCodes: 1 }],
+    ['discount', { discount: 'coupon_1' }],
+    ['describeCustomer', { describeCustomer: {} }],
+    ['adjustableQuantity', { adjustableQuantity: null }],
+    ['automaticTax', { automaticTax: 'yes' }],
+    ['portalConfiguration', { portalConfiguration: 5 }],
+    ['livemode', { livemode: 'yes' }],
+    ['pageOrigins', { pageOrigins: 'https://pay.example.com' }],
+    ['prorations', { prorations: 'none' }],
   ])('with a fault in %s are refused at start (%j), and no secret is in the message', (name, parts) => {
     const message = faultOf(parts);
     expect(message).toContain(`- ${name.replace('T2: ', '')}:`);

@@ -1,4 +1,5 @@
 import { TollgateError } from '@tollgate/core';
+import { checkKinds } from './check-kinds.ts';
 import { createPriceTable, type PriceTable } from './price-table.ts';
 import type { StripeOptions } from './stripe-options.ts';
 import type { ClientSettings, StripeSettings } from './stripe-settings.ts';
@@ -10,42 +11,15 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 const SECRET = /^[\x21-\x7e]{8,512}$/;
 const NAME = /^[a-z0-9][a-z0-9_-]{0,31}$/;
 
-const OPTION_NAMES = {
-  secretKey: true,
-  webhookSecrets: true,
-  prices: true,
-  successUrl: true,
-  cancelUrl: true,
-  interval: true,
-  proration: true,
-  downgrade: true,
-  trialDays: true,
-  trialNeedsCard: true,
-  trialEndsWithoutCard: true,
-  promotionCodes: true,
-  discount: true,
-  adjustableQuantity: true,
-  automaticTax: true,
-  describeCustomer: true,
-  portalConfiguration: true,
-  livemode: true,
-  account: true,
-  pageOrigins: true,
-  apiBase: true,
-  timeoutMs: true,
-  maxNetworkRetries: true,
-  name: true,
-} as const satisfies { readonly [P in keyof Required<StripeOptions>]: true };
-
 /**
  * Checks every option and fills in the defaults.
  *
  * @throws TollgateError `invalid_configuration`, whose message names every fault and its cure, and no secret.
  */
-export function resolveOptions(options: StripeOptions): StripeSettings {
+export function resolveOptions(given: StripeOptions): StripeSettings {
   const faults: string[] = [];
+  const options = checkKinds(given, faults);
   const prices = createPriceTable(options.prices, options.interval ?? 'month', faults);
-  checkNames(options, faults);
   checkChoices(options, faults);
   checkTrials(options, prices, faults);
   const client = clientSettings(options, faults);
@@ -89,14 +63,6 @@ export function resolveOptions(options: StripeOptions): StripeSettings {
   };
 }
 
-/** A misspelt option would silently leave its default in force. */
-function checkNames(options: StripeOptions, faults: string[]): void {
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(OPTION_NAMES, name))
-      faults.push(`${name}: is not an option. Correct its spelling or leave it out.`);
-  }
-}
-
 function checkTrials(
   { trialDays = 0, trialEndsWithoutCard: end }: StripeOptions,
   prices: PriceTable,
@@ -124,10 +90,6 @@ function checkChoices(options: StripeOptions, faults: string[]): void {
     faults.push("interval: is unknown. Use 'month' or 'year'.");
   if (name !== undefined && !NAME.test(name))
     faults.push('name: is not valid. Use 1 to 32 of a-z, 0-9, _ and -.');
-  for (const hook of ['discount', 'describeCustomer'] as const) {
-    if (options[hook] !== undefined && typeof options[hook] !== 'function')
-      faults.push(`${hook}: is not a function. Pass one that is asked for each org.`);
-  }
   if (
     range !== undefined &&
     !(isWhole(range.minimum, 1, 999_999) && isWhole(range.maximum, range.minimum, 999_999))
@@ -172,10 +134,6 @@ function baseOf(apiBase: string): ClientSettings['apiBase'] {
 }
 
 function originsOf(given: readonly string[], faults: string[]): readonly string[] {
-  if (!Array.isArray(given)) {
-    faults.push('pageOrigins: is no list. Put the origins into brackets.');
-    return [];
-  }
   return given.filter((text) => {
     const isOrigin = URL.canParse(text) && new URL(text).origin === text && isSafe(new URL(text));
     if (!isOrigin) faults.push('pageOrigins: has something that is no origin. Write https://host.');
