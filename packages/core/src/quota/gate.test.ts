@@ -136,7 +136,10 @@ describe('settling', () => {
   it('keeps part of a batch and gives the rest back', async () => {
     const { gate, counters } = gateOnMemory();
     const reservation = held(await gate.reserve(one('devices', 3)));
-    expect(() => reservation.commit(4)).toThrow(expect.objectContaining({ code: 'invalid_amount' }));
+    for (const wrong of [4, -1, 1.5, '2', null, true])
+      expect(() => reservation.commit(wrong as number)).toThrow(
+        expect.objectContaining({ code: 'invalid_amount' }),
+      );
     await reservation.commit(2);
     const [reading] = await counters.read({
       org: 'acme',

@@ -194,7 +194,12 @@ class Handle implements ReservationHandle {
 
 function isInTransaction(given: CommitAmount | InTransaction): given is InTransaction {
   // A quota key may have this name too, with the amount to keep of it.
-  return typeof given === 'object' && 'transaction' in given && typeof given.transaction !== 'number';
+  return (
+    typeof given === 'object' &&
+    given !== null &&
+    'transaction' in given &&
+    typeof given.transaction !== 'number'
+  );
 }
 
 function settledAs(outcome: SettleOutcome, as: SettleAs): SettledAs {
@@ -207,12 +212,8 @@ function plainCharge({ key, window, amount, limit, onUnknown, forgetAt }: Charge
 }
 
 function partOf(charge: Charge, amount: CommitAmount): number {
-  const part =
-    typeof amount === 'number'
-      ? amount
-      : Object.hasOwn(amount, charge.key)
-        ? amount[charge.key]
-        : charge.amount;
+  const isByKey = typeof amount === 'object' && amount !== null;
+  const part = !isByKey ? amount : Object.hasOwn(amount, charge.key) ? amount[charge.key] : charge.amount;
   if (typeof part !== 'number' || !Number.isSafeInteger(part) || part < 0 || part > charge.amount) {
     throw new TollgateError('invalid_amount', {
       message: 'The amount to keep must be a whole number from 0 to what was reserved.',
