@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { connect, createServer } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { bodyParser } from '@koa/bodyparser';
 import { type Billing, createBilling } from '@tollgate/core';
 import { billingRouter as expressRouter, keepRawBody as keepOnExpress } from '@tollgate/express';
@@ -6,7 +9,7 @@ import { type RawResponse, rawBytes, type ServerFixture, serverFixture } from '@
 import express from 'express';
 import Koa from 'koa';
 import legacyBodyParser from 'koa-bodyparser';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Exchange, inProcess } from './in-process.ts';
 import { checkWire } from './wire-schemas.ts';
 
@@ -127,4 +130,22 @@ describe.each(Object.keys(keeping))('behind %s', (name) => {
     });
     await billing.close();
   });
+});
+
+test('over HTTP/2, where nothing announces a body, Koa reads it all the same', async () => {
+  const fixture = serverFixture();
+  const billing = billingOf(fixture);
+  const server = createServer(new Koa().use(koaRouter(billing)).callback()).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  onTestFinished(async () => {
+    client.close();
+    server.close();
+    await billing.close();
+  });
+  const { bytes, headers } = await paidEvent(fixture, billing);
+  const stream = client.request({ ':method': 'POST', ':path': '/billing/webhooks/sandbox', ...headers });
+  stream.end(bytes);
+  const [answer] = await once(stream, 'response');
+  expect(answer).toMatchObject({ ':status': 200, 'x-webhook-outcome': 'applied' });
 });

@@ -125,6 +125,8 @@ function checkHead(message: IncomingMessage): BodyLimits {
 
 function announcesBody(message: IncomingMessage): boolean {
   return (
+    // HTTP/2 tells where a body ends by itself.
+    message.httpVersionMajor > 1 ||
     headerOf(message, 'transfer-encoding') !== undefined ||
     Number(headerOf(message, 'content-length') ?? 0) > 0
   );
