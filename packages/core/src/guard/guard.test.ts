@@ -4,7 +4,7 @@ import { capacity } from '../catalog/quota.ts';
 import { createBilling } from '../create-billing.ts';
 import type { BillingOptions } from '../options.ts';
 import type { HttpRequest } from '../ports/http-message.ts';
-import { createGuard } from './guard.ts';
+import { createGuard, createRelease } from './guard.ts';
 
 function engine(now = () => Date.now(), org?: BillingOptions['org']) {
   const warnings: string[] = [];
@@ -45,6 +45,27 @@ describe('a guard', () => {
       error_code: 'invalid_configuration',
     });
     expect(warnings).toHaveLength(1);
+  });
+
+  it.each([
+    [{ idempotencykey: () => 'k' }, /idempotencykey: is not an option/],
+    [{ onStoreError: 'opne' }, /onStoreError: is not one of/],
+    [{ onFailure: 'keep' }, /onFailure: is not one of/],
+    [{ deniedStatus: 404 }, /deniedStatus: is not one of/],
+    [{ deniedStatus: () => 402 }, /deniedStatus: is not one of/],
+  ])('with a fault in its options %j is not made', (options, fault) => {
+    const refused = expect.objectContaining({
+      code: 'invalid_configuration',
+      message: expect.stringMatching(fault),
+    });
+    expect(() => createGuard('devices', options as object)).toThrow(refused);
+    expect(() => createGuard({ key: 'devices', ...(options as object) })).toThrow(refused);
+  });
+
+  it('of a delete is not made with an option it does not know', () => {
+    expect(() => createRelease('devices', { idempotencykey: 'k' } as object)).toThrow(
+      expect.objectContaining({ code: 'invalid_configuration' }),
+    );
   });
 
   it('takes an unknown key that came with the request for a fault of the client', async () => {

@@ -15,6 +15,7 @@ import type {
   ReservationHandle,
   ReserveRequest,
 } from '../quota/types.ts';
+import { checkGuardOptions } from './check-guard-options.ts';
 import type { GuardKeys, GuardOptions, KeyedGuardOptions, ReleaseOptions } from './guard-options.ts';
 import { isPending, perRequest } from './per-request.ts';
 
@@ -70,12 +71,15 @@ export type Guard<R> = (guarded: GuardedRequest<R>) => Promise<Entered>;
  *
  * A 2xx or 3xx keeps the units and a 4xx gives them back. After a 5xx or a throw nobody knows whether the row exists: the units stay
  * counted until a recount (metered units follow `onFailure`). A handler nobody saw the end of holds its units until the lease ends.
+ *
+ * @throws TollgateError `invalid_configuration` for a fault in its options
  */
 export function createGuard<R extends object, K extends string>(
   keys: GuardKeys<K> | KeyedGuardOptions<R, K>,
   given: GuardOptions<R, K> = {},
 ): Guard<R> {
   const options = isKeyed<R, K>(keys) ? keys : { ...given, key: keys };
+  checkGuardOptions('requireQuota', options);
   const resolve = perRequest<R, GuardValues<K>>(pick(options, VALUES));
   const fixed = fixedCharges(options);
   /** The engine that is known to have all keys the host wrote down. */
@@ -281,12 +285,13 @@ function checkKeys<K extends string>(charges: readonly KeyCharge<K>[], { catalog
 /**
  * `releaseQuota` without a framework: called before the handler, it answers what to call after a successful delete. That never throws.
  *
- * @throws TollgateError `invalid_configuration` when the request passed no billing router and no engine was given
+ * @throws TollgateError `invalid_configuration` for a fault in its options, and when the request passed no billing router and no engine was given
  */
 export function createRelease<R extends object, K extends string>(
   key: K,
   options: ReleaseOptions<R, K> = {},
 ): (guarded: GuardedRequest<R>) => () => Promise<void> {
+  checkGuardOptions('releaseQuota', options);
   const resolveOrg = perRequest<R, GuardValues<K>>(pick(options, ['org']));
   const resolve = perRequest<R, GuardValues<K>>(pick(options, ['amount', 'scope', 'idempotencyKey']));
 

@@ -1,0 +1,38 @@
+import { TollgateError } from '../errors/tollgate-error.ts';
+import type { KeyedGuardOptions } from './guard-options.ts';
+
+const NAMES = {
+  key: true,
+  amount: true,
+  org: true,
+  scope: true,
+  idempotencyKey: true,
+  onStoreError: true,
+  onFailure: true,
+  deniedStatus: true,
+  billing: true,
+} as const satisfies { readonly [P in keyof Required<KeyedGuardOptions<object>>]: true };
+
+/** What an option may be; functions of the request are asked later. */
+const CHOICES: Readonly<Record<string, readonly unknown[]>> = {
+  onStoreError: ['closed', 'open', 'recount'],
+  onFailure: ['release', 'charge'],
+  deniedStatus: [429, 402, 403],
+};
+
+/** @throws TollgateError `invalid_configuration` for a misspelt option, which would silently leave its default in force, or a wrong value. */
+export function checkGuardOptions(guard: 'requireQuota' | 'releaseQuota', options: object): void {
+  const faults = Object.entries(options).flatMap(([name, value]) => {
+    if (!Object.hasOwn(NAMES, name))
+      return [`${name}: is not an option. Correct its spelling or leave it out.`];
+    const choices = CHOICES[name];
+    const isAskedLater = typeof value === 'function' && name !== 'deniedStatus';
+    if (choices === undefined || value === undefined || isAskedLater || choices.includes(value)) return [];
+    return [`${name}: is not one of ${choices.join(', ')}. Choose one of these.`];
+  });
+  if (faults.length === 0) return;
+  const list = faults.map((fault) => `  - ${fault}`).join('\n');
+  throw new TollgateError('invalid_configuration', {
+    message: `The options of ${guard} have faults:\n${list}`,
+  });
+}
