@@ -12,7 +12,7 @@ export interface InventoryRow {
  * A method may throw; the library then answers `quota_unavailable` and counts nothing as zero.
  */
 export interface ResourceInventory {
-  /** How many rows of `key` the org has now, suspended ones included. A whole number, 0 or more. */
+  /** How many rows of `key` the org has now, suspended ones included. A whole number, 0 or more; `pg` answers `count(*)` as a text. */
   count(request: { readonly org: string; readonly key: string }): Promise<number>;
 
   /**

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import { memoryCounterStore } from '../memory/memory-counter-store.ts';
 import type { CounterStore } from '../ports/counter-store.ts';
@@ -65,6 +65,18 @@ describe('a first create, whose counter the store does not know', () => {
 });
 
 describe('a create of several keys', () => {
+  it('is not decided on a count that is a text, as SQL drivers answer, and the log says so', async () => {
+    const { gate, rows, wiring } = gateOnMemory();
+    const error = vi.spyOn(wiring.logger, 'error');
+    rows.set('acme/devices', '2' as unknown as number);
+    await expect(gate.reserve(one('devices'))).rejects.toMatchObject({ code: 'quota_unavailable' });
+    expect(error).toHaveBeenCalledExactlyOnceWith('inventory.count answered something that is not a count', {
+      key: 'devices',
+      answer: '2',
+      type: 'string',
+    });
+  });
+
   it('is refused on no old count of one key, also where another had to be counted first', async () => {
     const { gate, rows, clock, counted } = gateOnMemory();
     rows.set('acme/zones', 2);

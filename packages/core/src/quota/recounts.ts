@@ -108,7 +108,8 @@ export function createRecounts(
       throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
     }
     if (!Number.isSafeInteger(count) || count < 0) {
-      logger.error('inventory.count answered something that is not a count', { key, answer: String(count) });
+      const answered = { key, answer: String(count), type: typeof count };
+      logger.error('inventory.count answered something that is not a count', answered);
       throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
     }
     return count;
