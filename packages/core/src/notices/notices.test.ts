@@ -34,6 +34,17 @@ describe('notices', () => {
     expect(heard).toEqual(['acme']);
   });
 
+  it.each([
+    ['capacity.warn', () => undefined],
+    ['toString', () => undefined],
+    ['capacity.warned', undefined],
+  ])('have no listener for %j that would never hear anything', (name, listener) => {
+    const { notices } = noticesWithLog();
+    expect(() => notices.on(name as 'capacity.warned', listener as () => void)).toThrow(
+      expect.objectContaining({ code: 'invalid_configuration' }),
+    );
+  });
+
   it('reach the others when a listener throws or rejects, and say so in the log without its words', async () => {
     const { errors, notices } = noticesWithLog();
     const heard: string[] = [];

@@ -1,13 +1,29 @@
+import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { NoticeListener, NoticeMap, NoticeName } from './types.ts';
 
 /** Tells the host's listeners what happened. */
 export interface Notices {
-  /** Adds a listener; answers how to take it off again. */
+  /**
+   * Adds a listener; answers how to take it off again.
+   *
+   * @throws TollgateError `invalid_configuration` for a name that nothing is told under, or a listener that is no function
+   */
   on<N extends NoticeName>(name: N, listener: NoticeListener<N>): () => void;
   /** Tells every listener of the name, and waits for none. A listener that throws or rejects is logged and harms nothing. */
   tell<N extends NoticeName>(name: N, notice: NoticeMap[N]): void;
 }
+
+const NAMES = {
+  'capacity.warned': true,
+  'capacity.degraded': true,
+  'capacity.marked': true,
+  'capacity.cleared': true,
+  'usage.threshold': true,
+  'subscription.changed': true,
+  'invoice.failed': true,
+  'invoice.paid': true,
+} as const satisfies { readonly [N in NoticeName]: true };
 
 /** Makes the notices of one engine. Listeners are of this process; what is told once is decided before `tell` is called. */
 export function createNotices({ logger }: { readonly logger: Logger }): Notices {
@@ -20,6 +36,11 @@ export function createNotices({ logger }: { readonly logger: Logger }): Notices 
 
   return {
     on(name, listener) {
+      if (!Object.hasOwn(NAMES, name) || typeof listener !== 'function') {
+        throw new TollgateError('invalid_configuration', {
+          message: `on: needs one of ${Object.keys(NAMES).join(', ')}, and a function.`,
+        });
+      }
       const entry = { hear: listener as (notice: never) => unknown };
       const known = listeners.get(name) ?? new Set();
       listeners.set(name, known.add(entry));
