@@ -3,6 +3,7 @@ import { capacity } from './catalog/quota.ts';
 import { createBilling } from './create-billing.ts';
 import type { BillingOptions, RowCallbackRequest } from './options.ts';
 import type { InventoryRow } from './ports/resource-inventory.ts';
+import { sandboxProvider } from './sandbox/sandbox-provider.ts';
 
 function hostOptions(changes: Partial<Record<keyof BillingOptions, unknown>> = {}) {
   const rows: InventoryRow[] = [];
@@ -226,6 +227,20 @@ describe('an engine', () => {
     const billing = createBilling(hostOptions().options);
     await expect(billing.audit(page)).rejects.toMatchObject({ code: 'invalid_request', status: 400 });
     await expect(billing.audit({ limit: 5_000, before: 1 })).resolves.toEqual([]);
+  });
+
+  it('changes nothing for somebody without a name: the audit trail needs one', async () => {
+    const billing = createBilling(hostOptions({ provider: sandboxProvider({ webhookUrl: null }) }).options);
+    const nobody = { org: 'acme', subjectType: 'org', subjectId: 'acme', key: 'devices', limit: 5 } as never;
+    const changes = [
+      billing.setOverride(nobody),
+      billing.setSelectionPolicy({ ...(nobody as object), policy: 'manual' } as never),
+      billing.setKeep({ ...(nobody as object), resource: 'devices', id: 'd1', keep: true } as never),
+      billing.checkout({ ...(nobody as object), tier: 'pro' } as never),
+    ];
+    for (const change of changes) await expect(change).rejects.toMatchObject({ code: 'invalid_request' });
+    expect(await billing.audit()).toEqual([]);
+    await billing.close();
   });
 
   it('sells nothing without a provider, and says so', async () => {

@@ -1,4 +1,5 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
+import { checkActor } from '../org/check-actor.ts';
 import { checkOrgId } from '../org/org-id.ts';
 import type { AuditEntry, Pin, SelectionPolicy } from '../ports/billing-repository.ts';
 import type { Wiring } from '../wiring.ts';
@@ -79,6 +80,7 @@ export function createAdminChoices(
   return {
     async setSelectionPolicy({ org, policy, actor }) {
       checkOrgId(org, settings.orgIdPattern);
+      checkActor(actor);
       if (!SELECTION_POLICIES.includes(policy)) throw new TollgateError('invalid_request');
       const { policy: before } = await repository.loadDegradation(org);
       if (before !== policy) {
@@ -94,6 +96,7 @@ export function createAdminChoices(
 
     async setKeep({ org, resource, id, keep, actor }) {
       checkOrgId(org, settings.orgIdPattern);
+      checkActor(actor);
       if (catalog.quota(resource)?.windsDown !== true) {
         throw new TollgateError('invalid_request', {
           message: 'Rows of this resource are never wound down.',

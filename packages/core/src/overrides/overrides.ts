@@ -1,3 +1,4 @@
+import { checkActor } from '../org/check-actor.ts';
 import type { OrgViews } from '../org/org-views.ts';
 import type { Override } from '../ports/billing-repository.ts';
 import type { Wiring } from '../wiring.ts';
@@ -11,7 +12,7 @@ export interface Overrides {
    * the key. In force at once in this process, elsewhere within `limitsTtlMs`.
    *
    * @throws TollgateError `unknown_subject_type`, `invalid_org_id`, `unknown_quota_key`, `unknown_period`, `invalid_limit`,
-   * `invalid_request` for an odd instant or reason, `repository_unavailable`
+   * `invalid_request` for an odd instant or reason or nobody's name, `repository_unavailable`
    */
   set(request: SetOverrideRequest & { readonly actor: string }): Promise<Override>;
   /** Those in force, by id; with `includeExpired` all. */
@@ -26,6 +27,7 @@ export function createOverrides(
   return {
     async set({ actor, ...request }) {
       const checked = checkOverride(request, wiring);
+      checkActor(actor);
       const now = clock.now();
       const override = { ...checked, id: ids.next(), createdBy: actor, createdAt: now, updatedAt: now };
       const stored = await repository.upsertOverride({ override, actor });

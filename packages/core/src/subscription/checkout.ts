@@ -1,4 +1,5 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
+import { checkActor } from '../org/check-actor.ts';
 import { checkOrgId } from '../org/org-id.ts';
 import type { CheckoutAttempt } from '../ports/billing-repository.ts';
 import type { PaymentProvider, ProviderSubscription, Terms } from '../ports/payment-provider.ts';
@@ -21,7 +22,7 @@ const BUSY_POLL_MS = 100;
 /**
  * Puts an org on a tier: moves its live subscription, ends it (for the default tier), or opens a page to subscribe on.
  *
- * @throws TollgateError `invalid_org_id`, `invalid_request` (terms that are none), `unknown_tier`, `provider_not_configured`, `checkout_in_progress`, and the provider's errors.
+ * @throws TollgateError `invalid_org_id`, `invalid_request` (terms that are none, nobody's name), `unknown_tier`, `provider_not_configured`, `checkout_in_progress`, and the provider's errors.
  */
 export type Checkout = (
   request: Terms & {
@@ -57,6 +58,7 @@ export function createCheckout(
 
   return async ({ org, tier, actor, interval, quantity }) => {
     checkOrgId(org, wiring.settings.orgIdPattern);
+    checkActor(actor);
     const target = catalog.tier(tier);
     if (target === undefined || !target.isPublished) throw new TollgateError('unknown_tier');
     const provider = configured(wiring.provider);
