@@ -41,7 +41,7 @@ for (const downgrade of ['at_once', 'at_period_end'] as const) {
         successUrl: 'https://app.example.com/billing',
         apiBase: standIn.origin,
         downgrade,
-        timeoutMs: 150,
+        timeoutMs: 600,
         maxNetworkRetries: 0,
       });
       const tierOf = (price: string) =>

@@ -50,7 +50,7 @@ export async function stripeRig(
       },
       successUrl: 'https://app.example.com/billing',
       apiBase: standIn.origin,
-      timeoutMs: 200,
+      timeoutMs: 600,
       maxNetworkRetries: 0,
       ...parts,
     });
