@@ -7,6 +7,7 @@ const METHODS = {
   provider: [
     'sells',
     'createCustomer',
+    'hasCustomer',
     'openCheckout',
     'fetchCheckout',
     'expireCheckout',

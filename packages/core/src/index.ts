@@ -74,5 +74,10 @@ export type * from './quota/types.ts';
 export type { SandboxOptions } from './sandbox/sandbox-options.ts';
 export type { SandboxOutage } from './sandbox/sandbox-outage.ts';
 export { type SandboxContents, type SandboxProvider, sandboxProvider } from './sandbox/sandbox-provider.ts';
-export type { SandboxEvent, SandboxEventType, SandboxSession } from './sandbox/sandbox-state.ts';
+export type {
+  SandboxCustomer,
+  SandboxEvent,
+  SandboxEventType,
+  SandboxSession,
+} from './sandbox/sandbox-state.ts';
 export type * from './subscription/types.ts';

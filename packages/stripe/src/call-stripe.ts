@@ -3,10 +3,14 @@ import { TollgateError } from '@tollgate/core';
 const WORD = /^[a-z0-9_]{1,64}$/i;
 const MAX_RETRY_AFTER_S = 300;
 
-/** The parts of the SDK's errors that are read here. Never their message, headers or raw answer: those hold foreign text. */
+/** What Stripe says of an id of live mode that is asked for with a test key, or the other way: it is there, but not for this key. */
+const IN_OTHER_MODE = /\bsimilar object exists in (?:live|test) mode\b/;
+
+/** The parts of the SDK's errors that are read here. None of their texts is passed on: those are foreign. */
 interface StripeFailure {
   readonly type?: unknown;
   readonly code?: unknown;
+  readonly message?: unknown;
   readonly statusCode?: unknown;
   readonly detail?: unknown;
   readonly headers?: unknown;
@@ -72,7 +76,7 @@ function toTollgateError(error: unknown): TollgateError {
     (part) => part !== null,
   );
   const cause = new StripeRefusal(`Stripe: ${said.join(', ')}.`, {
-    isMissing: status === 404 && code === 'resource_missing',
+    isMissing: status === 404 && code === 'resource_missing' && !IN_OTHER_MODE.test(String(failure.message)),
     isRemembered: status !== null && status >= 500 && headers['idempotent-replayed'] === 'true',
   });
   if (isTimeout(failure)) return new TollgateError('provider_timeout', { cause });

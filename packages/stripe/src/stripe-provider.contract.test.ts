@@ -75,6 +75,7 @@ for (const downgrade of ['at_once', 'at_period_end'] as const) {
       pay: (provider, sessionId) => rigOf(provider).standIn.pay(sessionId),
       setStatus: (provider, subscriptionId, status) =>
         rigOf(provider).standIn.setStatus(subscriptionId, status),
+      deleteCustomer: (provider, customerId) => rigOf(provider).standIn.deleteCustomer(customerId),
     },
     webhooks: {
       sent: (provider) => {

@@ -1,6 +1,7 @@
 import type { EventHistory, PaymentProvider, PortalProvider } from '@tollgate/core';
 import { createCheckout } from './checkout.ts';
 import { createEventHistory } from './event-history.ts';
+import { createHasCustomer } from './has-customer.ts';
 import { createReadWebhook } from './read-webhook.ts';
 import { resolveOptions } from './resolve-options.ts';
 import { createStripeClient } from './stripe-client.ts';
@@ -31,13 +32,15 @@ export function stripeProvider(options: StripeOptions): StripeProvider {
   const settings = resolveOptions(options);
   const client = createStripeClient(settings.client);
   const checkout = createCheckout(settings, client);
-  const subscriptions = createSubscriptions(settings, client);
+  const hasCustomer = createHasCustomer(settings, client);
+  const subscriptions = createSubscriptions(settings, client, hasCustomer);
   const { portalConfiguration } = settings;
   return {
     name: settings.name,
     pageOrigins: settings.pageOrigins,
     sells: settings.prices.sells,
     createCustomer: checkout.createCustomer,
+    hasCustomer,
     openCheckout: checkout.open,
     fetchCheckout: ({ sessionId }) => checkout.fetch(sessionId),
     expireCheckout: ({ sessionId }) => checkout.expire(sessionId),

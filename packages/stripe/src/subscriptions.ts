@@ -1,4 +1,4 @@
-import { type ProviderSubscription, TollgateError } from '@tollgate/core';
+import { type PaymentProvider, type ProviderSubscription, TollgateError } from '@tollgate/core';
 import type { Stripe } from 'stripe';
 import { isMissing } from './call-stripe.ts';
 import { idOf, own, present, textOf } from './own.ts';
@@ -28,7 +28,11 @@ export interface StripeSubscriptions {
   }): Promise<ProviderSubscription>;
 }
 
-export function createSubscriptions(settings: StripeSettings, client: StripeClient): StripeSubscriptions {
+export function createSubscriptions(
+  settings: StripeSettings,
+  client: StripeClient,
+  hasCustomer: PaymentProvider['hasCustomer'],
+): StripeSubscriptions {
   const { prices, proration, downgrade } = settings;
   const read = (subscription: Stripe.Subscription) => toProviderSubscription(subscription, prices);
 
@@ -46,12 +50,18 @@ export function createSubscriptions(settings: StripeSettings, client: StripeClie
   }
 
   async function list(customerId: string): Promise<readonly ProviderSubscription[]> {
-    return await client.ask(async (stripe) => {
-      const found: ProviderSubscription[] = [];
-      const params = { customer: customerId, status: 'all', limit: 100, expand: ['data.schedule'] };
-      for await (const subscription of stripe.subscriptions.list(params)) found.push(read(subscription));
-      return found;
-    });
+    const params = { customer: customerId, status: 'all', limit: 100, expand: ['data.schedule'] };
+    try {
+      return await client.ask(async (stripe) => {
+        const found: ProviderSubscription[] = [];
+        for await (const subscription of stripe.subscriptions.list(params)) found.push(read(subscription));
+        return found;
+      });
+    } catch (error) {
+      const isRefusal = error instanceof TollgateError && error.code === 'provider_error';
+      if (!isRefusal || (await hasCustomer({ customerId }))) throw error;
+      return [];
+    }
   }
 
   /** Sends an update; a repeated key is answered with what was true then, so in that case it is read anew. */

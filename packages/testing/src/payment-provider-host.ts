@@ -40,6 +40,8 @@ export interface PaymentProviderHost<P extends PaymentProvider = PaymentProvider
     /** The customer pays on the page; answers the subscription's id. */
     pay(provider: P, sessionId: string): Promise<string> | string;
     setStatus(provider: P, subscriptionId: string, status: 'past_due' | 'canceled'): Promise<void> | void;
+    /** A person deletes a customer for good. */
+    deleteCustomer(provider: P, customerId: string): Promise<void> | void;
   };
   readonly webhooks: {
     /** Everything posted so far, oldest first, signed as of now. */

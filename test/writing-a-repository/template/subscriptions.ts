@@ -31,6 +31,7 @@ export async function writeSubscription(
 type Methods =
   | 'loadOrg'
   | 'linkCustomer'
+  | 'replaceCustomer'
   | 'findCustomer'
   | 'listCustomers'
   | 'findSubscription'
@@ -65,6 +66,14 @@ export function subscriptionMethods({ transaction }: HostDatabase): Pick<Billing
         const name = nameOf(customer.org, customer.provider);
         const stored = await tx.get<Customer>('customers', name);
         if (stored !== null) return stored;
+        await tx.put('customers', name, customer);
+        return customer;
+      }),
+    replaceCustomer: ({ customer, gone }) =>
+      transaction(async (tx) => {
+        const name = nameOf(customer.org, customer.provider);
+        const stored = await tx.get<Customer>('customers', name);
+        if (stored !== null && stored.customerId !== gone) return stored;
         await tx.put('customers', name, customer);
         return customer;
       }),

@@ -184,6 +184,11 @@ export interface BillingRepository extends SweepList {
 
   /** Stores the customer unless the org has one at this provider; answers the one that is stored then. First caller wins. */
   linkCustomer(customer: Customer): Promise<Customer>;
+  /**
+   * Stores the customer unless the org has another one than that of id `gone` at this provider; answers the one that is stored then.
+   * First caller wins. The one that is gone pays for no org from then on.
+   */
+  replaceCustomer(request: { readonly customer: Customer; readonly gone: string }): Promise<Customer>;
   /** The org a customer pays for; null for an unknown one. */
   findCustomer(request: { readonly provider: string; readonly customerId: string }): Promise<Customer | null>;
   /** Customers in the order of (provider, customerId), after the given one: for walking all of them in pages. */

@@ -93,6 +93,11 @@ export interface PaymentProvider {
     readonly org: string;
     readonly idempotencyKey: string;
   }): Promise<{ readonly customerId: string }>;
+  /**
+   * Whether a customer can still buy; false only when the provider is sure that it is gone for good. Nothing can be opened for one
+   * that is gone (`provider_error`), and what it subscribed to has ended or is not known any more.
+   */
+  hasCustomer(request: { readonly customerId: string }): Promise<boolean>;
   /** Opens a hosted page on which the customer subscribes to the tier. Terms it has no price for are `unknown_tier`. */
   openCheckout(
     request: Terms & {
@@ -127,7 +132,7 @@ export interface PaymentProvider {
   }): Promise<ProviderSubscription>;
   /** The subscription as it is now, read past any cache; null only when the provider is sure there is none (an ended one is known). */
   fetchSubscription(request: { readonly subscriptionId: string }): Promise<ProviderSubscription | null>;
-  /** All subscriptions of a customer, ended ones too. */
+  /** All subscriptions of a customer, ended ones too; of one that is gone, those that are still told. */
   listSubscriptions(request: { readonly customerId: string }): Promise<readonly ProviderSubscription[]>;
   /**
    * Verifies a webhook over its raw bytes and normalises it. An empty list: genuine, but nothing for us (another account's, or

@@ -20,6 +20,10 @@ const MAX_EVENTS = 10_000;
 /** The sandbox's books: every change happens here, at once and whole, and writes the events that tell of it. */
 export interface SandboxLedger {
   createCustomer(org: string, key: string): string;
+  /** False for one that was deleted. One that is not known is taken on: the app's state may be older than this. */
+  hasCustomer(customerId: string): boolean;
+  /** Deletes a customer, and ends its pages and subscriptions. */
+  deleteCustomer(customerId: string): void;
   openSession(request: {
     org: string;
     customerId: string;
@@ -137,6 +141,10 @@ export function createSandboxLedger(
     return put({ ...subscription, status: 'canceled', cancelsAt: null, endedAt }, 'subscription.canceled');
   }
 
+  function checkCustomer(id: string): void {
+    if (state.customers.get(id)?.isGone === true) throw refusal('The customer is deleted.');
+  }
+
   return {
     createCustomer(org, key) {
       const id = once(key, ['customer', org], () => {
@@ -146,7 +154,23 @@ export function createSandboxLedger(
       });
       return done(id);
     },
+    hasCustomer: (customerId) => state.customers.get(customerId)?.isGone !== true,
+    deleteCustomer(customerId) {
+      const customer = state.customers.get(customerId);
+      if (customer === undefined) throw refusal('There is no such customer.');
+      state.customers.set(customerId, { ...customer, isGone: true });
+      for (const [id, page] of state.sessions) {
+        if (page.customerId !== customerId || page.state !== 'open') continue;
+        state.sessions.set(id, { ...page, state: 'expired' });
+        write('checkout.expired', customerId, null, id);
+      }
+      for (const subscription of state.subscriptions.values()) {
+        if (subscription.customerId === customerId && !hasEnded(subscription)) end(subscription);
+      }
+      done(undefined);
+    },
     openSession({ org, customerId, tier, terms, key }) {
+      checkCustomer(customerId);
       // A customer made before the state was lost is taken on: the app still knows it.
       if (!state.customers.has(customerId)) state.customers.set(customerId, { id: customerId, org });
       const id = once(key, ['checkout', org, customerId, tier, terms], () => {
@@ -254,6 +278,7 @@ export function createSandboxLedger(
       return [...live, ...all.filter((subscription) => !live.includes(subscription))];
     },
     openPortal(customerId, returnUrl) {
+      checkCustomer(customerId);
       for (const [id, { expiresAt }] of state.portals) if (expiresAt <= now()) state.portals.delete(id);
       const made: SandboxPortal = { id: newId('ps'), customerId, returnUrl, expiresAt: now() + HOUR_MS };
       state.portals.set(made.id, made);

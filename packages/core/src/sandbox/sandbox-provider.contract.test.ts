@@ -29,6 +29,7 @@ for (const cancel of ['at_once', 'at_period_end'] as const) {
       setStatus: (sandbox, subscriptionId, status) => {
         sandbox.setStatus(subscriptionId, status);
       },
+      deleteCustomer: (sandbox, customerId) => sandbox.deleteCustomer(customerId),
     },
     webhooks: {
       sent: (sandbox) => sandbox.events().map(({ id }) => sandbox.signed(id)),

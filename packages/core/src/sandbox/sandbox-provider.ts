@@ -16,7 +16,12 @@ import { createSandboxOutage, type SandboxOutage } from './sandbox-outage.ts';
 import { type SandboxServer, startSandboxServer } from './sandbox-server.ts';
 import { SANDBOX_SIGNATURE_HEADER, signSandboxPayload, verifySandboxSignature } from './sandbox-signature.ts';
 import { createSandboxSite } from './sandbox-site.ts';
-import { emptySandboxState, type SandboxEvent, type SandboxSession } from './sandbox-state.ts';
+import {
+  emptySandboxState,
+  type SandboxCustomer,
+  type SandboxEvent,
+  type SandboxSession,
+} from './sandbox-state.ts';
 import { openSharedState, type SharedState } from './shared-state.ts';
 
 /** How long a page waits for the app to have been told before it sends the customer back. */
@@ -24,7 +29,7 @@ const TOLD_WITHIN_MS = 3_000;
 
 /** What a sandbox has. A page that ran out may still be told as open. */
 export interface SandboxContents {
-  readonly customers: readonly { readonly id: string; readonly org: string }[];
+  readonly customers: readonly SandboxCustomer[];
   readonly sessions: readonly SandboxSession[];
   readonly subscriptions: readonly ProviderSubscription[];
 }
@@ -43,6 +48,8 @@ export interface SandboxProvider extends PaymentProvider {
   decline(sessionId: string): void;
   /** Sets a subscription's status, as the provider's own clock or a card would. */
   setStatus(subscriptionId: string, status: string): ProviderSubscription;
+  /** Deletes a customer for good, as a person at the provider's desk would; its subscriptions end. */
+  deleteCustomer(customerId: string): void;
   /** Turns a subscription's period: pays for the next one, or ends it if it was to end. */
   renew(subscriptionId: string): ProviderSubscription;
   /** All events so far, oldest first. */
@@ -193,6 +200,7 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
 
     createCustomer: ({ org, idempotencyKey }) =>
       outage.pass(async () => ({ customerId: ledger.createCustomer(org, idempotencyKey) })),
+    hasCustomer: ({ customerId }) => outage.pass(async () => ledger.hasCustomer(customerId)),
     openCheckout: ({ org, customerId, tier, interval, quantity, idempotencyKey }) =>
       outage.pass(async () =>
         pageOf(
@@ -251,6 +259,7 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
     confirm: (sessionId) => ledger.confirm(sessionId),
     decline: (sessionId) => ledger.expire(sessionId),
     setStatus: (subscriptionId, status) => ledger.setStatus(subscriptionId, status),
+    deleteCustomer: (customerId) => ledger.deleteCustomer(customerId),
     renew: (subscriptionId) => ledger.renew(subscriptionId),
     events: allEvents,
     contents: () =>

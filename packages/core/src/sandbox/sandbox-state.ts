@@ -45,12 +45,20 @@ export interface SandboxPortal {
   readonly expiresAt: number;
 }
 
+/** A customer of the sandbox. */
+export interface SandboxCustomer {
+  readonly id: string;
+  readonly org: string;
+  /** Deleted for good: it can buy nothing any more. */
+  readonly isGone?: boolean;
+}
+
 /** Everything the sandbox knows, by id. */
 export interface SandboxState {
   secret: string;
   /** The port it listened on last; 0 before it ever did. */
   port: number;
-  readonly customers: Map<string, { readonly id: string; readonly org: string }>;
+  readonly customers: Map<string, SandboxCustomer>;
   readonly sessions: Map<string, SandboxSession>;
   readonly subscriptions: Map<string, ProviderSubscription>;
   readonly portals: Map<string, SandboxPortal>;

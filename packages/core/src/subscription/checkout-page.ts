@@ -12,15 +12,16 @@ import type { CheckoutResult } from './types.ts';
 /** The provider's hosted page of an org's one checkout. */
 export interface CheckoutPage {
   /**
-   * Opens a page for a claimed attempt and saves the attempt as open.
+   * Opens a page for a claimed attempt and saves the attempt as open. Where the customer is gone, it is for another one, linked in
+   * its place.
    *
    * @throws TollgateError `provider_error` for a page on a foreign origin, `checkout_in_progress` when the claim was lost meanwhile;
    * the page is ended in both cases.
    */
   open(attempt: CheckoutAttempt, customer: Customer, terms: Terms, actor: string): Promise<CheckoutResult>;
   /**
-   * Answers the page of an open attempt if one can still pay there, on these terms, and nothing was bought meanwhile; else ends both
-   * and answers null.
+   * Answers the page of an open attempt if the org's customer can still pay there, on these terms, and nothing was bought meanwhile;
+   * else ends both and answers null.
    */
   reopen(attempt: CheckoutAttempt, terms: Terms, actor: string): Promise<CheckoutResult | null>;
 }
@@ -39,9 +40,11 @@ export function createCheckoutPage(
   ): Promise<CheckoutResult> {
     const provider = configured(wiring.provider);
     const { org, tier } = attempt;
-    const key = idempotencyKey('checkout', org, tier, attempt.id);
-    const request = { ...terms, org, customerId: customer.customerId, tier, idempotencyKey: key };
-    const session = await callProvider(() => provider.openCheckout(request));
+    const session = await services.customers.serve(customer, ({ customerId }) => {
+      const key = idempotencyKey('checkout', org, tier, attempt.id, customerId);
+      const request = { ...terms, org, customerId, tier, idempotencyKey: key };
+      return callProvider(() => provider.openCheckout(request));
+    });
     try {
       const url = session.url === null ? null : checkPageUrl(session.url, provider.pageOrigins);
       const saved = await repository.saveCheckout({
@@ -77,8 +80,11 @@ export function createCheckoutPage(
     if (sessionId === null) return null;
     const session = await callProvider(() => provider.fetchCheckout({ sessionId }));
     if (session?.state === 'open') {
-      const { live } = await services.reconcile(await services.customers.ensure(org), actor);
-      if (live.length === 0 && session.url !== null && isOn(session, terms)) {
+      const customer = await services.customers.ensure(org);
+      const { live } = await services.reconcile(customer, actor);
+      const isTheirs =
+        session.customerId === customer.customerId && !(await services.customers.isGone(customer));
+      if (live.length === 0 && session.url !== null && isTheirs && isOn(session, terms)) {
         return pending(provider.name, tier, session.id, checkPageUrl(session.url, provider.pageOrigins));
       }
       await callProvider(() => provider.expireCheckout({ sessionId }));

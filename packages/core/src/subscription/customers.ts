@@ -1,7 +1,9 @@
+import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Customer } from '../ports/billing-repository.ts';
 import type { Wiring } from '../wiring.ts';
 import { callProvider, configured } from './call-provider.ts';
 import { idempotencyKey } from './idempotency-key.ts';
+import type { Reconcile } from './reconcile.ts';
 
 /** The provider's customers that pay for orgs. */
 export interface Customers {
@@ -9,14 +11,22 @@ export interface Customers {
   find(org: string): Promise<Customer | null>;
   /** The org's customer, made at the provider and linked if there is none. Racing callers get the same one. */
   ensure(org: string): Promise<Customer>;
+  /**
+   * Does something with an org's customer. Where the provider refuses and is sure that this customer is gone, it is done with
+   * another one, made and linked in its place. Racing callers get the same one.
+   */
+  serve<T>(customer: Customer, use: (customer: Customer) => Promise<T>): Promise<T>;
+  /** Whether the provider is sure that a customer is gone. */
+  isGone(customer: Customer): Promise<boolean>;
 }
 
 /** @param onLinked - called when a customer has just been linked, so that events that waited for it can be done. */
 export function createCustomers(
-  wiring: Pick<Wiring, 'repository' | 'provider'>,
+  wiring: Pick<Wiring, 'repository' | 'provider' | 'logger'>,
+  reconcile: Reconcile,
   onLinked: (customer: Customer) => Promise<void>,
 ): Customers {
-  const { repository } = wiring;
+  const { repository, logger } = wiring;
 
   async function find(org: string): Promise<Customer | null> {
     const provider = configured(wiring.provider);
@@ -27,13 +37,48 @@ export function createCustomers(
   async function ensure(org: string): Promise<Customer> {
     const known = await find(org);
     if (known !== null) return known;
-    const provider = configured(wiring.provider);
-    const request = { org, idempotencyKey: idempotencyKey('customer', provider.name, org) };
-    const { customerId } = await callProvider(() => provider.createCustomer(request));
-    const customer = await repository.linkCustomer({ org, provider: provider.name, customerId });
+    const customer = await repository.linkCustomer(await make(org));
     await onLinked(customer);
     return customer;
   }
 
-  return { find, ensure };
+  /** @param gone - the id of the one it replaces: with the key of that one the provider would answer that one again */
+  async function make(org: string, ...gone: readonly string[]): Promise<Customer> {
+    const provider = configured(wiring.provider);
+    const request = { org, idempotencyKey: idempotencyKey('customer', provider.name, org, ...gone) };
+    const { customerId } = await callProvider(() => provider.createCustomer(request));
+    return { org, provider: provider.name, customerId };
+  }
+
+  async function isGone({ customerId }: Customer): Promise<boolean> {
+    const provider = configured(wiring.provider);
+    return !(await callProvider(() => provider.hasCustomer({ customerId })));
+  }
+
+  async function serve<T>(customer: Customer, use: (customer: Customer) => Promise<T>): Promise<T> {
+    try {
+      return await use(customer);
+    } catch (error) {
+      const isRefusal = error instanceof TollgateError && error.code === 'provider_error';
+      // Who cannot be asked just now is not sure: then the refusal stands.
+      if (!isRefusal || !(await isGone(customer).catch(() => false))) throw error;
+      return await use(await replace(customer));
+    }
+  }
+
+  async function replace(gone: Customer): Promise<Customer> {
+    const { org, provider, customerId } = gone;
+    logger.error('The provider says that a customer is gone. The org gets another one.', {
+      provider,
+      customer: customerId,
+    });
+    // While events of the old one still find their org: nobody would do them afterwards.
+    await reconcile(gone, 'system');
+    const made = await make(org, customerId);
+    const customer = await repository.replaceCustomer({ customer: made, gone: customerId });
+    await onLinked(customer);
+    return customer;
+  }
+
+  return { find, ensure, serve, isGone };
 }

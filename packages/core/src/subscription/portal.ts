@@ -16,10 +16,10 @@ export type Portal = (request: {
   readonly returnUrl: string;
 }) => Promise<{ readonly url: string }>;
 
-/** The portal; an org without a customer gets one. */
+/** The portal; an org without a customer gets one, and so does one whose customer is gone. */
 export function createPortal(
   wiring: Pick<Wiring, 'provider' | 'settings'>,
-  customers: Pick<Customers, 'ensure'>,
+  customers: Pick<Customers, 'ensure' | 'serve'>,
 ): Portal {
   return async ({ org, returnUrl }) => {
     checkOrgId(org, wiring.settings.orgIdPattern);
@@ -28,8 +28,9 @@ export function createPortal(
     if (portal === null) throw new TollgateError('portal_unsupported');
     const checked = checkReturnUrl(returnUrl, wiring.settings.returnOrigins);
     if (checked === null) throw new TollgateError('invalid_return_url');
-    const { customerId } = await customers.ensure(org);
-    const { url } = await callProvider(() => portal.openPortal({ customerId, returnUrl: checked }));
+    const { url } = await customers.serve(await customers.ensure(org), ({ customerId }) =>
+      callProvider(() => portal.openPortal({ customerId, returnUrl: checked })),
+    );
     return { url: checkPageUrl(url, provider.pageOrigins) };
   };
 }

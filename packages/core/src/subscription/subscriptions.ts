@@ -41,11 +41,11 @@ export function createSubscriptions(
   const onChanged = harmless(options.onSubscriptionChanged ?? (() => undefined), wiring.logger);
   const refresh = createRefresh(wiring, orgViews, onChanged);
   const events = createEvents(wiring, refresh, options.onInvoice ?? (() => undefined), wait);
-  const customers = createCustomers(wiring, async (customer) => {
+  const reconcile = createReconcile(wiring, refresh);
+  const customers = createCustomers(wiring, reconcile, async (customer) => {
     orgViews.drop(customer.org);
     await events.replay(customer);
   });
-  const reconcile = createReconcile(wiring, refresh);
   const changes = createSubscriptionChanges(wiring, orgViews, refresh, onChanged);
   const page = createCheckoutPage(wiring, { customers, reconcile });
   return {

@@ -4,25 +4,28 @@ import type { Store } from './store.ts';
 /** A customer's columns under the port's names. */
 export const CUSTOMER_COLUMNS = 'org, provider, customer_id as "customerId"';
 
+type Methods = 'linkCustomer' | 'replaceCustomer' | 'findCustomer' | 'listCustomers';
+
 /** The part of the repository that knows who pays for whom. */
-export function customerMethods({
-  database,
-  s,
-}: Store): Pick<BillingRepository, 'linkCustomer' | 'findCustomer' | 'listCustomers'> {
+export function customerMethods({ database, s }: Store): Pick<BillingRepository, Methods> {
+  /** @param gone - the id that gives way to the new one; null: none does */
+  const store = ({ org, provider, customerId }: Customer, gone: string | null) =>
+    database.transaction(async (sql) => {
+      await sql(
+        `insert into ${s}.customers as stored (org, provider, customer_id) values ($1, $2, $3)
+         on conflict (org, provider) do update set customer_id = excluded.customer_id where stored.customer_id = $4`,
+        [org, provider, customerId, gone],
+      );
+      const [stored] = await sql<Customer>(
+        `select ${CUSTOMER_COLUMNS} from ${s}.customers where org = $1 and provider = $2`,
+        [org, provider],
+      );
+      return stored ?? { org, provider, customerId };
+    });
+
   return {
-    linkCustomer: ({ org, provider, customerId }) =>
-      database.transaction(async (sql) => {
-        await sql(
-          `insert into ${s}.customers (org, provider, customer_id) values ($1, $2, $3)
-           on conflict (org, provider) do nothing`,
-          [org, provider, customerId],
-        );
-        const [stored] = await sql<Customer>(
-          `select ${CUSTOMER_COLUMNS} from ${s}.customers where org = $1 and provider = $2`,
-          [org, provider],
-        );
-        return stored ?? { org, provider, customerId };
-      }),
+    linkCustomer: (customer) => store(customer, null),
+    replaceCustomer: ({ customer, gone }) => store(customer, gone),
 
     findCustomer: ({ provider, customerId }) =>
       database.transaction(async (sql) => {

@@ -77,6 +77,30 @@ export function checkoutContract<P extends PaymentProvider>(
     });
   });
 
+  describe('a customer', () => {
+    it('is there until it is deleted, and one of another org stays', async () => {
+      const [customerId, other] = [await bench.customer(), await bench.customer('globex')];
+      expect(await bench.provider.hasCustomer({ customerId })).toBe(true);
+      await host.act.deleteCustomer(bench.provider, customerId);
+      expect(await bench.provider.hasCustomer({ customerId })).toBe(false);
+      expect(await bench.provider.hasCustomer({ customerId: other })).toBe(true);
+    });
+
+    it('that is gone has nothing that lives, and gets no page', async () => {
+      const { customerId, subscriptionId } = await bench.subscribe();
+      await host.act.deleteCustomer(bench.provider, customerId);
+      const listed = await bench.provider.listSubscriptions({ customerId });
+      expect(listed.filter(({ endedAt }) => endedAt === null)).toEqual([]);
+      const fetched = await bench.provider.fetchSubscription({ subscriptionId });
+      expect(fetched === null || fetched.endedAt !== null).toBe(true);
+      await expect(bench.open(customerId)).rejects.toMatchObject({ code: 'provider_error' });
+      expect(await host.inspect.openPages(bench.provider, customerId)).toEqual([]);
+      const returnUrl = 'https://app.example.com/billing';
+      const portal = bench.provider.portal?.openPortal({ customerId, returnUrl });
+      if (portal !== undefined) await expect(portal).rejects.toMatchObject({ code: 'provider_error' });
+    });
+  });
+
   describe('portal', () => {
     it('opens a page on one of its page origins, or is null', async () => {
       const { portal } = bench.provider;

@@ -26,6 +26,7 @@ export function outageContract<P extends PaymentProvider>(
         await withOutage(kind, async () => {
           const calls = [
             bench.provider.createCustomer({ org: 'globex', idempotencyKey: bench.key() }),
+            bench.provider.hasCustomer({ customerId }),
             bench.open(customerId),
             bench.provider.fetchCheckout({ sessionId }),
             bench.provider.expireCheckout({ sessionId }),

@@ -144,6 +144,15 @@ export const billingCommands: readonly fc.Arbitrary<Command>[] = [
       customerId: `cus_${given.org}_${given.nth}`,
     }),
   ),
+  command(
+    'replaceCustomer',
+    fc.record({ org, provider, nth: fc.constantFrom(1, 2), gone: fc.constantFrom(1, 2) }),
+    ({ repository }, given) =>
+      repository.replaceCustomer({
+        customer: { org: given.org, provider: given.provider, customerId: `cus_${given.org}_${given.nth}` },
+        gone: `cus_${given.org}_${given.gone}`,
+      }),
+  ),
   command('findCustomer', fc.record({ org, provider }), ({ repository }, given) =>
     repository.findCustomer({ provider: given.provider, customerId: `cus_${given.org}_1` }),
   ),

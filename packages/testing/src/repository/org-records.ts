@@ -64,6 +64,57 @@ export function orgRecords<R extends BillingRepository>(host: BillingRepositoryH
     });
   });
 
+  describe('a customer that is gone', () => {
+    const first = { org: ORG, provider: PROVIDER, customerId: 'cus_1' };
+    const second = { ...first, customerId: 'cus_2' };
+
+    test('gives way to another one, and pays for nobody then', async (a) => {
+      await a.repository.linkCustomer(first);
+      expect(await a.repository.replaceCustomer({ customer: second, gone: 'cus_1' })).toEqual(second);
+      expect(await a.repository.findCustomer({ provider: PROVIDER, customerId: 'cus_1' })).toBeNull();
+      expect(await a.repository.findCustomer({ provider: PROVIDER, customerId: 'cus_2' })).toEqual(second);
+      expect((await a.repository.loadOrg(ORG)).customers).toEqual([second]);
+      expect(await a.repository.linkCustomer(first)).toEqual(second);
+    });
+
+    test('gives way once: who comes later gets the one that came first', async (a) => {
+      await a.repository.linkCustomer(first);
+      const customers = Array.from({ length: 20 }, (_, index) => ({
+        ...first,
+        customerId: `cus_new_${index}`,
+      }));
+      const handles = [a.repository, await a.peer()];
+      const stored = await Promise.all(
+        customers.map((customer, index) =>
+          (handles[index % 2] ?? a.repository).replaceCustomer({ customer, gone: 'cus_1' }),
+        ),
+      );
+      expect(new Set(stored.map(({ customerId }) => customerId)).size).toBe(1);
+      expect((await a.repository.loadOrg(ORG)).customers).toEqual([stored[0]]);
+    });
+
+    test('is no other org’s, and no other provider’s', async (a) => {
+      await a.repository.linkCustomer(first);
+      const others = [
+        { ...second, org: 'globex' },
+        { ...second, provider: 'other' },
+      ];
+      for (const other of others) {
+        await a.repository.linkCustomer({ ...other, customerId: 'cus_3' });
+        expect(await a.repository.replaceCustomer({ customer: other, gone: 'cus_1' })).toEqual({
+          ...other,
+          customerId: 'cus_3',
+        });
+      }
+      expect((await a.repository.loadOrg(ORG)).customers).toContainEqual(first);
+    });
+
+    test('is as good as none where none is stored', async (a) => {
+      expect(await a.repository.replaceCustomer({ customer: second, gone: 'cus_1' })).toEqual(second);
+      expect(await a.repository.linkCustomer(first)).toEqual(second);
+    });
+  });
+
   describe('subscriptions', () => {
     test('are stored whole, word for word and to the millisecond', async (a) => {
       const full = subscription({

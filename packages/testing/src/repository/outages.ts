@@ -11,6 +11,11 @@ export function repositoryOutages<R extends BillingRepository>(host: BillingRepo
     () => repository.loadOrg(ORG),
     () => repository.linkCustomer({ org: ORG, provider: PROVIDER, customerId: 'cus_1' }),
     () =>
+      repository.replaceCustomer({
+        customer: { org: ORG, provider: PROVIDER, customerId: 'cus_2' },
+        gone: 'cus_1',
+      }),
+    () =>
       repository.saveSubscription({ subscription: subscription(), expectedVersion: null, audit: audit() }),
     () => repository.claimCheckout({ org: ORG, provider: PROVIDER, tier: 'pro', id: 'one', leaseMs: 1_000 }),
     () => repository.claimEvent({ event: event(), leaseMs: 1_000 }),

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type {
   CouponObject,
   CustomerObject,
+  DeletedCustomerObject,
   EventObject,
   InvoiceObject,
   PortalConfigurationObject,
@@ -22,6 +23,7 @@ export type Card = 'works' | 'declined' | 'none';
 /** Everything the stand-in knows, and the one place where events are written. */
 export interface Books {
   readonly customers: Map<string, CustomerObject>;
+  readonly deletedCustomers: Map<string, DeletedCustomerObject>;
   readonly products: Map<string, ProductObject>;
   readonly prices: Map<string, PriceObject>;
   readonly coupons: Map<string, CouponObject>;
@@ -61,6 +63,7 @@ export function createBooks(options: {
   let fixed: number | null = null;
   const books: Books = {
     customers: new Map(),
+    deletedCustomers: new Map(),
     products: new Map(),
     prices: new Map(),
     coupons: new Map(),

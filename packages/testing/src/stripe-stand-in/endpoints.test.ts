@@ -16,6 +16,7 @@ const TYPES: Readonly<Record<string, readonly [string, string]>> = {
   'GET /v1/customers': ['Customers', 'CustomerListParams'],
   'GET /v1/customers/:id': ['Customers', 'CustomerRetrieveParams'],
   'POST /v1/customers/:id': ['Customers', 'CustomerUpdateParams'],
+  'DELETE /v1/customers/:id': ['Customers', 'CustomerDeleteParams'],
   'POST /v1/checkout/sessions': ['Checkout/Sessions', 'Checkout.SessionCreateParams'],
   'GET /v1/checkout/sessions': ['Checkout/Sessions', 'Checkout.SessionListParams'],
   'GET /v1/checkout/sessions/:id': ['Checkout/Sessions', 'Checkout.SessionRetrieveParams'],

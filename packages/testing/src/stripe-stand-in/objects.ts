@@ -14,6 +14,12 @@ export interface CustomerObject extends StripeObject {
   readonly livemode: boolean;
 }
 
+/** All that is left of a customer that was deleted. */
+export interface DeletedCustomerObject extends StripeObject {
+  readonly object: 'customer';
+  readonly deleted: true;
+}
+
 export interface ProductObject extends StripeObject {
   readonly object: 'product';
   readonly created: number;

@@ -65,6 +65,10 @@ export interface StripeStandIn {
   pay(sessionId: string): string;
   /** Sets how a customer's card behaves from now on; one that works pays what is owed. */
   setCard(customerId: string, card: Card): void;
+  /** Deletes a customer for good, as at Stripe's desk: its subscriptions end, and it can buy nothing any more. */
+  deleteCustomer(customerId: string): void;
+  /** Forgets customers, subscriptions and pages, as Stripe does when test data is deleted. Nobody is told. */
+  wipe(): void;
   /** Sets a subscription's status at once, with the events that go with it. */
   setStatus(subscriptionId: string, status: Status): void;
   /** Moves its own time on by `ms` and does what falls due on the way: renewals, ends of trials, retries, expiries. */

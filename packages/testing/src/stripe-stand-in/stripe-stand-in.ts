@@ -5,6 +5,7 @@ import { type Books, createBooks } from './books.ts';
 import { createDeliveries } from './deliveries.ts';
 import { catchUp, nextDueAt } from './due.ts';
 import { confirmSession } from './endpoints/checkout.ts';
+import { deleteCustomer } from './endpoints/customers.ts';
 import { createFaults, faultAnswer } from './faults.ts';
 import type { EventObject, PriceObject, SubscriptionObject } from './objects.ts';
 import { createPages, giveCard } from './pages.ts';
@@ -143,6 +144,13 @@ export async function stripeStandIn(options: StripeStandInOptions = {}): Promise
       return confirmSession(books, sessionId, dunning).subscription ?? '';
     },
     setCard: (customerId, card) => giveCard(books, customerId, card, dunning),
+    deleteCustomer: (customerId) => void deleteCustomer(books, customerId),
+    wipe() {
+      const { customers, deletedCustomers, cards, sessions, portalSessions } = books;
+      const { subscriptions, schedules, invoices, pending } = books;
+      for (const people of [customers, deletedCustomers, cards, sessions, portalSessions]) people.clear();
+      for (const debts of [subscriptions, schedules, invoices, pending]) debts.clear();
+    },
     setStatus(subscriptionId, status) {
       const subscription = subscriptionOf(subscriptionId);
       if (hasEnded(subscription) || subscription.status === status) return;

@@ -2,14 +2,23 @@ import type { BillingRepository } from '../../ports/billing-repository.ts';
 import type { Synchronous } from './synchronous.ts';
 import { byTexts, keyOf, pageOf, type TableStore } from './tables.ts';
 
+type Methods = 'linkCustomer' | 'replaceCustomer' | 'findCustomer' | 'listCustomers';
+
 /** The part of the repository that knows who pays for whom. */
 export function customerMethods({
   tables: { customers },
-}: TableStore): Synchronous<Pick<BillingRepository, 'linkCustomer' | 'findCustomer' | 'listCustomers'>> {
+}: TableStore): Synchronous<Pick<BillingRepository, Methods>> {
   return {
     linkCustomer(customer) {
       const name = keyOf(customer.org, customer.provider);
       const stored = customers.get(name) ?? customer;
+      customers.set(name, stored);
+      return stored;
+    },
+    replaceCustomer({ customer, gone }) {
+      const name = keyOf(customer.org, customer.provider);
+      const before = customers.get(name);
+      const stored = before === undefined || before.customerId === gone ? customer : before;
       customers.set(name, stored);
       return stored;
     },

@@ -151,6 +151,7 @@ export const checkoutEndpoints: readonly Endpoint[] = [
 export function confirmSession(books: Books, id: string, dunning: Dunning): SessionObject {
   const session = sessionOf(books, id);
   if (session.status !== 'open') throw refused(`This Checkout Session is ${session.status}.`);
+  customerOf(books, session.customer, 'customer');
   const { trial_period_days: trialDays, metadata: data, missing_payment_method } = session.subscription_data;
   const subscription = start(
     books,

@@ -1,8 +1,9 @@
 import { missing } from '../api-error.ts';
 import type { Books } from '../books.ts';
 import { type Endpoint, endpoint, instantFilter, PAGED, within } from '../endpoint.ts';
-import type { CustomerObject } from '../objects.ts';
+import type { CustomerObject, DeletedCustomerObject } from '../objects.ts';
 import { metadata, text } from '../parameters.ts';
+import { end } from '../subscriptions.ts';
 
 const DETAILS = { email: text, name: text, description: text, phone: text, metadata } as const;
 
@@ -10,6 +11,19 @@ export function customerOf(books: Books, id: string, param = 'id'): CustomerObje
   const customer = books.customers.get(id);
   if (customer === undefined) throw missing('customer', id, param);
   return customer;
+}
+
+/** Deletes a customer for good: its subscriptions end, and only its id can be asked for from then on. */
+export function deleteCustomer(books: Books, id: string): DeletedCustomerObject {
+  const customer = customerOf(books, id);
+  for (const subscription of books.subscriptions.values()) {
+    if (subscription.customer === id) end(books, subscription);
+  }
+  const deleted: DeletedCustomerObject = { id, object: 'customer', deleted: true };
+  books.customers.delete(id);
+  books.deletedCustomers.set(id, deleted);
+  books.emit('customer.deleted', customer);
+  return deleted;
 }
 
 export const customerEndpoints: readonly Endpoint[] = [
@@ -40,7 +54,12 @@ export const customerEndpoints: readonly Endpoint[] = [
         .filter(({ email, created }) => (params.email ?? email) === email && within(created, params.created)),
     }),
   ),
-  endpoint('GET', '/v1/customers/:id', {}, ({ books, id }) => customerOf(books, id)),
+  endpoint(
+    'GET',
+    '/v1/customers/:id',
+    {},
+    ({ books, id }) => books.deletedCustomers.get(id) ?? customerOf(books, id),
+  ),
   endpoint('POST', '/v1/customers/:id', DETAILS, ({ books, id, params }) => {
     const customer = customerOf(books, id);
     customer.email = params.email ?? customer.email;
@@ -50,4 +69,11 @@ export const customerEndpoints: readonly Endpoint[] = [
     books.emit('customer.updated', customer);
     return customer;
   }),
+  // Takes no parameters at all.
+  {
+    method: 'DELETE',
+    path: '/v1/customers/:id',
+    checks: {},
+    run: ({ books, id }) => deleteCustomer(books, id),
+  },
 ];

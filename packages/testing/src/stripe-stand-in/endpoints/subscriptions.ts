@@ -83,17 +83,20 @@ export const subscriptionEndpoints: readonly Endpoint[] = [
     'GET',
     '/v1/subscriptions',
     { ...PAGED, customer: text, price: text, status: STATUSES, created: instantFilter },
-    ({ books, params }) => ({
-      url: '/v1/subscriptions',
-      list: [...books.subscriptions.values()]
-        .reverse()
-        .filter(({ customer }) => (params.customer ?? customer) === customer)
-        .filter(
-          ({ items }) => params.price === undefined || items.some(({ price }) => price.id === params.price),
-        )
-        .filter(({ created }) => within(created, params.created))
-        .filter((one) => hasStatus(one, params.status)),
-    }),
+    ({ books, params }) => {
+      if (params.customer !== undefined) customerOf(books, params.customer, 'customer');
+      return {
+        url: '/v1/subscriptions',
+        list: [...books.subscriptions.values()]
+          .reverse()
+          .filter(({ customer }) => (params.customer ?? customer) === customer)
+          .filter(
+            ({ items }) => params.price === undefined || items.some(({ price }) => price.id === params.price),
+          )
+          .filter(({ created }) => within(created, params.created))
+          .filter((one) => hasStatus(one, params.status)),
+      };
+    },
   ),
   endpoint('GET', '/v1/subscriptions/:id', {}, ({ books, id }) => subscriptionOf(books, id)),
   endpoint(
