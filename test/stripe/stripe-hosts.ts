@@ -11,7 +11,7 @@ import {
 } from '@tollgate/core';
 import * as onExpress from '@tollgate/express';
 import * as onKoa from '@tollgate/koa';
-import { stripeProvider } from '@tollgate/stripe';
+import { type StripeOptions, stripeProvider } from '@tollgate/stripe';
 import type { StripeStandIn } from '@tollgate/testing';
 import express from 'express';
 import Koa from 'koa';
@@ -71,6 +71,7 @@ export interface HostParts {
   readonly prices: Readonly<Record<string, string>>;
   readonly repository?: BillingRepository;
   readonly options?: Partial<BillingOptions>;
+  readonly stripe?: Partial<StripeOptions>;
   readonly wrapProvider?: (provider: PaymentProvider) => PaymentProvider;
 }
 
@@ -91,6 +92,7 @@ export async function stripeHost(parts: HostParts): Promise<StripeHost> {
     apiBase: standIn.origin,
     timeoutMs: 2_000,
     maxNetworkRetries: 0,
+    ...parts.stripe,
   });
   const billing = createBilling<'devices'>({
     quotas: { devices: capacity() },

@@ -198,6 +198,38 @@ describe('W8: the shape of any API version', () => {
   });
 });
 
+describe('a paused subscription', () => {
+  const facts: Facts = { price: 'price_pro', every: 'month', status: 'paused', quantity: 1 };
+  const isLapsed = (given: Facts, more: Json = {}) =>
+    Object.values(SHAPES).map(
+      (shape) => toProviderSubscription({ ...shape(given), ...more }, prices).isLapsedTrial,
+    );
+  const because = (type: string): Json => ({
+    status_details: { paused: { type: 'subscription', subscription: { type } } },
+  });
+  const all = (value: boolean) => Object.values(SHAPES).map(() => value);
+
+  it('is a lapsed trial when Stripe says so, and no other pause is', () => {
+    const trial = { ...facts, trialEnd: PERIOD_END };
+    expect(isLapsed(facts, because('trial_end_without_payment_method'))).toEqual(all(true));
+    for (const reason of [
+      'pause_requested',
+      'first_payment_failure',
+      'final_payment_failure',
+      'system',
+      'else',
+    ])
+      expect(isLapsed(trial, because(reason))).toEqual(all(false));
+  });
+
+  it('is one by its dates where Stripe does not say why it is paused', () => {
+    expect(isLapsed({ ...facts, trialEnd: PERIOD_END })).toEqual(all(true));
+    expect(isLapsed({ ...facts, trialEnd: PERIOD_END - 86_400 })).toEqual(all(false));
+    expect(isLapsed(facts)).toEqual(all(false));
+    expect(isLapsed({ ...facts, status: 'trialing', trialEnd: PERIOD_END })).toEqual(all(false));
+  });
+});
+
 describe('a subscription of several items', () => {
   const facts: Facts = { price: 'price_pro', every: 'month', status: 'active', quantity: 4 };
   const addOn: Facts = { price: 'price_support', every: 'month', status: 'active', quantity: 99 };

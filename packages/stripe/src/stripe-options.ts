@@ -36,7 +36,7 @@ export interface StripeOptions {
   readonly trialDays?: number | Readonly<Record<string, number>>;
   /** Whether a trial needs a card. Without one it ends with `trialEndsWithoutCard`. @default true */
   readonly trialNeedsCard?: boolean;
-  /** @default 'cancel' */
+  /** What becomes of it then. Paused or canceled, it grants nothing, and the next checkout opens a page. @default 'cancel' */
   readonly trialEndsWithoutCard?: 'cancel' | 'pause';
   /** Whether customers may enter a promotion code on the page. @default false */
   readonly promotionCodes?: boolean;

@@ -124,7 +124,8 @@ export function createSubscriptions(
   }) {
     const before = await retrieve(subscriptionId);
     if (hasEnded(before)) return read(before);
-    if (downgrade === 'at_once' || before.status === 'incomplete') return await cancelNow(subscriptionId);
+    const wasNeverPaid = before.status === 'incomplete' || read(before).isLapsedTrial === true;
+    if (downgrade === 'at_once' || wasNeverPaid) return await cancelNow(subscriptionId);
     await release(before, idempotencyKey);
     return read(await update(subscriptionId, { cancel_at_period_end: true }, idempotencyKey));
   }

@@ -27,6 +27,7 @@ export function toProviderSubscription(subscription: unknown, prices: PriceTable
     createdAt: present(instantOf(own(subscription, 'created')), 'date'),
     currentPeriodEndsAt: periodEnd,
     trialEndsAt: instantOf(own(subscription, 'trial_end')),
+    isLapsedTrial: isLapsedTrial(subscription, periodEnd),
     cancelsAt: instantOf(own(subscription, 'cancel_at')) ?? endsItself ?? next.endsAt,
     scheduledTier: next.tier,
     scheduledAt: next.at,
@@ -44,6 +45,16 @@ export function itemOf(subscription: unknown, prices: PriceTable): unknown {
 export function tierOfItem(item: unknown, prices: PriceTable): string | null {
   const price = idOf(own(item, 'price')) ?? idOf(own(item, 'plan'));
   return price === null ? null : prices.tierOf(price);
+}
+
+/** Whether it is paused because its trial ended without a card. Where Stripe does not say why, it is one whose period ended with the trial. */
+function isLapsedTrial(subscription: unknown, periodEnd: number | null): boolean {
+  if (own(subscription, 'status') !== 'paused') return false;
+  const paused = own(own(subscription, 'status_details'), 'paused');
+  const reason = textOf(own(own(paused, 'subscription'), 'type'));
+  if (reason !== null) return reason === 'trial_end_without_payment_method';
+  const trialEnd = instantOf(own(subscription, 'trial_end'));
+  return trialEnd !== null && periodEnd !== null && periodEnd <= trialEnd;
 }
 
 /** What a schedule, when it came along whole, leads to after the phase it is in. */

@@ -38,6 +38,8 @@ export interface ProviderSubscription {
   readonly createdAt: number;
   readonly currentPeriodEndsAt: number | null;
   readonly trialEndsAt: number | null;
+  /** Its trial ended without a card, and it stands still: nothing was paid, and nothing is until somebody resumes it. @default false */
+  readonly isLapsedTrial?: boolean;
   readonly cancelsAt: number | null;
   readonly scheduledTier: string | null;
   readonly scheduledAt: number | null;
@@ -123,8 +125,8 @@ export interface PaymentProvider {
     },
   ): Promise<ProviderSubscription>;
   /**
-   * Ends a subscription, at once or at its period's end, as the provider was configured; an `incomplete` one always at once, and
-   * one that has ended stays as it is. Answers it as it is then.
+   * Ends a subscription, at once or at its period's end, as the provider was configured; an `incomplete` one and a lapsed trial
+   * always at once, and one that has ended stays as it is. Answers it as it is then.
    */
   cancelSubscription(request: {
     readonly subscriptionId: string;

@@ -190,6 +190,27 @@ describe('checkout of an org with a subscription', () => {
     expect(await world.stored(id)).toMatchObject({ status: 'canceled' });
   });
 
+  it.each(['pro', 'business'])(
+    'ends a trial that lapsed without a card before it opens a page: %s',
+    async (tier) => {
+      const id = await world.subscribe('acme', 'pro');
+      world.sandbox.setStatus(id, 'paused');
+      const { listSubscriptions } = world.sandbox;
+      const lapsed = world.process({
+        provider: {
+          listSubscriptions: async (request) =>
+            (await listSubscriptions(request)).map((subscription) => ({
+              ...subscription,
+              isLapsedTrial: true,
+            })),
+        },
+      });
+      expect((await lapsed.checkout(order(tier))).subscription).toMatchObject({ tier, status: 'pending' });
+      expect(subscriptions()).toMatchObject([{ id, status: 'canceled' }]);
+      expect(await world.stored(id)).toMatchObject({ status: 'canceled' });
+    },
+  );
+
   it('changes the subscription that a lost webhook never told of', async () => {
     const { subscription: pending } = await world.checkout(order('pro'));
     const { subscriptionId } = world.sandbox.confirm(pending.externalId);

@@ -135,10 +135,11 @@ export function createCheckout(
     const settled = settledOn(live, order);
     if (settled !== null) return onSubscription(order, settled);
 
-    // To the default tier everything is ended. To another, only what was never paid: else it could be paid later, beside the new one.
+    // To the default tier everything is ended. To another, only what was never paid and waits for a page: else it could be paid later,
+    // beside the new one.
     const left: ProviderSubscription[] = [];
     for (const subscription of live) {
-      const ends = isDefault ? subscription.cancelsAt === null : subscription.status === 'incomplete';
+      const ends = isDefault ? subscription.cancelsAt === null : wasNeverPaid(subscription);
       left.push(ends ? await changes.cancel(subscription, attempt, actor) : subscription);
     }
     const current = liveSubscriptions(left)[0];
@@ -167,9 +168,14 @@ function settledOn(live: readonly ProviderSubscription[], order: Order): Provide
   const current = live[0];
   if (current === undefined) return null;
   if (order.isDefault) return live.every((subscription) => subscription.cancelsAt !== null) ? current : null;
-  const stays = current.cancelsAt === null && current.scheduledAt === null && current.status !== 'incomplete';
+  const stays = current.cancelsAt === null && current.scheduledAt === null && !wasNeverPaid(current);
   const { interval = current.interval, quantity = current.quantity } = order.terms;
   const isSame =
     current.tier === order.tier && current.interval === interval && current.quantity === quantity;
   return isSame && stays ? current : null;
+}
+
+/** Whether the first payment never came and no change brings it: a page was left, or a trial ended without a card. */
+function wasNeverPaid({ status, isLapsedTrial = false }: ProviderSubscription): boolean {
+  return status === 'incomplete' || isLapsedTrial;
 }

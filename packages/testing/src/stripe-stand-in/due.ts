@@ -2,7 +2,7 @@ import type { Books } from './books.ts';
 import { nextPeriodEnd } from './calendar.ts';
 import { attempt, bill, type Dunning } from './invoices.ts';
 import type { InvoiceObject, ScheduleObject, SubscriptionObject } from './objects.ts';
-import { changeItems, end, hasEnded, setPeriod, setStatus } from './subscriptions.ts';
+import { changeItems, end, hasEnded, pause, setPeriod, setStatus } from './subscriptions.ts';
 
 const DAY_S = 86_400;
 const INCOMPLETE_S = 23 * 3_600;
@@ -106,9 +106,7 @@ function turn(books: Books, subscription: SubscriptionObject, at: number, dunnin
       return;
     }
     if (!hasCard && then === 'pause') {
-      subscription.status = 'paused';
-      books.emit('customer.subscription.updated', subscription);
-      books.emit('customer.subscription.paused', subscription);
+      pause(books, subscription, 'trial_end_without_payment_method');
       return;
     }
   }

@@ -113,6 +113,11 @@ export interface SubscriptionObject extends StripeObject {
     readonly end_behavior: { readonly missing_payment_method: 'cancel' | 'create_invoice' | 'pause' };
   };
   pause_collection: { readonly behavior: string; readonly resumes_at: number | null } | null;
+  /** Why and since when it is paused, or was last. */
+  pause: {
+    readonly transitioned_at: number;
+    readonly subscription: { readonly type: 'trial_end_without_payment_method' | 'pause_requested' };
+  } | null;
   schedule: string | null;
   latest_invoice: string | null;
   /** Coupons that take something off the next invoices. */

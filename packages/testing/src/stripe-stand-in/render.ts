@@ -13,6 +13,8 @@ type Json = Record<string, unknown>;
 
 /** From this version on, periods are on the items, and an invoice names its subscription under `parent`. */
 const PERIODS_ON_ITEMS = '2025-03-31';
+/** From this version on, a paused subscription says why it is. */
+const PAUSES_HAVE_REASONS = '2026-09-30';
 
 /**
  * An object as the API of a version shows it.
@@ -103,12 +105,15 @@ function subscription(
   version: string,
   expand: readonly string[],
 ): Json {
-  const { items, coupons, ...others } = structuredClone(object);
+  const { items, coupons, pause, ...others } = structuredClone(object);
   const [first] = items;
   const scheduled = object.schedule === null ? null : books.schedules.get(object.schedule);
   const newest = object.latest_invoice === null ? null : books.invoices.get(object.latest_invoice);
   return {
     ...others,
+    ...(pause !== null && object.status === 'paused' && version.slice(0, 10) >= PAUSES_HAVE_REASONS
+      ? { status_details: { paused: { type: 'subscription', ...pause } } }
+      : {}),
     ...(isNew
       ? {}
       : { current_period_start: first?.current_period_start, current_period_end: first?.current_period_end }),

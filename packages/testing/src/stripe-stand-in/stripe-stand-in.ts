@@ -17,7 +17,7 @@ import type {
   StripeStandIn,
   StripeStandInOptions,
 } from './stand-in-interface.ts';
-import { end, hasEnded } from './subscriptions.ts';
+import { end, hasEnded, pause } from './subscriptions.ts';
 import { thinEvent } from './thin-event.ts';
 
 /** Starts a stand-in for Stripe. Close it after use. */
@@ -158,12 +158,15 @@ export async function stripeStandIn(options: StripeStandInOptions = {}): Promise
         end(books, subscription, status);
         return;
       }
+      if (status === 'paused') {
+        pause(books, subscription, 'pause_requested');
+        return;
+      }
       subscription.status = status;
       const invoice =
         subscription.latest_invoice === null ? undefined : books.invoices.get(subscription.latest_invoice);
       if (status === 'past_due' && invoice !== undefined) books.emit('invoice.payment_failed', invoice);
       books.emit('customer.subscription.updated', subscription);
-      if (status === 'paused') books.emit('customer.subscription.paused', subscription);
     },
     advance(ms) {
       offsetMs += ms;

@@ -58,6 +58,7 @@ export function start(books: Books, request: StartRequest, dunning: Dunning): Su
     trial_end: trialEnd,
     trial_settings: { end_behavior: { missing_payment_method: request.missingPaymentMethod } },
     pause_collection: null,
+    pause: null,
     schedule: null,
     latest_invoice: null,
     coupons: [...request.coupons],
@@ -145,6 +146,18 @@ export function setStatus(books: Books, subscription: SubscriptionObject, status
   if (subscription.status === status) return;
   subscription.status = status;
   books.emit('customer.subscription.updated', subscription);
+}
+
+/** Lets a subscription stand still: no invoice is made until it is resumed. */
+export function pause(
+  books: Books,
+  subscription: SubscriptionObject,
+  type: 'trial_end_without_payment_method' | 'pause_requested',
+): void {
+  subscription.status = 'paused';
+  subscription.pause = { transitioned_at: books.now(), subscription: { type } };
+  books.emit('customer.subscription.updated', subscription);
+  books.emit('customer.subscription.paused', subscription);
 }
 
 export function setPeriod(subscription: SubscriptionObject, from: number, to: number): void {
