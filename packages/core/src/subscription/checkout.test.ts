@@ -229,6 +229,41 @@ describe('checkout of an org with a subscription', () => {
     expect(openPages()).toEqual([]);
   });
 
+  it.each(['active', 'past_due', 'unpaid', 'paused'])(
+    'changes the plan’s one, not an older one of a price that is in no tier: %s',
+    async (status) => {
+      await world.portal({ org: 'acme', returnUrl: 'https://app.example.com/billing' });
+      const [customer] = world.sandbox.contents().customers;
+      const { listSubscriptions, openCheckout } = world.sandbox;
+      const made: (string | null)[] = [];
+      for (const tier of ['support', 'pro']) {
+        const request = { org: 'acme', customerId: customer?.id ?? '', tier, idempotencyKey: tier };
+        made.push(world.sandbox.confirm((await openCheckout(request)).id).subscriptionId);
+        world.clock.advance(1_000);
+      }
+      const [support, plan] = made;
+      world.sandbox.setStatus(plan ?? '', status);
+      const process = world.process({
+        provider: {
+          listSubscriptions: async (request) =>
+            (await listSubscriptions(request)).map((one) => ({
+              ...one,
+              tier: one.tier === 'support' ? null : one.tier,
+            })),
+        },
+      });
+      expect((await process.checkout(order('pro'))).subscription.externalId).toBe(plan);
+      expect((await process.checkout(order('business'))).subscription).toMatchObject({
+        externalId: plan,
+        tier: 'business',
+      });
+      expect(subscriptions().find(({ id }) => id === support)).toMatchObject({
+        tier: 'support',
+        endedAt: null,
+      });
+    },
+  );
+
   it('answers the subscription that was paid while its webhook is on its way', async () => {
     const { subscription: pending } = await world.checkout(order('pro'));
     const { subscriptionId } = world.sandbox.confirm(pending.externalId);

@@ -12,15 +12,22 @@ const RANK: Readonly<Record<string, number>> = {
 const RANK_OF_UNKNOWN = 5;
 
 /**
- * Subscriptions that have not ended, the one to act on first: paid before unpaid before unfinished, then the oldest, then by id.
+ * Subscriptions that have not ended, the one to act on first: of a tier before those of none (something else is sold with them),
+ * paid before unpaid before unfinished, then the oldest, then by id.
  * Two of them for one org were never made here, but a person at the provider's desk can make them.
  */
-export function liveSubscriptions<S extends Pick<Subscription, 'id' | 'status' | 'createdAt' | 'endedAt'>>(
-  subscriptions: readonly S[],
-): readonly S[] {
+export function liveSubscriptions<
+  S extends Pick<Subscription, 'id' | 'tier' | 'status' | 'createdAt' | 'endedAt'>,
+>(subscriptions: readonly S[]): readonly S[] {
   return subscriptions
     .filter((subscription) => !hasEnded(subscription))
-    .sort((a, b) => rank(a.status) - rank(b.status) || a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
+    .sort(
+      (a, b) =>
+        Number(a.tier === null) - Number(b.tier === null) ||
+        rank(a.status) - rank(b.status) ||
+        a.createdAt - b.createdAt ||
+        (a.id < b.id ? -1 : 1),
+    );
 }
 
 function rank(status: string): number {
