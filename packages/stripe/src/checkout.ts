@@ -7,6 +7,8 @@ import type { StripeClient } from './stripe-client.ts';
 import type { CustomerDetails, Discount, StripeSettings } from './stripe-settings.ts';
 
 const MAX_NEW_KEYS = 3;
+/** Of `client_reference_id`. A longer org id stands in the metadata alone. */
+const MAX_REFERENCE = 200;
 
 export interface CheckoutOrder {
   readonly org: string;
@@ -142,7 +144,7 @@ function sessionParams(
   return {
     mode: 'subscription',
     customer: customerId,
-    client_reference_id: org,
+    ...(org.length > MAX_REFERENCE ? {} : { client_reference_id: org }),
     metadata,
     line_items: [
       {

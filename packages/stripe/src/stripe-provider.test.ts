@@ -121,6 +121,15 @@ describe('a checkout page', () => {
     expect(await fetched(rig, subscriptionId)).toMatchObject({ status: 'paused', endedAt: null });
   });
 
+  it.each([1, 200, 201, 256])('can be opened for an org whose id has %d characters', async (length) => {
+    const rig = await rigged();
+    const org = 'ö'.repeat(length);
+    const { id } = await rig.provider.openCheckout({ ...order(rig, await rig.customer(org)), org });
+    const [session] = rig.standIn.contents().sessions;
+    expect(session).toMatchObject({ id, client_reference_id: length > 200 ? null : org });
+    expect(session?.metadata).toEqual({ tollgate_org: org });
+  });
+
   it('takes a discount for the order, or lets the customer enter a code, never both', async () => {
     const rig = await rigged();
     const coupon = await desk(rig).coupons.create({ percent_off: 50, duration: 'forever' });

@@ -14,11 +14,15 @@ export type Checks = Readonly<Record<string, Check<unknown>>>;
 /** What a shape of checks reads: every part may be absent. */
 export type Checked<S extends Checks> = { readonly [K in keyof S]?: ReturnType<S[K]> };
 
-export const text: Check<string> = (value, path) => {
-  if (typeof value !== 'string') throw invalidParameter(path, `Invalid string: ${path}`);
-  if (value.length > 5_000) throw invalidParameter(path, `Invalid string: ${path} is too long`);
-  return value;
-};
+export const textUpTo =
+  (max: number): Check<string> =>
+  (value, path) => {
+    if (typeof value !== 'string') throw invalidParameter(path, `Invalid string: ${path}`);
+    if (value.length > max) throw invalidParameter(path, `Invalid string: must be at most ${max} characters`);
+    return value;
+  };
+
+export const text: Check<string> = textUpTo(5_000);
 
 export const whole: Check<number> = (value, path) => {
   if (typeof value !== 'string' || !/^-?\d{1,15}$/.test(value))

@@ -3,7 +3,7 @@ import type { Books } from '../books.ts';
 import { type Endpoint, endpoint, PAGED } from '../endpoint.ts';
 import type { Dunning } from '../invoices.ts';
 import type { SessionObject } from '../objects.ts';
-import { flag, listOf, metadata, oneOf, required, shape, text, url, whole } from '../parameters.ts';
+import { flag, listOf, metadata, oneOf, required, shape, text, textUpTo, url, whole } from '../parameters.ts';
 import { start } from '../subscriptions.ts';
 import { couponOf, discount, priceOf } from './catalog.ts';
 import { customerOf } from './customers.ts';
@@ -35,7 +35,7 @@ export const checkoutEndpoints: readonly Endpoint[] = [
       ),
       success_url: url,
       cancel_url: url,
-      client_reference_id: text,
+      client_reference_id: textUpTo(200),
       metadata,
       expires_at: whole,
       allow_promotion_codes: flag,
