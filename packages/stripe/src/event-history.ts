@@ -22,7 +22,8 @@ export function createEventHistory(settings: StripeSettings, client: StripeClien
         const page = await client.ask((stripe) => stripe.events.list(params));
         for (const listed of page.data) {
           const event = toProviderEvent(listed, settings.prices);
-          if (isOurs(listed, event.livemode, settings)) found.push(event);
+          // Asked of the account itself, so one that names no account is of that one.
+          if (isOurs(listed, event.livemode, settings, settings.client.account)) found.push(event);
         }
         last = page.has_more ? page.data.at(-1)?.id : undefined;
       } while (last !== undefined);

@@ -22,13 +22,18 @@ export function createReadWebhook(
   };
 }
 
-/** Whether an event is of the configured mode and account. A connected account's is not ours unless we act for that account. */
+/**
+ * Whether an event is of the configured mode and account. A connected account's is not ours unless we act for that account.
+ *
+ * @param standard - the account of an event that names none; null: the key's own
+ */
 export function isOurs(
   event: unknown,
   livemode: boolean,
   settings: Pick<StripeSettings, 'livemode' | 'client'>,
+  standard: string | null = null,
 ): boolean {
   if (livemode !== settings.livemode) return false;
-  const account = textOf(own(event, 'account')) ?? textOf(own(event, 'context'));
+  const account = textOf(own(event, 'account')) ?? textOf(own(event, 'context')) ?? standard;
   return account === settings.client.account;
 }

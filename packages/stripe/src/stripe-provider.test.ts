@@ -559,6 +559,14 @@ describe('T10, T32: a thin event', () => {
 });
 
 describe('the history', () => {
+  it('has the events of the account that it acts for, which is asked for its own and does not name itself', async () => {
+    const rig = await rigged({ account: 'acct_1' });
+    await rig.subscribe(await rig.customer());
+    const listed = await rig.provider.history.listEvents({ since: 0 });
+    expect(listed.map(({ type }) => type)).toContain('customer.subscription.created');
+    expect(rig.standIn.requests().at(-1)).toMatchObject({ path: '/v1/events', stripeAccount: 'acct_1' });
+  });
+
   it('lists what Stripe told since an instant, oldest first, of our mode and types only', async () => {
     const rig = await rigged();
     await rig.subscribe(await rig.customer());
