@@ -1,9 +1,13 @@
+import { createServer as createHttp2Server, connect as http2Connect } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { Router } from '@koa/router';
 import { capacity, createBilling } from '@tollgate/core';
 import { billingRouter, requireQuota } from '@tollgate/koa';
 import Koa from 'koa';
 import request from 'supertest';
-import { expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { listen, unlisten } from '../http/listen.ts';
+import { gate, guardScene } from './guard-scene.ts';
 
 it('a Koa handler that writes its row and forgets to answer cannot pass the limit', async () => {
   let rows = 0;
@@ -26,3 +30,91 @@ it('a Koa handler that writes its row and forgets to answer cannot pass the limi
   expect(rows).toBe(3);
   await billing.close();
 });
+
+describe.each(['HTTP/1.1', 'HTTP/2'])(
+  'a Koa handler that answers by itself after it has returned, over %s,',
+  (protocol) => {
+    const leaseMs = 1_000;
+
+    /** A route whose handler answers when it is let; `post` sends a request and answers how to go away. */
+    async function scene() {
+      // Leases are renewed by an interval.
+      vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+      onTestFinished(() => void vi.useRealTimers());
+      const host = guardScene({ devices: 1 }, { leaseMs });
+      const returned = gate();
+      let answer = (_status: number) => {};
+      const app = new Koa().use(requireQuota('devices', { billing: host.billing })).use((ctx) => {
+        ctx.respond = false;
+        answer = (status) => void ctx.res.writeHead(status).end();
+        setImmediate(returned.open);
+      });
+      const post = protocol === 'HTTP/2' ? await overHttp2(app) : await overHttp1(app);
+      onTestFinished(() => host.billing.close());
+      const renewing = () => {
+        for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
+          host.clock.advance(leaseMs / 4);
+          vi.advanceTimersByTime(leaseMs / 4);
+        }
+      };
+      return {
+        ...host,
+        post,
+        returned: returned.opened,
+        answer: (status: number) => answer(status),
+        renewing,
+      };
+    }
+
+    it.each([
+      [201, { committed: 1, held: 0, uncertain: 0 }],
+      [409, { committed: 0, held: 0, uncertain: 0 }],
+      [500, { committed: 0, held: 0, uncertain: 1 }],
+    ])('holds its units until then, and settles them by its %i', async (status, expected) => {
+      const { post, returned, answer, renewing, reading, settles } = await scene();
+      post();
+      await returned;
+      renewing();
+      expect(await reading('devices')).toEqual({ committed: 0, held: 1, uncertain: 0 });
+      answer(status);
+      await settles('devices', expected);
+    });
+
+    it('holds them until the lease ends when its client goes away (Q6)', async () => {
+      const { post, returned, renewing, settles } = await scene();
+      const leave = post();
+      await returned;
+      leave();
+      await settles('devices', { held: 1 });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      renewing();
+      await settles('devices', { committed: 0, held: 0, uncertain: 1 });
+    });
+  },
+);
+
+async function overHttp1(app: Koa): Promise<() => () => void> {
+  const server = await listen(app.callback(), '');
+  onTestFinished(() => unlisten(server));
+  return () => {
+    const client = new AbortController();
+    fetch(`http://127.0.0.1:${server.port}/things`, { method: 'POST', signal: client.signal }).catch(
+      () => {},
+    );
+    return () => client.abort();
+  };
+}
+
+async function overHttp2(app: Koa): Promise<() => () => void> {
+  const server = createHttp2Server(app.callback());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const session = http2Connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  onTestFinished(() => {
+    session.destroy();
+    server.close();
+  });
+  return () => {
+    const request = session.request({ ':path': '/things', ':method': 'POST' }).end();
+    return () => request.close();
+  };
+}

@@ -1,3 +1,4 @@
+import { finished } from 'node:stream';
 import {
   attachReservation,
   type Billing,
@@ -50,8 +51,14 @@ export function requireQuota(
       entered.leave(endingOf(error));
       throw error;
     }
-    entered.leave(answerOf(ctx));
+    if (ctx.respond === false && !res.headersSent) answeredLater(ctx, (ending) => entered.leave(ending));
+    else entered.leave(answerOf(ctx));
   };
+}
+
+/** A handler that answers by itself has returned, and may still create: its end is that of its answer. */
+function answeredLater({ res }: Context, listener: (ending: Ending) => void): void {
+  finished(res, () => listener(res.writableEnded ? { status: res.statusCode } : 'unseen'));
 }
 
 /** Koa answers 404 for a handler that set nothing at all: that says nothing of what it created. */
