@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { Writable } from 'node:stream';
+import { type Duplex, Writable } from 'node:stream';
 import { requireQuota } from '@tollgate/express';
 import express5 from 'express';
 import express4 from 'express4';
@@ -31,7 +31,7 @@ async function scene(
     await unlisten(server);
     await host.billing.close();
   });
-  return { ...host, app, connect: () => connect(server.port, '127.0.0.1') };
+  return { ...host, app, server: server.server, connect: () => connect(server.port, '127.0.0.1') };
 }
 
 /** The statuses of so many answers, in their order. */
@@ -268,6 +268,29 @@ describe.each([
       vi.advanceTimersByTime(leaseMs / 4);
     }
     await settles('devices', { held: 0, uncertain: 3 });
+  });
+
+  it('is unseen when the connection closes that was upgraded, which no response is given', async () => {
+    // Leases are renewed by an interval.
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { app, server, connect: open, settles, clock } = await scene(express, () => {});
+    let upgraded: Duplex | undefined;
+    server.on('upgrade', (request, socket) => {
+      upgraded = socket.resume().on('end', () => socket.destroy());
+      app(request, new ServerResponse(request));
+    });
+    const client = open();
+    client.write(`${CREATE}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
+    await settles('devices', { held: 1 });
+    const closed = new Promise((resolve) => upgraded?.once('close', resolve));
+    client.destroy();
+    await closed;
+    for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
+      clock.advance(leaseMs / 4);
+      vi.advanceTimersByTime(leaseMs / 4);
+    }
+    await settles('devices', { held: 0, uncertain: 1 });
   });
 
   it('is told where no server of Node serves: an adapter calls the app with messages of its own', async () => {

@@ -39,6 +39,11 @@ interface Message {
   readonly response: ServerResponse;
 }
 
+function connectionOn(carrier: Carrier): Connection {
+  carrier[CONNECTION] ??= { newest: null, watched: null, waiting: new Set(), hasCloseListener: false };
+  return carrier[CONNECTION];
+}
+
 /** To be called when a guard is made: requests that came before are watched in the dearer way. */
 export function prepareEndings(): void {
   const start: Channel & { [CONNECTION]?: true } = channel('http.server.request.start');
@@ -46,10 +51,7 @@ export function prepareEndings(): void {
   start[CONNECTION] = true;
   start.subscribe((message) => {
     const { socket, response } = message as Message;
-    const connection = socket[CONNECTION];
-    if (connection !== undefined) connection.newest = response;
-    else
-      socket[CONNECTION] = { newest: response, watched: null, waiting: new Set(), hasCloseListener: false };
+    connectionOn(socket).newest = response;
   });
   channel('http.server.response.finish').subscribe((message) => {
     const { socket, response } = message as Message;
@@ -97,7 +99,9 @@ export function onEnd(response: ServerResponse, listener: Listener): void {
 
 function watchResponse(response: Response, listener: Listener): void {
   const carrier = response.req?.socket as Carrier | undefined;
-  const connection = response.socket === null ? carrier?.[CONNECTION] : undefined;
+  // It waits behind another one, or stands in for the answer to an upgrade: nobody may ever give it the socket.
+  const isWithout = response.socket === null && typeof carrier?.on === 'function';
+  const connection = isWithout ? connectionOn(carrier) : undefined;
   onEnd(response, (ending) => {
     connection?.waiting.delete(listener);
     listener(ending);
