@@ -127,6 +127,75 @@ it('a create refused on an old count is not counted for again where another proc
   expect(counted).toEqual(['acme/devices']);
 });
 
+describe('a recount that is asked for, after rows went without a word', () => {
+  /** A gate whose host, asked for its rows, answers when it is let: with those it had when it was asked. */
+  function slowly(wiring: ReturnType<typeof gateOnMemory>['wiring']) {
+    const answers: (() => void)[] = [];
+    const gate = gateOn({
+      ...wiring,
+      inventory: {
+        ...wiring.inventory,
+        count: async (request: { org: string; key: string }) => {
+          const count = await wiring.inventory.count(request);
+          await new Promise<void>((resolve) => answers.push(resolve));
+          return count;
+        },
+      },
+    });
+    const answer = async () => {
+      await vi.waitFor(() => expect(answers).toHaveLength(1), { interval: 1 });
+      answers.pop()?.();
+    };
+    return { gate, answer };
+  }
+
+  it('is not taken for one under way, whose rows may have been counted before; all who ask meanwhile share the next', async () => {
+    const { rows, wiring, counted } = gateOnMemory();
+    const { gate, answer } = slowly(wiring);
+    rows.set('acme/devices', 3);
+    const first = gate.recountRows('acme', ['devices']);
+    await vi.waitFor(() => expect(counted).toHaveLength(1), { interval: 1 });
+    rows.set('acme/devices', 1);
+    const later = [gate.recountRows('acme', ['devices']), gate.recountRows('acme', ['devices'])];
+    await answer();
+    await first;
+    await answer();
+    for (const counts of later) expect((await counts).get('devices')).toBe(1);
+    expect(counted).toHaveLength(2);
+  });
+
+  it('counts, also where one is under way that finds the count young enough', async () => {
+    const { gate, rows } = gateOnMemory();
+    rows.set('acme/devices', 3);
+    await gate.recountRows('acme', ['devices']);
+    rows.set('acme/devices', 1);
+    const isTooOld = () => false;
+    const [, counts] = await Promise.all([
+      gate.recounts.run('acme', [{ key: 'devices', window: 'lifetime', forgetAt: null, isTooOld }]),
+      gate.recountRows('acme', ['devices']),
+    ]);
+    expect(counts.get('devices')).toBe(1);
+  });
+
+  it('counts once more where another process, which began before, was done first', async () => {
+    const { rows, wiring, counted } = gateOnMemory();
+    const here = slowly(wiring);
+    const other = slowly(wiring);
+    rows.set('acme/devices', 3);
+    const before = other.gate.recountRows('acme', ['devices']);
+    await vi.waitFor(() => expect(counted).toHaveLength(1), { interval: 1 });
+
+    rows.set('acme/devices', 1);
+    const asked = here.gate.recountRows('acme', ['devices']);
+    await vi.waitFor(() => expect(counted).toHaveLength(2), { interval: 1 });
+    await other.answer();
+    await before;
+    await here.answer();
+    await here.answer();
+    expect((await asked).get('devices')).toBe(1);
+  });
+});
+
 describe("a process whose clock is behind the store's", () => {
   const DAY_MS = 86_400_000;
 

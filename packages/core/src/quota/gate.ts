@@ -50,7 +50,7 @@ export function createGate(
         if (wiring.catalog.quota(key)?.kind !== 'capacity') throw new TollgateError('unknown_quota_key');
       }
       const refs = keys.map((key) => ({ key, window: 'lifetime', forgetAt: null }));
-      await recounts.run(org, refs);
+      await recounts.runAnew(org, refs);
       const readings = await wiring.counters.read({ org, counters: refs });
       return new Map(keys.map((key, i) => [key, readings[i]?.committed ?? 0]));
     },

@@ -24,6 +24,8 @@ export interface Recounts {
    * @throws TollgateError `quota_unavailable` when the truth or the store cannot be asked
    */
   run(org: string, targets: readonly RecountTarget[]): Promise<void>;
+  /** As `run`, of rows as they are from now on: one under way may have counted already, and is not joined. */
+  runAnew(org: string, targets: readonly RecountTarget[]): Promise<void>;
   /**
    * Counts only what the store has no count of when it is asked; another process may have been faster. Answers, target by target,
    * whether the host's rows of this moment are sure to be in the store's count. @throws as `run`
@@ -41,6 +43,9 @@ export interface Recounts {
   /** What the repository last heard of a metered counter, 0 for nothing. @throws TollgateError `quota_unavailable` */
   lastSnapshot(org: string, counter: CounterRef): Promise<number>;
 }
+
+/** What is counted: what the store has no count of, what is too old, or all that is asked for. */
+type Wanted = 'missing' | 'old' | 'all';
 
 interface Running {
   /** The store was handed a count. Stays open when it never is: `done` tells then. */
@@ -64,7 +69,7 @@ export function createRecounts(
   async function runOne(
     org: string,
     target: RecountTarget,
-    onlyMissing: boolean,
+    wanted: Wanted,
     tellHandedOver: () => void,
   ): Promise<boolean> {
     const isCapacity = isCapacityKey(catalog, target.key);
@@ -73,7 +78,7 @@ export function createRecounts(
       const [token] = await counters.beginRecount({ org, counters: [target] });
       if (token === undefined) throw new TollgateError('internal_error');
       // A metered count is only ever seeded: while the store has one, the store's is the truth.
-      if (token.reading !== null && (onlyMissing || !isCapacity)) break;
+      if (token.reading !== null && (wanted === 'missing' || !isCapacity)) break;
       if (token.reading !== null && target.isTooOld?.(token.reading) === false) break;
       const count = isCapacity ? await countRows(org, target.key) : await lastSnapshot(org, target);
       const finishing = counters.finishRecount({
@@ -83,8 +88,11 @@ export function createRecounts(
       tellHandedOver();
       const [result] = await finishing;
       telemetry.count('tollgate.recounts', 1, { key: target.key });
-      // Not applied: another count was finished meanwhile. Counting once more would only count rows in the making twice.
-      if (result?.applied !== true) break;
+      if (result?.applied !== true) {
+        // Another count was finished meanwhile. Counting once more would only count rows in the making twice; that one may be too early for all.
+        if (wanted === 'all') continue;
+        break;
+      }
       isCounted = isCapacity;
       if (result.uncertain === 0) break;
     }
@@ -124,36 +132,45 @@ export function createRecounts(
     }
   }
 
-  function start(org: string, target: RecountTarget, onlyMissing: boolean): Running & { isJoined: boolean } {
-    const name = `${org}\n${target.key}\n${target.window}\n${onlyMissing}`;
+  function start(org: string, target: RecountTarget, wanted: Wanted): Running & { isJoined: boolean } {
+    const name = nameOf(org, target, wanted);
     const under = running.get(name);
     if (under !== undefined) return { ...under, isJoined: true };
     let tellHandedOver = () => {};
     const handedOver = new Promise<void>((resolve) => {
       tellHandedOver = resolve;
     });
-    const done = runOne(org, target, onlyMissing, tellHandedOver).finally(() => running.delete(name));
+    const done = runOne(org, target, wanted, tellHandedOver).finally(() => running.delete(name));
     running.set(name, { handedOver, done });
     return { handedOver, done, isJoined: false };
   }
 
-  async function join(org: string, target: RecountTarget, onlyMissing: boolean): Promise<boolean> {
-    const { done, isJoined } = start(org, target, onlyMissing);
+  async function join(org: string, target: RecountTarget, wanted: Wanted): Promise<boolean> {
+    const { done, isJoined } = start(org, target, wanted);
     const isCounted = await done;
     // Begun earlier, one that was joined may have missed rows that are there now.
     return isCounted && !isJoined;
   }
 
+  /** All who wait for one that is under way share the next. */
+  async function joinNext(org: string, target: RecountTarget): Promise<void> {
+    await running.get(nameOf(org, target, 'all'))?.done.catch(() => undefined);
+    await join(org, target, 'all');
+  }
+
   const run = async (org: string, targets: readonly RecountTarget[]) => {
-    await Promise.all(targets.map((target) => join(org, target, false)));
+    await Promise.all(targets.map((target) => join(org, target, 'old')));
   };
   return {
     run,
-    fill: (org, targets) => Promise.all(targets.map((target) => join(org, target, true))),
+    async runAnew(org, targets) {
+      await Promise.all(targets.map((target) => joinNext(org, target)));
+    },
+    fill: (org, targets) => Promise.all(targets.map((target) => join(org, target, 'missing'))),
     async fillAhead(org, targets) {
       await Promise.all(
         targets.map((target) => {
-          const { handedOver, done } = start(org, target, true);
+          const { handedOver, done } = start(org, target, 'missing');
           return Promise.race([handedOver, done]);
         }),
       );
@@ -168,6 +185,10 @@ export function createRecounts(
       });
     },
   };
+}
+
+function nameOf(org: string, { key, window }: CounterRef, wanted: Wanted): string {
+  return `${org}\n${key}\n${window}\n${wanted}`;
 }
 
 function isCapacityKey(catalog: Catalog, key: string): boolean {
