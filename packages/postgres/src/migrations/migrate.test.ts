@@ -2,6 +2,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { waitUntil } from '../../../../test/support/services.ts';
 import { startFile } from '../child-process.test-support.ts';
+import { postgresCounterStore } from '../postgres-counter-store.ts';
 import { postgresRepository } from '../postgres-repository.ts';
 import { MIGRATIONS } from './migrations.ts';
 
@@ -82,6 +83,18 @@ describe('migrate', () => {
       });
     },
   );
+
+  it.each(['user', 'order'])('makes a schema whose name is a word of SQL: %s', async (schema) => {
+    await fresh(`"${schema}"`);
+    const repository = postgresRepository({ pool: admin, schema });
+    const counters = postgresCounterStore({ pool: admin, schema });
+    await expect(repository.migrate()).resolves.toEqual({ from: 0, to: LAST });
+    await expect(counters.migrate()).resolves.toEqual({ from: LAST, to: LAST });
+    await expect(repository.loadOrg('acme')).resolves.toMatchObject({ overrides: [] });
+    const lifetime = [{ key: 'devices', window: 'lifetime' }];
+    await expect(counters.beginRecount({ org: 'acme', counters: lifetime })).resolves.toHaveLength(1);
+    await fresh(`"${schema}"`);
+  });
 
   it('leaves the tables of the host alone', async () => {
     await admin.query(

@@ -49,11 +49,14 @@ export async function migrate(
   migrations: readonly Migration[] = MIGRATIONS,
 ): Promise<MigrateResult> {
   const timeoutMs = options.timeoutMs ?? 60_000;
+  const name = s.replaceAll('"', '');
   let from: number | undefined;
   for (;;) {
     const version = await database.transaction(
       async (sql) => {
-        await sql(`select pg_advisory_xact_lock(hashtextextended('tollgate migrations of ' || $1, 0))`, [s]);
+        await sql(`select pg_advisory_xact_lock(hashtextextended('tollgate migrations of ' || $1, 0))`, [
+          name,
+        ]);
         const applied = await openSchema(sql, s);
         const next = migrations.find((migration) => migration.number > applied);
         if (next === undefined) return { applied, isCurrent: true };
