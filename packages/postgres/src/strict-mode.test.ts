@@ -207,6 +207,12 @@ describe('a reservation committed inside the transaction of the host', () => {
     await expect(reading()).resolves.toMatchObject({ committed: 0, held: 1 });
   });
 
+  it.each([{}, { query: {} }])('is refused on what is no client of pg: %j', async (transaction) => {
+    await hold('a');
+    const committing = store.transactions?.commitWithin({ ...reservation('a'), transaction });
+    await expect(committing).rejects.toMatchObject({ code: 'invalid_configuration' });
+  });
+
   it.each(['repeatable read', 'serializable'])('never decides on an old snapshot under %s', async (level) => {
     await recount();
     await hold('a');

@@ -14,6 +14,8 @@ export async function commitWithin(
   timeoutMs: number,
   reservation: Reservation & { readonly amounts?: readonly number[] },
 ): Promise<void> {
+  // A query builder's transaction is none of `pg`: no repeat helps.
+  if (typeof client?.query !== 'function') throw noTransaction();
   const sql = sqlOn(client, performance.now() + timeoutMs);
   const { org, id } = reservation;
   try {
@@ -30,12 +32,14 @@ export async function commitWithin(
       return ledger.settle({ ...reservation, rememberMs, as: 'commit' }, now).outcome;
     });
     await sql(`select set_config('lock_timeout', $1, true)`, [host?.timeout ?? '0']);
-    if (outcome === 'no transaction') {
-      const message = 'postgres: commitWithin needs the client on which the host opened its transaction.';
-      throw new TollgateError('invalid_configuration', { message });
-    }
+    if (outcome === 'no transaction') throw noTransaction();
     if (outcome !== 'settled') throw new TollgateError('reservation_lapsed', { retryAfterSeconds: 1 });
   } catch (error) {
     throw error instanceof DatabaseError ? error.toTollgateError() : error;
   }
+}
+
+function noTransaction(): TollgateError {
+  const message = 'postgres: commitWithin needs the client on which the host opened its transaction.';
+  return new TollgateError('invalid_configuration', { message });
 }
