@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Charge } from '@tollgate/core';
 import pg from 'pg';
 import { expect, inject, it, onTestFinished } from 'vitest';
@@ -81,4 +82,19 @@ it('a create whose reply was lost is refused, and takes no units (F22, Q3)', asy
   link.losesReplies = false;
   await waitUntil('they are given back', async () => (await reading())?.held === 0);
   expect(await reading()).toMatchObject({ committed: 0, held: 0, uncertain: 0 });
+});
+
+it('a step that was done is answered, though no connection is free to tidy with (F23)', async () => {
+  const { schema } = await scene();
+  const pool = new pg.Pool({ connectionString: inject('databaseUrl'), max: 1 });
+  onTestFinished(() => pool.end());
+  const store = postgresCounterStore({ pool, schema, timeoutMs: 1_000 });
+  onTestFinished(() => store.close());
+  // The first step of a process tidies.
+  const begun = store.beginRecount({ org: 'acme', counters: [DEVICES] });
+  await waitUntil('the connection is in use', () => pool.totalCount === 1, { everyMs: 1 });
+  const next = pool.connect();
+  onTestFinished(async () => (await next).release());
+  const first = await Promise.race([begun, next.then(() => sleep(500, 'nothing'))]);
+  expect(first).toHaveLength(1);
 });

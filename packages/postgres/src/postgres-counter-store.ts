@@ -63,6 +63,7 @@ export function counterStoreOn(
   let isClosed = false;
   /** On the database's clock. */
   let tidiedAt = 0;
+  let tidying: Promise<unknown> = Promise.resolve();
 
   /** Failures of the database are failures to count. */
   async function counting<T>(run: () => Promise<T>): Promise<T> {
@@ -86,8 +87,8 @@ export function counterStoreOn(
       );
       if (Math.abs(now - tidiedAt) >= TIDY_EVERY_MS) {
         tidiedAt = now;
-        // The step is done whatever becomes of this; what it cannot do the next one does.
-        await tidyOrgs(database, tables).catch(() => {});
+        // The step is done: its caller does not wait for this. What it cannot do the next one does.
+        tidying = tidyOrgs(database, tables).catch(() => {});
       }
       return result;
     });
@@ -173,6 +174,7 @@ export function counterStoreOn(
     async close() {
       await lateSettles.close(timeoutMs);
       isClosed = true;
+      await tidying;
       await database.close();
     },
   };
