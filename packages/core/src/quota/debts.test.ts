@@ -98,6 +98,18 @@ describe('what an outage let through', () => {
     expect(link.asked.filter((name) => name === 'adjust')).toHaveLength(1);
   });
 
+  it('is counted before units of it are given back, which else would find none to take', async () => {
+    const { gate, link, create, read } = scene();
+    await create('door_opens');
+    link.state = 'down';
+    await create('door_opens', 'open');
+    await create('door_opens', 'open');
+    link.state = 'up';
+    await gate.release({ org: 'acme', key: 'door_opens', amount: 3 });
+    await gate.usage.report('acme');
+    expect(await read(OPENS)).toEqual({ committed: 0, held: 0, uncertain: 0 });
+  });
+
   it('stays owed while it cannot be paid, and creates follow their own policy until it is', async () => {
     const { create, reserve, link } = scene();
     await create('devices');

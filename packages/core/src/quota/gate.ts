@@ -44,7 +44,7 @@ export function createGate(
     }),
     usage: createUsage(wiring, orgViews, recounts, debts),
     recounts,
-    release: createReleases(wiring, recounts, snapshots),
+    release: createReleases(wiring, recounts, snapshots, debts),
     async recountRows(org, keys) {
       for (const key of keys) {
         if (wiring.catalog.quota(key)?.kind !== 'capacity') throw new TollgateError('unknown_quota_key');

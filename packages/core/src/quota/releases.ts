@@ -4,6 +4,7 @@ import { checkOrgId } from '../org/org-id.ts';
 import type { Adjustment } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import { checkAmount, checkSession, forgetAtOf } from './charges.ts';
+import type { Debts } from './debts.ts';
 import type { Recounts } from './recounts.ts';
 import type { Snapshots } from './snapshots.ts';
 import { windowAt } from './windows.ts';
@@ -28,6 +29,7 @@ export function createReleases(
   wiring: Pick<Wiring, 'catalog' | 'settings' | 'counters' | 'clock'>,
   recounts: Recounts,
   snapshots: Snapshots,
+  debts: Pick<Debts, 'pay'>,
 ): Releases {
   const { catalog, settings, counters, clock } = wiring;
 
@@ -47,6 +49,8 @@ export function createReleases(
         ? {}
         : { id: releaseName(key, idempotencyKey), rememberMs: settings.idempotencyMs };
 
+    // Units that are owed yet cannot be given back: there may be none above 0 to take them from.
+    if (quota.kind === 'metered') await debts.pay(org);
     const { missing } = await counters.adjust({ org, adjustments, ...once });
     // A capacity counter without a count will be counted from the rows that are left: there is nothing to take off it.
     if (missing.length === 0 || quota.kind === 'capacity') {
