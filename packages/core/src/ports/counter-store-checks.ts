@@ -52,7 +52,8 @@ export function checkCounts({ counts }: Parameters<CounterStore['finishRecount']
 
 /** Checks what a reservation is made of. @throws as {@link checkReserve} */
 export function checkReservation({ id, charges, rememberMs }: Reservation): void {
-  if (!RESERVATION_ID.test(id))
+  // The pattern alone would take a missing one for the text "undefined".
+  if (typeof id !== 'string' || !RESERVATION_ID.test(id))
     throw new TollgateError('invalid_request', { message: 'The reservation id is not valid.' });
   checkDuration(rememberMs, 0, MOST_REMEMBER_MS);
   if (charges !== unchanging) checkCharges(charges);

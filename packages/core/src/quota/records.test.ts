@@ -48,17 +48,21 @@ describe('the record of a reservation', () => {
     expect(reading).toMatchObject({ committed: 1, held: 0 });
   });
 
+  const CHARGES = [
+    { key: 'devices', window: 'lifetime', amount: 1, limit: 9, onUnknown: 'uncertain', forgetAt: null },
+  ];
+
   it.each([
     {},
+    { org: 'acme', rememberMs: 0, charges: CHARGES },
+    { org: 'acme', id: 7, rememberMs: 0, charges: CHARGES },
     { org: 'acme', id: 'x', rememberMs: 0, charges: 'x' },
     { org: 'acme', id: 'x', charges: [null] },
     {
       org: 'acme',
       id: 'x',
       rememberMs: 2 ** 50,
-      charges: [
-        { key: 'devices', window: 'lifetime', amount: 1, limit: 9, onUnknown: 'uncertain', forgetAt: null },
-      ],
+      charges: CHARGES,
     },
   ])('refuses a record that is none when it is settled: %j', async (record) => {
     const { gate } = gateOnMemory();

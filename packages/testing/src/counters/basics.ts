@@ -303,8 +303,8 @@ export function counterBasics<S extends CounterStore>(host: CounterStoreHost<S>)
       for (const charges of [[], [charge(), charge({ amount: 2 })]]) {
         await expect(a.reserve('r', { charges })).rejects.toMatchObject({ code: 'invalid_request' });
       }
-      for (const id of ['', 'x'.repeat(129), 'line\nbreak', 'naïve']) {
-        await expect(a.reserve(id)).rejects.toMatchObject({ code: 'invalid_request' });
+      for (const id of ['', 'x'.repeat(129), 'line\nbreak', 'naïve', undefined, 7]) {
+        await expect(a.reserve(id as string)).rejects.toMatchObject({ code: 'invalid_request' });
       }
       await a.expectCounter(DEVICES, { held: 0 });
     });
