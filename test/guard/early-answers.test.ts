@@ -1,4 +1,4 @@
-import { type CounterStore, memoryCounterStore } from '@tollgate/core';
+import { type CounterStore, memoryCounterStore, TollgateError } from '@tollgate/core';
 import { requireQuota } from '@tollgate/express';
 import { fakeClock } from '@tollgate/testing';
 import express5 from 'express';
@@ -13,7 +13,11 @@ const UNCERTAIN = { committed: 0, held: 0, uncertain: 1 };
 const leaseMs = 100;
 
 /** A scene whose store answers a reserve when it is let, on a route that tells how it went. */
-async function slowScene(express: typeof express5, handler: express5.RequestHandler) {
+async function slowScene(
+  express: typeof express5,
+  handler: express5.RequestHandler,
+  instead: Partial<CounterStore> = {},
+) {
   // Leases are renewed by an interval.
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   onTestFinished(() => void vi.useRealTimers());
@@ -33,6 +37,7 @@ async function slowScene(express: typeof express5, handler: express5.RequestHand
       await answer.opened;
       return counters.reserve(request);
     },
+    ...instead,
   };
   const scene = guardScene({ devices: 5 }, { clock, counters: slow, leaseMs });
   const app = express();
@@ -46,6 +51,11 @@ async function slowScene(express: typeof express5, handler: express5.RequestHand
     requireQuota('devices', { billing: scene.billing }),
     handler,
   );
+  const failures: unknown[] = [];
+  app.use(((error, _req, _res, next) => {
+    failures.push(error);
+    next(error);
+  }) as express5.ErrorRequestHandler);
   const server = await listen(app, '');
   onTestFinished(async () => {
     await unlisten(server);
@@ -54,6 +64,7 @@ async function slowScene(express: typeof express5, handler: express5.RequestHand
   return {
     scene,
     clock,
+    failures,
     renewed,
     asked: asked.opened,
     answer: answer.open,
@@ -83,6 +94,24 @@ describe.each([
     answer();
     await scene.settles('devices', FREE);
     expect(ran).toBe(0);
+  });
+
+  it('an answer given in its stead stays the only one when the unit cannot be given back', async () => {
+    const settled = gate();
+    const { failures, asked, answer, response, post } = await slowScene(express, () => {}, {
+      settle: async () => {
+        settled.open();
+        throw new TollgateError('quota_unavailable');
+      },
+    });
+    const posted = post();
+    await asked;
+    response().status(503).end('too slow');
+    expect((await posted).status).toBe(503);
+    answer();
+    await settled.opened;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(failures).toEqual([]);
   });
 
   it('a client that goes away leaves a lease that ends, though its handler never does (Q5)', async () => {

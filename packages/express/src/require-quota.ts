@@ -43,8 +43,8 @@ export function requireQuota(
         return;
       }
       if (res.headersSent) {
-        // Somebody answered while it was being decided: the handler does not run, so nothing is created.
-        await entered.reservation.release();
+        // Somebody answered while it was being decided: the handler does not run, so nothing is created. A failure is logged where it is made.
+        await entered.reservation.release().catch(() => {});
         return;
       }
       onEnding(res, (ending) => entered.leave(ending));
