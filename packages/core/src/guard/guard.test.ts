@@ -4,6 +4,7 @@ import { capacity } from '../catalog/quota.ts';
 import { createBilling } from '../create-billing.ts';
 import type { BillingOptions } from '../options.ts';
 import type { HttpRequest } from '../ports/http-message.ts';
+import type { ReservationHandle } from '../quota/types.ts';
 import { createGuard, createRelease } from './guard.ts';
 
 function engine(now = () => Date.now(), org?: BillingOptions['org']) {
@@ -118,6 +119,20 @@ describe('a guard', () => {
     expect(first.reservation.repeated).toBe(false);
     expect(again).toMatchObject({ admitted: true, reservation: { repeated: true } });
   });
+
+  it.each(['attachReservation', 'keepReservation'] as const)(
+    'is known by its reservation to another copy of the package: %s',
+    async (how) => {
+      const native = {};
+      const reservation = { id: 'a' } as ReservationHandle;
+      const ours = await import('./reservation-of.ts');
+      ours[how](native, reservation);
+      vi.resetModules();
+      const copy = await import('./reservation-of.ts');
+      expect(copy.reservationOf).not.toBe(ours.reservationOf);
+      expect(copy.reservationOf(native)).toBe(reservation);
+    },
+  );
 
   it("holds the limit of an override until the millisecond it ends, and the plan's from then on (Q12)", async () => {
     let now = Date.UTC(2026, 3, 9);

@@ -4,8 +4,13 @@ const RESERVATION = Symbol.for('@tollgate/reservation');
 
 type Holding = { [RESERVATION]?: ReservationHandle };
 
-/** For requests whose shape must be left alone; collecting it costs more than a property does. */
-const reservations = new WeakMap<object, ReservationHandle>();
+const RESERVATIONS = Symbol.for('@tollgate/reservations');
+
+type Sharing = { [RESERVATIONS]?: WeakMap<object, ReservationHandle> };
+
+/** For requests whose shape must be left alone; collecting it costs more than a property does. Installed copies of this package share it. */
+const reservations = (globalThis as Sharing)[RESERVATIONS] ?? new WeakMap<object, ReservationHandle>();
+(globalThis as Sharing)[RESERVATIONS] = reservations;
 
 /** Remembers the reservation a framework's request holds, on the request itself. */
 export function attachReservation(native: object, reservation: ReservationHandle): void {
