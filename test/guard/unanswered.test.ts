@@ -2,7 +2,7 @@ import { createServer as createHttp2Server, connect as http2Connect } from 'node
 import type { AddressInfo } from 'node:net';
 import { Router } from '@koa/router';
 import { capacity, createBilling } from '@tollgate/core';
-import { billingRouter, requireQuota } from '@tollgate/koa';
+import { billingRouter, releaseQuota, requireQuota } from '@tollgate/koa';
 import Koa from 'koa';
 import request from 'supertest';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -92,6 +92,25 @@ describe.each(['HTTP/1.1', 'HTTP/2'])(
     });
   },
 );
+
+it.each([
+  [204, 1],
+  [404, 2],
+])('a delete that a Koa handler answers by itself, by %i, leaves %i', async (status, left) => {
+  const host = guardScene({ door_opens: 5 });
+  const charge = await host.billing.reserve({ org: 'acme', charges: [{ key: 'door_opens', amount: 2 }] });
+  if (charge.admitted) await charge.reservation.commit();
+  const app = new Koa().use(releaseQuota('door_opens', { billing: host.billing })).use((ctx) => {
+    ctx.respond = false;
+    setImmediate(() => ctx.res.writeHead(status).end());
+  });
+  await request(app.callback()).delete('/things/1');
+  await vi.waitFor(async () => {
+    const { items } = await host.billing.usage({ org: 'acme' });
+    expect(items.find((item) => item.key === 'door_opens')?.current).toBe(left);
+  });
+  await host.billing.close();
+});
 
 async function overHttp1(app: Koa): Promise<() => () => void> {
   const server = await listen(app.callback(), '');

@@ -1,5 +1,6 @@
 import { type Billing, createRelease, type RegisteredKey, type ReleaseOptions } from '@tollgate/core';
 import type { Context, Middleware } from 'koa';
+import { isAnsweredLater, onAnswer } from './answered-later.ts';
 import { guardedRequest } from './koa-request.ts';
 
 /**
@@ -22,6 +23,12 @@ export function releaseQuota(key: string, options: ReleaseOptions<Context, strin
   return async function quotaRelease(ctx, next) {
     const report = release(guardedRequest(ctx));
     await next();
-    if (ctx.status >= 200 && ctx.status < 300) await report();
+    if (isAnsweredLater(ctx)) {
+      onAnswer(ctx, (ending) => {
+        if (typeof ending === 'object' && isSuccess(ending.status)) void report();
+      });
+    } else if (isSuccess(ctx.status)) await report();
   };
 }
+
+const isSuccess = (status: number) => status >= 200 && status < 300;

@@ -1,4 +1,3 @@
-import { finished } from 'node:stream';
 import {
   attachReservation,
   type Billing,
@@ -10,6 +9,7 @@ import {
   type RegisteredKey,
 } from '@tollgate/core';
 import type { Context, Middleware } from 'koa';
+import { isAnsweredLater, onAnswer } from './answered-later.ts';
 import { guardedRequest } from './koa-request.ts';
 import { sendReply } from './send-reply.ts';
 
@@ -51,14 +51,9 @@ export function requireQuota(
       entered.leave(endingOf(error));
       throw error;
     }
-    if (ctx.respond === false && !res.headersSent) answeredLater(ctx, (ending) => entered.leave(ending));
+    if (isAnsweredLater(ctx)) onAnswer(ctx, (ending) => entered.leave(ending));
     else entered.leave(answerOf(ctx));
   };
-}
-
-/** A handler that answers by itself has returned, and may still create: its end is that of its answer. */
-function answeredLater({ res }: Context, listener: (ending: Ending) => void): void {
-  finished(res, () => listener(res.writableEnded ? { status: res.statusCode } : 'unseen'));
 }
 
 /** Koa answers 404 for a handler that set nothing at all: that says nothing of what it created. */
