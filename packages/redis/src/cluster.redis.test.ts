@@ -3,6 +3,7 @@ import { Cluster, Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RedisCluster, startRedisCluster, waitUntil } from '../../../test/support/services.ts';
 import { charge, count, openStore, read, reserve, settle, timed } from './faults.test-support.ts';
+import { spellKeys } from './keys.ts';
 import { redisHost, testedStore } from './redis-host.test-support.ts';
 import { evenTags, slotOf } from './tags.ts';
 
@@ -169,6 +170,36 @@ describe('the Redis counter store on a Redis Cluster', () => {
     });
     await store.close();
     host.disconnect();
+  });
+
+  it('is served by the other masters where one is silent while the store connects (F11, F18)', {
+    timeout: 60_000,
+  }, async () => {
+    const partial = await startRedisCluster(3, ['--cluster-require-full-coverage', 'no']);
+    const host = new Cluster(partial.nodes.map(({ port }) => ({ host: '127.0.0.1', port })));
+    const spelling = { prefix: 'partly', hashTags: 3 };
+    const orgs = Array.from({ length: 20 }, (_, index) => `org-${index}`);
+    const org = orgs.find((one) => spellKeys(spelling).org(one).tag === 0);
+    const open = () => openStore({ client: host, ...spelling, timeoutMs: 200 });
+    const stores = [open()];
+    const areServed = () =>
+      waitUntil(
+        'each is served',
+        async () => {
+          const answers = await Promise.all(stores.map((one) => timed(() => read(one, org))));
+          return answers.every(({ result }) => typeof result !== 'string');
+        },
+        { timeoutMs: 15_000, everyMs: 100 },
+      );
+    await areServed();
+    await partial.nodes[2]?.kill('SIGSTOP');
+    // Which master it asks for the state of the cluster is chance.
+    stores.push(...Array.from({ length: 12 }, open));
+    await areServed();
+    await partial.nodes[2]?.kill('SIGCONT');
+    for (const one of stores) await one.close();
+    host.disconnect();
+    await partial.stop();
   });
 
   it('with a master dead the cluster refuses, the store says unavailable, and neither CROSSSLOT nor anything else (F18)', {

@@ -116,8 +116,10 @@ export function openConnection(
   }
 
   function reconnectSilent() {
-    if (client.status !== 'ready') return 'none';
-    if (!isCluster(client)) {
+    // A server may fall silent while it is greeted, too.
+    const isGreeting = client.status === 'connect';
+    if (client.status !== 'ready' && !isGreeting) return 'none';
+    if (!isCluster(client) || isGreeting) {
       client.disconnect(true);
       return 'all';
     }

@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
 import { charge, count, DEVICES, read, reservation, reserve, timed } from './faults.test-support.ts';
-import { clientWhoseCalls, plain, server, store } from './outage-scene.test-support.ts';
+import { answers, clientWhoseCalls, plain, proxied, server, store } from './outage-scene.test-support.ts';
 
 it('every caller is answered in time when Redis falls silent after it answered one batch of two (F11, Q13)', async () => {
   const redis = await server();
@@ -44,6 +44,17 @@ it('a damaged epoch is as good as none: everything is counted anew, and Redis is
   expect(await read(counters)).toBeNull();
   await count(counters, 3);
   expect(await read(counters)).toMatchObject({ committed: 3 });
+});
+
+it('a server that falls silent while it is greeted is greeted anew (F11)', async () => {
+  const redis = await server();
+  const proxy = await proxied(redis);
+  proxy.delay(Number.POSITIVE_INFINITY);
+  const counters = store({ url: proxy.url, timeoutMs: 200 });
+  expect((await timed(() => read(counters))).result).toBe('quota_unavailable');
+  await waitUntil('the greeting is lost', () => proxy.connectionCount > 0);
+  proxy.restore();
+  await answers(counters);
 });
 
 it('an adjustment beside what cannot be decided is not remembered before it is made (F19, Q4)', async () => {
