@@ -172,6 +172,25 @@ describe('the Redis counter store on a Redis Cluster', () => {
     host.disconnect();
   });
 
+  it('follows redirections and missing functions where the client of the host gives up at once (F12, F18)', async () => {
+    for (const { url } of servers.nodes) {
+      const admin = new Redis(url);
+      await admin.call('FUNCTION', 'FLUSH');
+      await admin.script('FLUSH');
+      admin.disconnect();
+    }
+    const nodes = servers.nodes.map(({ port }) => ({ host: '127.0.0.1', port }));
+    const host = new Cluster(nodes, { maxRedirections: 0, lazyConnect: true });
+    const store = openStore({ client: host, prefix: 'stubborn', timeoutMs: 2_000 });
+    await waitUntil(
+      'it is counted',
+      async () => typeof (await timed(() => count(store, 0))).result !== 'string',
+    );
+    expect(await reserve(store, 'r')).toMatchObject({ outcome: 'reserved' });
+    await store.close();
+    host.disconnect();
+  });
+
   it('is served by the other masters where one is silent while the store connects (F11, F18)', {
     timeout: 60_000,
   }, async () => {

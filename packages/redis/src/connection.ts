@@ -49,6 +49,9 @@ const OWN_REDIS_OPTIONS = {
   autoResendUnfulfilledCommands: true,
   commandTimeout: undefined,
   socketTimeout: undefined,
+  // A Sentinel that is away or silent is passed over, and all of them are asked again.
+  sentinelRetryStrategy: OWN_OPTIONS.retryStrategy,
+  sentinelCommandTimeout: OWN_OPTIONS.connectTimeout,
   reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
 };
 
@@ -157,6 +160,7 @@ function openClient(
     clusterRetryStrategy: OWN_OPTIONS.retryStrategy,
     redisOptions: { ...client.options.redisOptions, ...OWN_REDIS_OPTIONS },
     scaleReads: 'master',
+    maxRedirections: 16,
     retryDelayOnFailover: 50,
     retryDelayOnClusterDown: 50,
     retryDelayOnTryAgain: 50,
