@@ -1,7 +1,7 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Charge, CounterStore, Reservation } from './counter-store.ts';
 
-const RESERVATION_ID = /^[\x20-\x7e]{1,128}$/;
+const ID = /^[\x20-\x7e]{1,128}$/;
 
 /**
  * Checks what every counter store must refuse to take, so that no store ever holds a broken number.
@@ -28,13 +28,19 @@ export function checkSettle(request: Parameters<CounterStore['settle']>[0]): voi
 /** How long an id may be remembered at most, ms: 30 days. */
 export const MOST_REMEMBER_MS = 30 * 86_400_000;
 
-/** Checks how long leases are to last on. @throws as {@link checkReserve} */
-export function checkRenew({ leaseMs }: Parameters<CounterStore['renew']>[0]): void {
+/** Checks which leases are to last on, and how long. @throws as {@link checkReserve} */
+export function checkRenew({ leases, leaseMs }: Parameters<CounterStore['renew']>[0]): void {
   checkDuration(leaseMs, 1);
+  for (const { id } of leases) checkId(id);
 }
 
-/** Checks the amounts of adjustments, and for how long they are remembered. @throws as {@link checkReserve} */
-export function checkAdjust({ adjustments, rememberMs = 0 }: Parameters<CounterStore['adjust']>[0]): void {
+/** Checks the amounts of adjustments, their id, and for how long it is remembered. @throws as {@link checkReserve} */
+export function checkAdjust({
+  adjustments,
+  id,
+  rememberMs = 0,
+}: Parameters<CounterStore['adjust']>[0]): void {
+  if (id !== undefined) checkId(id);
   checkDuration(rememberMs, 0, MOST_REMEMBER_MS);
   for (const { amount, forgetAt } of adjustments) {
     if (!isWhole(amount, 1)) throw new TollgateError('invalid_amount');
@@ -52,9 +58,7 @@ export function checkCounts({ counts }: Parameters<CounterStore['finishRecount']
 
 /** Checks what a reservation is made of. @throws as {@link checkReserve} */
 export function checkReservation({ id, charges, rememberMs }: Reservation): void {
-  // The pattern alone would take a missing one for the text "undefined".
-  if (typeof id !== 'string' || !RESERVATION_ID.test(id))
-    throw new TollgateError('invalid_request', { message: 'The reservation id is not valid.' });
+  checkId(id);
   checkDuration(rememberMs, 0, MOST_REMEMBER_MS);
   if (charges !== unchanging) checkCharges(charges);
 }
@@ -84,6 +88,12 @@ function hasDoubles(charges: readonly Charge[]): boolean {
     }
   }
   return false;
+}
+
+function checkId(id: string): void {
+  // The pattern alone would take a missing one for the text "undefined".
+  if (typeof id !== 'string' || !ID.test(id))
+    throw new TollgateError('invalid_request', { message: 'The id is not valid.' });
 }
 
 function checkDuration(value: number, least: number, most = Number.MAX_SAFE_INTEGER): void {

@@ -213,7 +213,8 @@ export interface CounterStore {
   /**
    * Changes counts outside any reservation, all or none: none, when the store has no count for some of them (their positions
    * come back as `missing`): recount those, then ask again, for the count may be older than the change. With an `id`, a repeat within
-   * `rememberMs` (30 days at most) changes nothing and answers `repeated: true`; these ids and those of reservations do not meet.
+   * `rememberMs` (30 days at most) changes nothing and answers `repeated: true`; these ids, of the same characters, and those of
+   * reservations do not meet.
    */
   adjust(request: {
     readonly org: string;

@@ -303,10 +303,32 @@ export function counterBasics<S extends CounterStore>(host: CounterStoreHost<S>)
       for (const charges of [[], [charge(), charge({ amount: 2 })]]) {
         await expect(a.reserve('r', { charges })).rejects.toMatchObject({ code: 'invalid_request' });
       }
-      for (const id of ['', 'x'.repeat(129), 'line\nbreak', 'naïve', undefined, 7]) {
-        await expect(a.reserve(id as string)).rejects.toMatchObject({ code: 'invalid_request' });
+      await a.reserve('r');
+      const adjustments = [{ ...DEVICES, amount: 1, change: 'charged', forgetAt: null } as const];
+      const missing = undefined as unknown as string;
+      for (const id of [
+        '',
+        'x'.repeat(129),
+        'line\nbreak',
+        'naïve',
+        '\ud800',
+        missing,
+        7 as unknown as string,
+      ]) {
+        const leases = [
+          { org: ORG, id: 'r' },
+          { org: ORG, id },
+        ];
+        for (const call of [
+          () => a.reserve(id),
+          () => a.settle(id, { as: 'commit' }),
+          () => a.store.renew({ leases, leaseMs: 1 }),
+          ...(id === missing ? [] : [() => a.store.adjust({ org: ORG, adjustments, id })]),
+        ]) {
+          await expect(call(), id).rejects.toMatchObject({ code: 'invalid_request' });
+        }
       }
-      await a.expectCounter(DEVICES, { held: 0 });
+      await a.expectCounter(DEVICES, { committed: 0, held: 1 });
     });
   });
 
