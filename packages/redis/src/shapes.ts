@@ -58,17 +58,15 @@ function nameOf(charges: readonly Charge[]): string {
 }
 
 function makeShape(charges: readonly Charge[]): Shape {
-  const core = JSON.stringify(
-    charges.map(({ window, key, amount, onUnknown }) => [window, key, amount, PLACE[onUnknown]]),
-  );
-  const rows = charges.map(({ window, key, amount, onUnknown, limit, forgetAt }) => [
+  const kept = charges.map(({ window, key, amount, onUnknown, limit }) => [
     window,
     key,
     amount,
     PLACE[onUnknown],
     limit ?? Number.MAX_SAFE_INTEGER,
-    forgetAt ?? false,
   ]);
+  const core = JSON.stringify(kept);
+  const rows = kept.map((row, index) => [...row, charges[index]?.forgetAt ?? false]);
   return { text: JSON.stringify([core, ...rows]), windows: windowsOf(charges) };
 }
 

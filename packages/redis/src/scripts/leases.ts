@@ -5,7 +5,8 @@
  * `<base>|i:<id>` string with a time to live, one for each that ended and is remembered:
  *    msgpack `endsAt, state, rememberMs, core`, and when it lapsed, for each charge `stamp, place, stamp and ADDED at the lapse, birth`.
  * `<base>|a:<id>` string with a time to live, one for each adjustment that is remembered: when it ends.
- * A core is JSON, `[[window, key, amount, onUnknown], ...]`: what a repeat is compared with.
+ * A core is JSON, `[[window, key, amount, onUnknown, limit], ...]`: what a repeat is compared with and a settle
+ *    goes by; those of earlier releases have no limit.
  *
  * The head holds `incarnation, earliest, rememberedUntil, keptUntil, mostLive`. Two of these are bounds, so that most batches need neither
  * look through the live reservations nor count them. None ends before `earliest`: when that has passed, all are looked through once and it

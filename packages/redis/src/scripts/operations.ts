@@ -128,7 +128,7 @@ local function settle(code, shape, id, askedMs, amounts)
         local isStraddled = charge[4] == PLACE_UNCERTAIN and stamp ~= counter[STAMP]
         local units = amounts and amounts[position] or charge[3]
         place(counter, isStraddled and PLACE_UNCERTAIN or PLACE_COMMIT, units)
-        isOver = isOver or (isLate and units > 0 and isCounted(counter) and room(counter, shape[position + 1][5]) < 0)
+        isOver = isOver or (isLate and units > 0 and isCounted(counter) and room(counter, charge[5] or shape[position + 1][5]) < 0)
       elseif code == OP_UNKNOWN then
         place(counter, charge[4], charge[3])
       end

@@ -110,6 +110,19 @@ export function counterClockEdges<S extends CounterStore>(host: CounterStoreHost
       await a.expectCounter(DEVICES, { committed: 1, held: 1 });
     });
 
+    test('it is reported by the limit it was reserved against, whatever limit the settle tells', async (a) => {
+      await a.count(DEVICES, 0);
+      await a.reserve('slow', { charges: released });
+      await a.upTo(leaseMs);
+      await a.past();
+      await a.reserve('next', { charges: released });
+      const raised = released.map((one) => ({ ...one, limit: 100 }));
+      expect(await a.settle('slow', { as: 'commit' }, { charges: raised })).toMatchObject({
+        late: true,
+        overLimit: true,
+      });
+    });
+
     test('a late release takes back what the lapse left uncertain', async (a) => {
       await a.count(DEVICES, 0);
       await a.reserve('slow');

@@ -129,6 +129,8 @@ export function counterStoreCommands(grid: CounterGrid): fc.Arbitrary<CounterCom
     as: fc.constantFrom<'commit' | 'release' | 'unknown'>('commit', 'commit', 'release', 'unknown'),
     kept: fc.option(fc.array(fc.nat(3), { minLength: 3, maxLength: 3 }), { freq: 2 }),
     rememberMs: remember,
+    // The store goes by what the reserve said of limits, unknown ends and instants.
+    isRetold: fc.boolean(),
   });
   const adjust = fc.record({
     org,
@@ -226,15 +228,23 @@ function madeReservation(
   return all[made === null ? -1 : made % all.length] ?? { org: 'acme', id: 'never', charges: NEVER_ASKED };
 }
 
+function retold(charge: Charge): Charge {
+  const onUnknown = charge.onUnknown === 'uncertain' ? 'release' : 'uncertain';
+  return { ...charge, limit: charge.limit === null ? 0 : null, onUnknown, forgetAt: null };
+}
+
 function settleCommand(told: {
   made: number | null;
   as: 'commit' | 'release' | 'unknown';
   kept: readonly number[] | null;
   rememberMs: number;
+  isRetold: boolean;
 }): CounterCommand {
   return command('settle', told, async (model, { store }) => {
-    const { made, as, kept, rememberMs } = told;
-    const { org, id, charges } = madeReservation(model, made);
+    const { made, as, kept, rememberMs, isRetold } = told;
+    const reservation = madeReservation(model, made);
+    const { org, id } = reservation;
+    const charges = isRetold ? reservation.charges.map(retold) : reservation.charges;
     const amounts = kept && charges.map(({ amount }, index) => Math.min(amount, kept[index] ?? 0));
     const request = { org, id, charges, rememberMs, as, ...(amounts && { amounts }) };
     const expected = model.org(org).settle(request);
