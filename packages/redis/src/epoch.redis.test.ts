@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { type RedisServer, waitUntil } from '../../../test/support/services.ts';
-import { count, read, reserve } from './faults.test-support.ts';
+import { charge, count, read, reserve } from './faults.test-support.ts';
 import { answers, create, plain, server, store } from './outage-scene.test-support.ts';
 import { opening } from './scripts/opening.ts';
 
@@ -122,6 +122,27 @@ describe('the epoch of a Redis counter store', () => {
       expect(await read(counters)).toMatchObject({ committed: 3, uncertain: 0 });
       return performance.now() - checked > 1_200;
     });
+  });
+
+  it('keeps sums within 2^53-1 when more is made known again than fits (F10, Q7)', async () => {
+    const most = Number.MAX_SAFE_INTEGER;
+    const redis = await server();
+    const client = plain(redis);
+    const [first, second] = [store({ url: redis.url }), store({ url: redis.url })];
+    const holding = (amount: number) => ({ charges: [charge({ amount, limit: null })] });
+    await count(first, 0);
+    await reserve(first, 'before', holding(most));
+    await read(second);
+    await client.flushall();
+    await count(second, 5);
+    await reserve(second, 'after', holding(most - 5));
+    await waitUntil('what it held is known again', async () => {
+      await read(first);
+      return (await client.hexists('{tg}:acme|l', 'before')) === 1;
+    });
+    expect(await read(second)).toMatchObject({ committed: 5, held: most - 5, uncertain: 0 });
+    await count(second, 7);
+    expect(await read(second)).toMatchObject({ committed: 0, held: most, uncertain: 0 });
   });
 
   it('is kept by a server that does not say who it is, as some compatible ones do not', async () => {

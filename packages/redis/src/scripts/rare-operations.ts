@@ -69,7 +69,7 @@ local function runRarely(code, at)
       if lease then
         local _, _, core = unpacked(lease)
         for _, charge in ipairs(cjson.decode(core)) do
-          if charge[1] == window and charge[2] == key then sum = sum + charge[3] end
+          if charge[1] == window and charge[2] == key then sum = min(sum + charge[3], MOST) end
         end
       end
     end
@@ -86,7 +86,10 @@ local function runRarely(code, at)
     for index = 1, #counters do
       made[CORE + index] = 0
       local counter = counters[index]
-      if counter then counter[HELD], counter[INCARNATION] = counter[HELD] + shape[index + 1][3], incarnation end
+      if counter then
+        counter[HELD] = counter[HELD] + min(shape[index + 1][3], room(counter, MOST))
+        counter[INCARNATION] = incarnation
+      end
     end
     setLease(id, pack(unpack(made)))
     expect(now + leaseMs, rememberMs)
