@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
 import { charge, count, read, reserve, settle, timed } from './faults.test-support.ts';
-import { plain, server, store } from './outage-scene.test-support.ts';
+import { endings, plain, server, store } from './outage-scene.test-support.ts';
+import { testedStore } from './redis-host.test-support.ts';
 
 const LEASES = '{tg}:acme|l';
 
@@ -32,6 +33,28 @@ describe('the head of an org with live reservations', () => {
     const settled = { outcome: 'settled', late: false, overLimit: false };
     expect(results).toEqual([settled, 'quota_unavailable', settled]);
     for (const org of others) expect(await read(counters, org)).toMatchObject({ committed: 1, held: 0 });
+  });
+
+  it('is kept as long as counters may count what its leases held: they are not lost in silence (Q5, Q9)', async () => {
+    const client = plain(await server());
+    const counters = testedStore(client);
+    endings.push(() => counters.close());
+    const { clock } = counters;
+    const monthMs = 31 * 86_400_000;
+    const counter = { key: 'opens', window: 'month:2026-04' };
+    const forgetAt = clock.now() + monthMs + 2 * 86_400_000;
+    const tokens = await counters.beginRecount({ org: 'acme', counters: [counter] });
+    const counts = tokens.map((token) => ({ ...token, count: 7, forgetAt }));
+    await counters.finishRecount({ org: 'acme', counts });
+    await reserve(counters, 'a1', { charges: [charge({ ...counter, onUnknown: 'commit', forgetAt })] });
+    clock.advance(monthMs);
+    for (const key of await client.keys('*')) {
+      const leftMs = await client.pttl(key);
+      if (leftMs >= 0) await client.pexpire(key, Math.max(0, leftMs - monthMs));
+    }
+    const [reading] = await counters.read({ org: 'acme', counters: [counter] });
+    expect(reading).toMatchObject({ committed: 8, held: 0, uncertain: 0 });
+    expect(await client.exists(`{${counters.options.prefix}}:acme|l`)).toBe(0);
   });
 
   it('deletes no reservation that it does not know of', async () => {

@@ -41,7 +41,8 @@ const CONSTANTS: Readonly<Record<string, number>> = {
   LAPSE_FIELDS: 5,
 
   MARK_MS: 600_000,
-  LEASES_GRACE_MS: 600_000,
+  // Longer than any period's counters are kept: one that counts held units is unknown without the leases.
+  LEASES_GRACE_MS: 40 * 86_400_000,
   TTL_GRACE_MS: 60_000,
   MOST_TTL_MS: 1e12,
 };
