@@ -16,6 +16,19 @@ it('close sends what is on its way (F33)', async () => {
   expect((await timed(() => read(counters))).result).toBe('quota_unavailable');
 });
 
+it('who closes a second time waits for what is on its way as well (F33)', async () => {
+  const redis = await server();
+  const counters = openStore({ url: redis.url, gatherMs: 1_000, timeoutMs: 2_000 });
+  await count(counters, 0);
+  await reserve(counters, 'r');
+  const told: string[] = [];
+  const settled = () => told.push('settled');
+  counters.settleUnawaited?.(reservation('r'), 'commit', { settled, failed: () => told.push('failed') });
+  void counters.close();
+  await counters.close();
+  expect(told).toEqual(['settled']);
+});
+
 it('close answers everybody while Redis is silent, and counts what it gives up (F11, F33, Q13)', async () => {
   const redis = await server();
   const counted = new Map<string, number>();

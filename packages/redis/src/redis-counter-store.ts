@@ -115,6 +115,7 @@ export function openRedisCounterStore(
     return promise;
   }
   let isClosed = false;
+  let closing: Promise<void> | undefined;
   let beat: NodeJS.Timeout | undefined;
   void checkServer(connection, logger);
 
@@ -208,12 +209,11 @@ export function openRedisCounterStore(
       return await ask(finishRecountOperation(states.of(request.org), request));
     },
     transactions: null,
-    async close() {
-      if (isClosed) return;
+    close() {
       isClosed = true;
       clearInterval(beat);
-      await Promise.all(lanes.map((lane) => lane.drain()));
-      connection.close();
+      closing ??= Promise.all(lanes.map((lane) => lane.drain())).then(connection.close);
+      return closing;
     },
   };
 }
