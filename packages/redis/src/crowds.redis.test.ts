@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { read } from './faults.test-support.ts';
-import { clientWhoseCalls, server, store } from './outage-scene.test-support.ts';
+import { count, read, reservation, reserve } from './faults.test-support.ts';
+import { clientWhoseCalls, plain, server, store } from './outage-scene.test-support.ts';
 
 const READ = { counters: [{ key: 'devices', window: 'lifetime' }] };
 
@@ -61,4 +61,28 @@ it('a few that came while a batch was on its way go with what its answer brings'
   await first[0];
   await Promise.all([...first, ...few, ...asked(28, 8)]);
   expect(sent.batches - before).toBe(2);
+});
+
+it('an org whose reserve is being answered is not taken for an idle one (F10, T17)', async () => {
+  const redis = await server();
+  const counters = store({ url: redis.url });
+  for (const org of ['acme', 'other']) await count(counters, 0, org);
+  await reserve(counters, 'ended', { org: 'other' });
+  // Idle orgs are dropped when there are more than 10,000.
+  for (let first = 2; first < 9_999; first += 1_000) {
+    const orgs = Array.from(
+      { length: Math.min(1_000, 9_999 - first) },
+      (_, index) => `idle-${first + index}`,
+    );
+    await Promise.all(orgs.map((org) => read(counters, org)));
+  }
+  const reading: Promise<unknown>[] = [];
+  const settled = () => reading.push(...['new-1', 'new-2'].map((org) => read(counters, org)));
+  const ended = reservation('ended', { org: 'other' });
+  counters.settleUnawaited?.(ended, 'release', { settled, failed: settled });
+  await reserve(counters, 'running');
+  await Promise.all(reading);
+  await plain(redis).flushall();
+  await count(counters, 0);
+  expect(await read(counters)).toMatchObject({ held: 1 });
 });

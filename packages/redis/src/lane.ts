@@ -223,8 +223,8 @@ export function createLane(options: LaneOptions): Lane {
     queue.refuseOverdue(timeoutMs);
     // Redis works on what waits while this process works on the answers. A few had better wait for what has arrived meanwhile.
     if (queue.due() >= WORTH_SENDING) launchDue();
-    for (const { org, operations } of batch.portions) org.underWay -= operations.length;
     answerAll(batch, numbers);
+    for (const { org, operations } of batch.portions) org.underWay -= operations.length;
     const isLost = epoch > 0 && answered.epoch > epoch;
     if (isLost) options.onLost();
     // One of before the loss that is handled after it: what it reserved is not known any more.
