@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
-import { count, read } from './faults.test-support.ts';
+import { count, read, reserve, settle } from './faults.test-support.ts';
 import { create, plain, server, store } from './outage-scene.test-support.ts';
 
 describe('the Redis counter store and its function', () => {
@@ -52,6 +52,26 @@ describe('the Redis counter store and its function', () => {
       return ((await client.call('FUNCTION', 'LIST')) as unknown[]).length > 0;
     });
     expect(await read(counters)).toMatchObject({ committed: 50, held: 0 });
+  });
+
+  it('needs no more rights than its README names', async () => {
+    const redis = await server();
+    const client = plain(redis);
+    const rights = ['+@read', '+@write', '+@scripting', '+@connection', '+time', '+info'];
+    await client.call('ACL', 'SETUSER', 'gate', 'reset', 'on', '>secret', '~{tg*', ...rights);
+    const counters = store({ url: redis.url.replace('//', '//gate:secret@') });
+    await count(counters, 0);
+    await create(counters, 20);
+    const over = { rememberMs: 60_000, leaseMs: 1 };
+    await reserve(counters, 'late', over);
+    await sleep(5);
+    expect(await settle(counters, 'late', 'commit', over)).toMatchObject({ late: true });
+    expect(await read(counters)).toMatchObject({ committed: 21, held: 0 });
+    await waitUntil('its function is there', async () => {
+      await read(counters);
+      return ((await client.call('FUNCTION', 'LIST')) as unknown[]).length > 0;
+    });
+    expect(await client.acl('LOG')).toEqual([]);
   });
 
   it('does not load its library with every batch where it may load and not run it', async () => {
