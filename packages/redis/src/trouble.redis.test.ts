@@ -115,7 +115,7 @@ it('while Redis is gone a batch waits once, however often it is looked after (F9
     calls += 1;
     return send();
   });
-  const timeoutMs = 50;
+  const timeoutMs = 200;
   const counters = store({ client, timeoutMs });
   await count(counters, 0);
   await redis.kill('SIGKILL');
