@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { waitUntil } from '../support/services.ts';
 import { type Answer, clientOf, press } from './example-client.ts';
 import { type Example, startExample } from './start-example.ts';
@@ -242,9 +244,38 @@ describe.each(['express', 'koa'] as const)('the example on %s, on embedded defau
 describe('an example that cannot start', () => {
   it('says in plain words what is wrong with its environment', async () => {
     await expect(
-      startExample('express', { TOLLGATE_WARNED_MS: 'soon', DATABASE_URL: 'x', DATA_DIR: 'y' }),
+      startExample('express', {
+        TOLLGATE_WARNED_MS: 'soon',
+        DATABASE_URL: 'postgres://127.0.0.1/x',
+        DATA_DIR: 'y',
+      }),
     ).rejects.toThrow(
       /TOLLGATE_WARNED_MS must be a whole number.*\n.*DATABASE_URL and DATA_DIR are both set/,
     );
+  });
+
+  // An address that is none was taken for an outage: every create was answered 503.
+  it.each([
+    ['REDIS_URL', 'localhost:6379', 'REDIS_URL must be an address such as redis://'],
+    ['REDIS_URL', 'http://127.0.0.1:6379', 'REDIS_URL must be an address such as redis://'],
+    ['DATABASE_URL', 'nonsense', 'DATABASE_URL must be an address such as postgres://'],
+    ['DATABASE_URL', 'postgres://127.0.0.1:1/x', 'DATABASE_URL cannot be used: '],
+    ['DATA_DIR', '/dev/null', 'DATA_DIR cannot be used: '],
+    ['HOST', 'elsewhere.test', 'HOST must be one of '],
+    ['PORT', '0', 'PORT must be a whole number from 1 to 65535'],
+  ])('names the variable where %s=%s', async (name, value, sentence) => {
+    await expect(startExample('koa', { [name]: value })).rejects.toThrow(sentence);
+  });
+
+  it('names PORT where somebody else has it', async () => {
+    const taken = createServer((_request, response) => response.writeHead(404).end());
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => {
+      taken.closeAllConnections();
+      taken.close();
+    });
+    const PORT = String((taken.address() as AddressInfo).port);
+    const starting = startExample('express', { PORT });
+    await expect(starting).rejects.toThrow('PORT cannot be used: listen EADDRINUSE');
   });
 });

@@ -29,6 +29,8 @@ export interface StripeEnvironment {
   readonly prices: Readonly<Record<string, string>>;
 }
 
+const HOSTS = ['127.0.0.1', 'localhost', '::1', '0.0.0.0', '::'];
+
 /** @throws Error whose message names every variable at fault */
 export function readEnvironment(variables: Readonly<Record<string, string | undefined>>): Environment {
   const faults: string[] = [];
@@ -44,12 +46,19 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
       faults.push(`${name} must be a whole number from ${least} to ${most}, not "${value}".`);
     return parsed;
   };
+  const url = (name: string, form: RegExp, example: string) => {
+    const value = text(name);
+    // Not repeated: it may hold a password.
+    if (value !== null && !(form.test(value) && URL.canParse(value)))
+      faults.push(`${name} must be an address such as ${example}.`);
+    return value;
+  };
   const tenYears = 315_360_000_000;
   const environment: Environment = {
-    port: number('PORT', 65_535) ?? 3000,
-    host: text('HOST') ?? '127.0.0.1',
-    redisUrl: text('REDIS_URL'),
-    databaseUrl: text('DATABASE_URL'),
+    port: number('PORT', 65_535, 1) ?? 3000,
+    host: hostOf(text, faults),
+    redisUrl: url('REDIS_URL', /^rediss?:\/\//, 'redis://127.0.0.1:6379'),
+    databaseUrl: url('DATABASE_URL', /^postgres(?:ql)?:\/\//, 'postgres://user@127.0.0.1:5432/name'),
     dataDir: text('DATA_DIR'),
     stripe: stripeOf(text, faults),
     warnedMs: number('TOLLGATE_WARNED_MS', tenYears),
@@ -62,6 +71,13 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
   }
   if (faults.length > 0) throw new Error(`The environment has faults:\n  - ${faults.join('\n  - ')}`);
   return environment;
+}
+
+/** The sandbox and the portal take plain http on loopback only, so the example is reached there whatever it listens on. */
+function hostOf(text: (name: string) => string | null, faults: string[]): string {
+  const host = text('HOST') ?? '127.0.0.1';
+  if (!HOSTS.includes(host)) faults.push(`HOST must be one of ${HOSTS.join(', ')}, not "${host}".`);
+  return host;
 }
 
 function stripeOf(text: (name: string) => string | null, faults: string[]): StripeEnvironment | null {

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BillingRepository, CounterStore } from '@tollgate/core';
 import type { Environment } from './environment.ts';
+import { opened } from './opened.ts';
 import type { HostRows } from './rows/host-rows.ts';
 import { memoryRows } from './rows/memory-rows.ts';
 import { redisRows } from './rows/redis-rows.ts';
@@ -26,9 +27,9 @@ export async function openStores(environment: Environment): Promise<Stores> {
   const { redisUrl, databaseUrl, dataDir } = environment;
   const durable =
     databaseUrl !== null
-      ? await openPostgres(databaseUrl, redisUrl === null)
+      ? await opened('DATABASE_URL', openPostgres(databaseUrl, redisUrl === null))
       : dataDir !== null
-        ? await openFolder(dataDir)
+        ? await opened('DATA_DIR', openFolder(dataDir))
         : null;
   const fast = redisUrl === null ? null : await openRedis(redisUrl, durable === null);
 

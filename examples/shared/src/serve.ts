@@ -1,6 +1,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import { type Environment, readEnvironment } from './environment.ts';
 import { basePath, type Host, openHost } from './open-host.ts';
+import { opened } from './opened.ts';
 
 /** Requests under way may take this long after a signal to stop. */
 const DRAIN_MS = 8_000;
@@ -24,10 +25,11 @@ async function listen(
   listener: RequestListener,
 ): Promise<void> {
   const server = createServer(listener);
-  await new Promise<void>((resolve, reject) => {
+  const listening = new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(environment.port, environment.host, resolve);
   });
+  await opened('PORT', listening);
   console.log(banner(framework, host));
 
   let stopping = false;
