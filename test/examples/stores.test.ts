@@ -168,6 +168,17 @@ describe('an example with DATA_DIR', () => {
     expect(down.status, 'the sandbox knows its subscription again').toBe(200);
     await waitUntil('free applies', async () => (await limitOf(reader)).limit === 3);
   });
+
+  // Two processes on one embedded database lost each other's rows.
+  it('has its folder to itself, and gives it back', async () => {
+    const env = { DATA_DIR: temporaryHome() };
+    const first = await started('express', env);
+    await expect(started('koa', env)).rejects.toThrow(
+      `DATA_DIR cannot be used: process ${first.process.pid} has it open.`,
+    );
+    expect(await first.stop()).toBe(0);
+    await started('koa', env);
+  });
 });
 
 describe('an example that is told to end', () => {

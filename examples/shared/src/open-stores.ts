@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BillingRepository, CounterStore } from '@tollgate/core';
 import type { Environment } from './environment.ts';
+import { lockFolder } from './lock-folder.ts';
 import { opened } from './opened.ts';
 import type { HostRows } from './rows/host-rows.ts';
 import { memoryRows } from './rows/memory-rows.ts';
@@ -67,11 +68,16 @@ async function openFolder(dataDir: string) {
   const { PGlite } = await import('@electric-sql/pglite');
   const { postgresRepository } = await import('@tollgate/postgres');
   await mkdir(dataDir, { recursive: true });
+  const unlock = lockFolder(dataDir);
   const pglite = await PGlite.create(join(dataDir, 'pglite'));
   const repository = postgresRepository({ pglite });
   await repository.migrate();
   const rows = await sqlRows(pglite, `PGlite in ${dataDir}`);
-  return { repository, rows, counters: null, close: () => pglite.close() };
+  const close = async () => {
+    await pglite.close();
+    unlock();
+  };
+  return { repository, rows, counters: null, close };
 }
 
 async function openRedis(url: string, keepsRows: boolean) {
