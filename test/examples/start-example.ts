@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { endWithUs } from '../support/reaper.ts';
 import { freePort, waitUntil } from '../support/services.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -16,7 +17,7 @@ export interface Example {
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-/** Starts an example app as `npm start` does, on a port of its own, and resolves once it answers. */
+/** Starts an example app as `npm start` does, on a port of its own, and resolves once it answers. It never outlives this process. */
 export async function startExample(
   framework: 'express' | 'koa',
   env: Readonly<Record<string, string>> = {},
@@ -39,6 +40,7 @@ export async function startExample(
       output += text;
     });
   }
+  endWithUs(child);
   const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
   const origin = `http://127.0.0.1:${port}`;
   const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {

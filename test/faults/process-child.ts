@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { tellReaper } from '../support/reaper.ts';
+import { endWithUs } from '../support/reaper.ts';
 import { waitUntil } from '../support/services.ts';
 import type { AppCommand, AppMessage, AppOrder } from './process-app.ts';
 import type { Framework } from './process-frameworks.ts';
@@ -99,14 +99,10 @@ export async function startApp(order: AppOrder, clockOffMs = 0): Promise<AppProc
 }
 
 function endOf(child: ChildProcess): Promise<number | null> {
-  const { pid } = child;
-  if (pid !== undefined) tellReaper({ watch: pid });
+  endWithUs(child);
   const exit = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
-    child.once('exit', (code) => {
-      if (pid !== undefined) tellReaper({ forget: pid });
-      resolve(code);
-    });
+    child.once('exit', (code) => resolve(code));
   });
   // Everything it said has been heard.
   const silence = new Promise<void>((resolve) => child.once('disconnect', resolve));

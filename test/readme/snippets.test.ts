@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startExample } from '../examples/start-example.ts';
+import { endWithUs } from '../support/reaper.ts';
 import { freePort, waitUntil } from '../support/services.ts';
 import { fencedBlocks, readPage, root } from './fenced-blocks.ts';
 
@@ -71,6 +72,7 @@ async function serve(file: string): Promise<string> {
     ['--conditions=@tollgate/source', '--import', 'tsx', join(moved, file)],
     { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] },
   );
+  endWithUs(child);
   onTestFinished(async () => {
     const ended = new Promise((resolve) => child.once('exit', resolve));
     if (child.kill()) await ended;

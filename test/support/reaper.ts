@@ -25,3 +25,11 @@ export function tellReaper(order: Order): void {
   }
   reaper.stdin?.write(`${JSON.stringify(order)}\n`);
 }
+
+/** Lets a process we started end with this one, however this one ends. */
+export function endWithUs(child: ChildProcess): void {
+  const { pid } = child;
+  if (pid === undefined) return;
+  tellReaper({ watch: pid });
+  child.once('exit', () => tellReaper({ forget: pid }));
+}
