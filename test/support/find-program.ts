@@ -15,6 +15,7 @@ export interface Program {
   readonly variable?: string;
 }
 
+const aptGet: Program = { title: 'APT', names: ['apt-get'], debianPackages: ['apt'] };
 const policyFile = '/usr/sbin/policy-rc.d';
 
 /** Prints one line on what the tests' services are doing. */
@@ -74,7 +75,8 @@ export async function findProgram(program: Program): Promise<string> {
   const { title, debianPackages, variable } = program;
   const packages = debianPackages.join(' ');
   const cure = `install it (Debian: apt-get install ${packages})${variable ? ` or set ${variable}` : ''}`;
-  const mayInstall = process.getuid?.() === 0 && existsSync('/etc/debian_version');
+  const mayInstall =
+    process.getuid?.() === 0 && existsSync('/etc/debian_version') && locateProgram(aptGet) !== undefined;
   if (!mayInstall) throw new Error(`${title} is needed by the tests and was not found: ${cure}.`);
 
   // One at a time: apt holds a lock.

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { Cluster, Redis } from 'ioredis';
 import { Client } from 'pg';
 import { afterEach, describe, expect, inject, test } from 'vitest';
@@ -32,6 +33,26 @@ describe('the services of a test run', () => {
     const client = later(new Client({ connectionString: inject('databaseUrl') }), (c) => c.end());
     await client.connect();
     expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+  });
+});
+
+describe('a program that is not there and cannot be installed', () => {
+  const script = `
+    const { findProgram } = await import(${JSON.stringify(new URL('find-program.ts', import.meta.url).href)});
+    const program = { title: 'Nothing', names: ['tollgate-nothing'], debianPackages: ['nothing'], variable: 'NOTHING_URL' };
+    await findProgram(program).catch((error) => console.log(error.message));
+  `;
+
+  test('is told in one line, at once, and keeps no run from ending', () => {
+    const { stdout, signal } = spawnSync(
+      process.execPath,
+      ['--import', 'tsx', '--input-type=module', '-e', script],
+      { encoding: 'utf8', env: { PATH: '' }, timeout: 15_000 },
+    );
+    expect(stdout).toBe(
+      'Nothing is needed by the tests and was not found: install it (Debian: apt-get install nothing) or set NOTHING_URL.\n',
+    );
+    expect(signal).toBeNull();
   });
 });
 
