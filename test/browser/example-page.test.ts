@@ -107,9 +107,17 @@ describe.each(['express', 'koa'] as const)("the example's page on %s", (framewor
     expect(await page.locator('#org').inputValue()).toBe('globex');
   });
 
+  // Its complaint stayed on the page when all was well again.
+  it('says that the server does not answer for as long as it does not', async () => {
+    await page.route('**/api/**', (route) => route.abort());
+    await page.locator('#notice', { hasText: 'does not answer' }).waitFor();
+    await page.unroute('**/api/**');
+    await page.locator('#notice').waitFor({ state: 'hidden' });
+  });
+
   it('ran without a complaint of the browser, and asked nobody else for anything', () => {
     // The browser itself reports the refusals that the tests provoke.
-    expect(complaints.filter((text) => !/status of (429|403)/.test(text))).toEqual([]);
+    expect(complaints.filter((text) => !/status of (429|403)|ERR_FAILED/.test(text))).toEqual([]);
     expect(foreign.filter((url) => !/^http:\/\/127\.0\.0\.1:\d+\/checkout\//.test(url))).toEqual([]);
   });
 

@@ -234,6 +234,13 @@ function showUsage(usage) {
   );
 }
 
+/** What the page itself found wrong, without a button: it is taken back once it is over. */
+let trouble = null;
+function complain(text) {
+  trouble = text;
+  say(text, 'bad');
+}
+
 let round = 0;
 async function refresh() {
   round += 1;
@@ -251,9 +258,11 @@ async function refresh() {
     const refused = answers.find((answer) => answer.status >= 400);
     document.querySelector('main').hidden = refused !== undefined;
     if (refused !== undefined) {
-      say(`${refused.status} ${refused.body.error_code}: ${refused.body.message}`, 'bad');
+      complain(`${refused.status} ${refused.body.error_code}: ${refused.body.message}`);
       return;
     }
+    if ($('notice').textContent === trouble) say('');
+    trouble = null;
     const [plan, plans, usage, degradation, ...lists] = answers.map((answer) => answer.body);
     showPlan(plan, plans.plans);
     showCapacity(degradation);
@@ -265,7 +274,7 @@ async function refresh() {
     showUsage(usage);
     document.body.dataset.ready = String(mine);
   } catch {
-    if (mine === round) say('The server does not answer.', 'bad');
+    if (mine === round) complain('The server does not answer.');
   }
 }
 
