@@ -85,7 +85,8 @@ export function checkNames(options: BillingOptions, faults: string[]): void {
   if (isPlain(lifecycle)) checkNamesOf(lifecycle, LIFECYCLE_NAMES, 'lifecycle.', faults);
 }
 
-function checkNamesOf(given: object, known: object, prefix: string, faults: string[]): void {
+/** Adds a fault for each option that is not among those that are known. */
+export function checkNamesOf(given: object, known: object, prefix: string, faults: string[]): void {
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(known, name))
       faults.push(`${prefix}${name}: is not an option. Correct its spelling or leave it out.`);

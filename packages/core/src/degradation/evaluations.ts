@@ -1,11 +1,12 @@
 import type { Notices } from '../notices/notices.ts';
 import type { OrgViews } from '../org/org-views.ts';
 import type { Degradation, Flag, SelectionPolicy } from '../ports/billing-repository.ts';
+import { countRows } from '../quota/count-rows.ts';
 import type { QuotaUse, UsageReport } from '../quota/types.ts';
 import type { Wiring } from '../wiring.ts';
 import { announce } from './announce.ts';
 import { type Judgement, judge } from './judge.ts';
-import { countRows, listRows } from './list-rows.ts';
+import { listRows } from './list-rows.ts';
 import { type ChosenRow, mergeFlags, rowName, sameFlags } from './merge-flags.ts';
 import { overagesOf } from './overages-of.ts';
 import { picksAnything, selectRows } from './select-rows.ts';
@@ -85,8 +86,7 @@ export function createEvaluations(
       catalog,
     );
     for (const { key, limit } of overages) {
-      if ((await countRows(inventory, { org, key, timeoutMs: settings.inventoryTimeoutMs })) > limit)
-        return overages;
+      if ((await countRows(wiring, org, key)) > limit) return overages;
     }
     return [];
   }

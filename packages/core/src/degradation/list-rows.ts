@@ -47,19 +47,6 @@ function checkRow({ id, createdAt, lastUsedAt }: InventoryRow, key: string): voi
 }
 
 /** @throws TollgateError `quota_unavailable` when the host fails or does not answer within `timeoutMs`. */
-export async function countRows(
-  inventory: ResourceInventory,
-  request: { readonly org: string; readonly key: string; readonly timeoutMs: number },
-): Promise<number> {
-  const { org, key, timeoutMs } = request;
-  try {
-    return await within(timeoutMs, Promise.resolve(inventory.count({ org, key })));
-  } catch (cause) {
-    throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
-  }
-}
-
-/** @throws TollgateError `quota_unavailable` when the host fails or does not answer within `timeoutMs`. */
 export async function findRow(
   inventory: ResourceInventory,
   request: { readonly org: string; readonly key: string; readonly id: string; readonly timeoutMs: number },

@@ -2,9 +2,10 @@ import { redact } from '../defaults/redact.ts';
 import { describeFailure } from '../errors/describe-failure.ts';
 import type { OrgViews } from '../org/org-views.ts';
 import type { RowAction, SweepClaim } from '../ports/sweep-list.ts';
+import { countRows } from '../quota/count-rows.ts';
 import type { Wiring } from '../wiring.ts';
 import { callHost } from './call-host.ts';
-import { countRows, findRow } from './list-rows.ts';
+import { findRow } from './list-rows.ts';
 import { rowName } from './merge-flags.ts';
 
 /** What was done to rows. */
@@ -73,7 +74,7 @@ export function createRowActions(
     const view = await orgViews.fresh(org);
     const limit = view.limit(resource, 'lifetime', clock.now())?.value ?? null;
     if (limit === null) return false;
-    const count = await countRows(inventory, { org, key: resource, timeoutMs });
+    const count = await countRows(wiring, org, resource);
     return count - limit > (action === 'remove' ? 0 : down);
   }
 

@@ -1,3 +1,4 @@
+import { checkNamesOf } from '../check-parts.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { KeyedGuardOptions } from './guard-options.ts';
 
@@ -22,14 +23,14 @@ const CHOICES: Readonly<Record<string, readonly unknown[]>> = {
 
 /** @throws TollgateError `invalid_configuration` for a misspelt option, which would silently leave its default in force, or a wrong value. */
 export function checkGuardOptions(guard: 'requireQuota' | 'releaseQuota', options: object): void {
-  const faults = Object.entries(options).flatMap(([name, value]) => {
-    if (!Object.hasOwn(NAMES, name))
-      return [`${name}: is not an option. Correct its spelling or leave it out.`];
-    const choices = CHOICES[name];
+  const faults: string[] = [];
+  checkNamesOf(options, NAMES, '', faults);
+  for (const [name, choices] of Object.entries(CHOICES)) {
+    const value = (options as Readonly<Record<string, unknown>>)[name];
     const isAskedLater = typeof value === 'function' && name !== 'deniedStatus';
-    if (choices === undefined || value === undefined || isAskedLater || choices.includes(value)) return [];
-    return [`${name}: is not one of ${choices.join(', ')}. Choose one of these.`];
-  });
+    if (value === undefined || isAskedLater || choices.includes(value)) continue;
+    faults.push(`${name}: is not one of ${choices.join(', ')}. Choose one of these.`);
+  }
   if (faults.length === 0) return;
   const list = faults.map((fault) => `  - ${fault}`).join('\n');
   throw new TollgateError('invalid_configuration', {

@@ -39,7 +39,7 @@ export function createGate(
       decisions: createDecisions(wiring, recounts),
       settler: settling,
       debts,
-      outage: createOutage(wiring, { recounts, debts, heldBy: settling.heldBy }),
+      outage: createOutage(wiring, { debts, heldBy: settling.heldBy }),
       observe,
     }),
     usage: createUsage(wiring, orgViews, recounts, debts),

@@ -1,6 +1,6 @@
 import type { Reservation } from '../ports/counter-store.ts';
 import type { PlannedCharge } from './charges.ts';
-import type { Recounts } from './recounts.ts';
+import { countRows } from './count-rows.ts';
 
 /** A decision on the host's own count, made without any store. */
 export interface Headcount {
@@ -28,7 +28,7 @@ interface Crowd {
  * @param heldBy - the reservations of this process that the store let in and whose handlers may be running, of one org
  */
 export function createHeadcounts(
-  recounts: Pick<Recounts, 'countRows'>,
+  wiring: Parameters<typeof countRows>[0],
   heldBy: (org: string) => readonly Reservation[],
 ): {
   enter(org: string, charges: readonly PlannedCharge[]): Promise<Headcount>;
@@ -57,7 +57,7 @@ export function createHeadcounts(
       try {
         // One that ends while the rows are counted may have been missed by the count.
         const held = new Set(heldBy(org));
-        const rows = await Promise.all(charges.map((charge) => recounts.countRows(org, charge.key)));
+        const rows = await Promise.all(charges.map((charge) => countRows(wiring, org, charge.key)));
         for (const reservation of heldBy(org)) held.add(reservation);
         const counts = charges.map(
           (charge, i) => (rows[i] ?? 0) + (all[i]?.inside ?? 0) + unitsOf(charge, held) + charge.amount,

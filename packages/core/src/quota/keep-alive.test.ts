@@ -96,6 +96,17 @@ describe('a lease that is kept alive', () => {
     expect(renewed).toHaveLength(1);
   });
 
+  it('and was lost takes its room in an outage for as long as its handler runs', async () => {
+    const { gate, pass, store } = scene();
+    held(await gate.reserve(WHOLE_LIMIT)).keepAlive();
+    store.isEmpty = true;
+    await pass(20);
+    store.isDown = true;
+    expect(await gate.reserve({ ...WHOLE_LIMIT, onStoreError: 'recount' })).toMatchObject({
+      admitted: false,
+    });
+  });
+
   it('twice ends once, when it is let lapse', async () => {
     const { gate, pass } = scene();
     const reservation = held(await gate.reserve(WHOLE_LIMIT));

@@ -7,6 +7,8 @@ export interface KeepAlive {
   /** Renews it no more, for its handler may run on unseen. */
   letLapse(lease: Reservation): void;
   remove(lease: Reservation): void;
+  /** Others may settle it too: once the store holds it no more, it is over here as well. */
+  share(lease: Reservation): void;
   /** The leases of an org whose handlers may be running: those that are renewed, and those that lapse, until they have. */
   of(org: string): Reservation[];
   close(): void;
@@ -23,6 +25,7 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
   let young = new Set<Reservation>();
   /** With how many beats in a row found them not held: settled elsewhere, or lost and not yet made known again. */
   const old = new Map<Reservation, number>();
+  const shared = new WeakSet<Reservation>();
   /** With the beats until their leases are over. */
   const lapsing = new Map<Reservation, number>();
   let timer: NodeJS.Timeout | null = null;
@@ -48,13 +51,13 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
     if (old.size + lapsing.size === 0) stop();
   }
 
-  /** One that stays away is over, whoever ended it. */
+  /** One of ours alone that stays away has lapsed, and its handler may be running all the same: it counts on. */
   function note(lease: Reservation, isHeld: boolean): void {
     const missed = old.get(lease);
     if (missed === undefined) return;
     if (isHeld) old.set(lease, 0);
     else if (missed + 1 < BEATS_TO_LAPSE) old.set(lease, missed + 1);
-    else letLapse(lease);
+    else if (shared.has(lease)) letLapse(lease);
   }
 
   function letLapse(lease: Reservation): void {
@@ -76,6 +79,9 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
     letLapse,
     remove(lease) {
       if (!young.delete(lease) && !old.delete(lease)) lapsing.delete(lease);
+    },
+    share(lease) {
+      shared.add(lease);
     },
     of(org) {
       return [...young, ...old.keys(), ...lapsing.keys()].filter((lease) => lease.org === org);

@@ -5,7 +5,6 @@ import type { Wiring } from '../wiring.ts';
 import { type PlannedCharge, quotaState } from './charges.ts';
 import type { Debts } from './debts.ts';
 import { createHeadcounts } from './headcounts.ts';
-import type { Recounts } from './recounts.ts';
 import { reservationHandle, type Settler } from './reservation-handle.ts';
 import type { Admission, OnStoreError } from './types.ts';
 
@@ -30,9 +29,8 @@ export interface Outage {
 const WARN_EVERY_MS = 10_000;
 
 export function createOutage(
-  wiring: Pick<Wiring, 'settings' | 'ids' | 'logger' | 'telemetry'>,
+  wiring: Pick<Wiring, 'inventory' | 'settings' | 'ids' | 'logger' | 'telemetry'>,
   parts: {
-    readonly recounts: Recounts;
     readonly debts: Debts;
     /** Reservations of this process that the store let in, of one org. */
     readonly heldBy: (org: string) => readonly Reservation[];
@@ -40,7 +38,7 @@ export function createOutage(
 ): Outage {
   const { settings, ids, logger, telemetry } = wiring;
   const { debts } = parts;
-  const headcounts = createHeadcounts(parts.recounts, parts.heldBy);
+  const headcounts = createHeadcounts(wiring, parts.heldBy);
   let silentUntil = 0;
   let unsaid = 0;
 
@@ -97,6 +95,7 @@ export function createOutage(
       keepAlive: () => clearTimeout(lapsing),
       letLapse,
       letGo: () => clearTimeout(lapsing),
+      share: () => undefined,
     };
     return reservationHandle({ org, id, charges, rememberMs: 0 }, settler);
   }

@@ -1,9 +1,8 @@
 import type { Catalog } from '../catalog/catalog.ts';
-import { redact } from '../defaults/redact.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { CounterReading, CounterRef } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
-import { within } from '../within.ts';
+import { countRows } from './count-rows.ts';
 
 /** A counter to count anew, and how long the store may keep it then. */
 export interface RecountTarget extends CounterRef {
@@ -18,8 +17,8 @@ export interface RecountTarget extends CounterRef {
 /** Sets counters from the truth: the host's inventory for capacity keys, the repository's last snapshot for metered ones. */
 export interface Recounts {
   /**
-   * Counts anew, where `isTooOld` does not say that the store's count will do. Calls for a counter that is being counted already join that recount: a change the store was told of
-   * meanwhile makes it count once more, so the answer covers it.
+   * Counts anew, where `isTooOld` does not say that the store's count will do. Calls for a counter that is being counted already join
+   * that recount: a change the store was told of meanwhile makes it count once more, so the answer covers it.
    *
    * @throws TollgateError `quota_unavailable` when the truth or the store cannot be asked
    */
@@ -38,8 +37,6 @@ export interface Recounts {
   fillAhead(org: string, targets: readonly RecountTarget[]): Promise<void>;
   /** `run`, not waited for; a failure is logged. */
   runInBackground(org: string, targets: readonly RecountTarget[]): void;
-  /** The host's own count of a capacity key. @throws TollgateError `quota_unavailable` */
-  countRows(org: string, key: string): Promise<number>;
   /** What the repository last heard of a metered counter, 0 for nothing. @throws TollgateError `quota_unavailable` */
   lastSnapshot(org: string, counter: CounterRef): Promise<number>;
 }
@@ -78,9 +75,9 @@ export function createRecounts(
       const [token] = await counters.beginRecount({ org, counters: [target] });
       if (token === undefined) throw new TollgateError('internal_error');
       // A metered count is only ever seeded: while the store has one, the store's is the truth.
-      if (token.reading !== null && (wanted === 'missing' || !isCapacity)) break;
-      if (token.reading !== null && target.isTooOld?.(token.reading) === false) break;
-      const count = isCapacity ? await countRows(org, target.key) : await lastSnapshot(org, target);
+      const isEnough = wanted === 'missing' || !isCapacity;
+      if (token.reading !== null && (isEnough || target.isTooOld?.(token.reading) === false)) break;
+      const count = isCapacity ? await countRows(wiring, org, target.key) : await lastSnapshot(org, target);
       const finishing = counters.finishRecount({
         org,
         counts: [{ ...token, count, forgetAt: target.forgetAt }],
@@ -98,29 +95,6 @@ export function createRecounts(
     }
     // What is left uncertain still counts towards the limit, so nothing is admitted on it by mistake.
     return isCounted;
-  }
-
-  async function countRows(org: string, key: string): Promise<number> {
-    let count: number;
-    try {
-      // A host without types may well answer a plain number.
-      count = await within(
-        wiring.settings.inventoryTimeoutMs,
-        Promise.resolve(wiring.inventory.count({ org, key })),
-      );
-    } catch (cause) {
-      logger.warn('inventory.count failed: a create that needs this count is not decided', {
-        key,
-        error: redact(cause),
-      });
-      throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
-    }
-    if (!Number.isSafeInteger(count) || count < 0) {
-      const answered = { key, answer: String(count), type: typeof count };
-      logger.error('inventory.count answered something that is not a count', answered);
-      throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
-    }
-    return count;
   }
 
   async function lastSnapshot(org: string, { key, window }: CounterRef): Promise<number> {
@@ -175,7 +149,6 @@ export function createRecounts(
         }),
       );
     },
-    countRows,
     lastSnapshot,
     runInBackground(org, targets) {
       run(org, targets).catch((error: unknown) => {

@@ -21,6 +21,8 @@ export interface Settler {
   keepAlive(reservation: Reservation): void;
   letLapse(reservation: Reservation): void;
   letGo(reservation: Reservation): void;
+  /** Its record is known elsewhere: others may settle it as well. */
+  share(reservation: Reservation): void;
 }
 
 /** A settle that nobody waited for. */
@@ -82,6 +84,7 @@ class Handle implements ReservationHandle {
     this.#isShared = isShared;
     this.#reservation = reservation;
     this.#settler = settler;
+    if (isShared) settler.share(reservation);
   }
 
   get id(): string {
@@ -132,6 +135,7 @@ class Handle implements ReservationHandle {
 
   toJSON(): ReservationRecord {
     this.#isShared = true;
+    this.#settler.share(this.#reservation);
     const { org, id, rememberMs, charges } = this.#told();
     return { org, id, rememberMs, charges: charges.map(plainCharge) };
   }

@@ -170,6 +170,7 @@ const DONE: Settler = {
   keepAlive: () => undefined,
   letLapse: () => undefined,
   letGo: () => undefined,
+  share: () => undefined,
 };
 
 function isUnavailable(error: unknown): error is TollgateError {

@@ -132,6 +132,7 @@ export function createSettling(
     keepAlive: (reservation) => leases.add(reservation),
     letLapse: (reservation) => leases.letLapse(reservation),
     letGo: (reservation) => leases.remove(reservation),
+    share: (reservation) => leases.share(reservation),
     heldBy: (org) => leases.of(org),
     async drain() {
       if (underWay > 0) await new Promise<void>((resolve) => waiting.push(resolve));

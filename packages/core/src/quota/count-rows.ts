@@ -1,0 +1,33 @@
+import { redact } from '../defaults/redact.ts';
+import { TollgateError } from '../errors/tollgate-error.ts';
+import type { Wiring } from '../wiring.ts';
+import { within } from '../within.ts';
+
+/**
+ * The host's own count of a capacity key.
+ *
+ * @throws TollgateError `quota_unavailable` when the host fails, does not answer within `inventoryTimeoutMs`, or answers what is no count
+ */
+export async function countRows(
+  { inventory, settings, logger }: Pick<Wiring, 'inventory' | 'settings' | 'logger'>,
+  org: string,
+  key: string,
+): Promise<number> {
+  let count: number;
+  try {
+    // A host without types may well answer a plain number.
+    count = await within(settings.inventoryTimeoutMs, Promise.resolve(inventory.count({ org, key })));
+  } catch (cause) {
+    logger.warn('inventory.count failed: what needs this count is not decided', {
+      key,
+      error: redact(cause),
+    });
+    throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
+  }
+  if (!Number.isSafeInteger(count) || count < 0) {
+    const answered = { key, answer: String(count), type: typeof count };
+    logger.error('inventory.count answered something that is not a count', answered);
+    throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
+  }
+  return count;
+}
