@@ -1,5 +1,5 @@
 import type { Reservation } from '@tollgate/core';
-import type { OrgState, OrgStates } from './org-states.ts';
+import { LiveReservation, type OrgState, type OrgStates } from './org-states.ts';
 
 /** The reservations this process made and has not settled: what it tells a store that lost them. */
 export interface LiveReservations {
@@ -45,7 +45,7 @@ export function createLiveReservations(
       // The store may have lost it and made it once more.
       const index = find(org, reservation.id);
       if (index >= 0) removeAt(org, index);
-      org.live.push({ reservation, endsAt: clock() + leaseMs });
+      org.live.push(new LiveReservation(reservation, clock() + leaseMs));
       size += 1;
     },
     has: (org, id) => find(org, id) >= 0,

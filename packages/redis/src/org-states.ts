@@ -2,10 +2,15 @@ import type { Reservation } from '@tollgate/core';
 import type { OrgKeys } from './keys.ts';
 import type { Operation } from './operation.ts';
 
-/** A reservation this process made and has not settled. */
-export interface LiveReservation {
+/** A reservation this process made and has not settled. A class, as for what waits in queue.ts: a literal's dead ones would keep it. */
+export class LiveReservation {
   readonly reservation: Reservation;
   endsAt: number;
+
+  constructor(reservation: Reservation, endsAt: number) {
+    this.reservation = reservation;
+    this.endsAt = endsAt;
+  }
 }
 
 export const NEVER = Number.POSITIVE_INFINITY;

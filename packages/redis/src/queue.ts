@@ -3,9 +3,14 @@ import { NEVER, type OrgState } from './org-states.ts';
 import { unavailable } from './unavailable.ts';
 
 /** Operations of one org on their way. */
-export interface Portion {
+export class Portion {
   readonly org: OrgState;
   readonly operations: readonly Operation<unknown>[];
+
+  constructor(org: OrgState, operations: readonly Operation<unknown>[]) {
+    this.org = org;
+    this.operations = operations;
+  }
 }
 
 /**
@@ -32,10 +37,21 @@ export interface Queue {
   abandon(error: unknown): void;
 }
 
+/** An org with something patient, when that was asked. */
+class Patient {
+  readonly org: OrgState;
+  readonly dueAt: number;
+
+  constructor(org: OrgState) {
+    this.org = org;
+    this.dueAt = org.dueAt;
+  }
+}
+
 export function createQueue(patienceMs: number): Queue {
   let urgent: OrgState[] = [];
   /** In the order in which they fall due. An org that was sent meanwhile has another `dueAt` than its entry, or none. */
-  let patient: { readonly org: OrgState; readonly dueAt: number }[] = [];
+  let patient: Patient[] = [];
   let firstPatient = 0;
   let size = 0;
   let due = 0;
@@ -57,7 +73,7 @@ export function createQueue(patienceMs: number): Queue {
     if (!operation.isPatient || patienceMs === 0) makeUrgent(org);
     else if (org.dueAt === NEVER) {
       org.dueAt = performance.now() + patienceMs;
-      patient.push({ org, dueAt: org.dueAt });
+      patient.push(new Patient(org));
     }
   }
 
@@ -74,7 +90,7 @@ export function createQueue(patienceMs: number): Queue {
       firstPatient += 1;
       next = patient[firstPatient];
     }
-    if (next === undefined || firstPatient > 1_000) {
+    if (next === undefined || firstPatient > MOST_PASSED) {
       patient = patient.slice(firstPatient);
       firstPatient = 0;
     }
@@ -118,17 +134,13 @@ export function createQueue(patienceMs: number): Queue {
       let taken = 0;
       for (const org of urgent) {
         if (room <= 0) break;
-        let operations = org.waiting;
-        if (operations.length <= room) {
-          org.waiting = [];
-          org.isUrgent = false;
-        } else {
-          operations = operations.splice(0, room);
-          left.push(org);
-        }
+        // Taken out of its list, which stays: one that has grown old and is dropped keeps what is in it until the next full collection.
+        const operations = org.waiting.splice(0, room);
+        if (org.waiting.length > 0) left.push(org);
+        else org.isUrgent = false;
         taken += 1;
         room -= operations.length;
-        if (operations.length > 0) portions.push({ org, operations });
+        if (operations.length > 0) portions.push(new Portion(org, operations));
       }
       urgent = taken === urgent.length ? left : [...urgent.slice(taken), ...left];
       if (urgent.length > 0) passedOver.push({ at: now, turn: turns });
@@ -156,8 +168,7 @@ export function createQueue(patienceMs: number): Queue {
       due = 0;
       const refused: Operation<unknown>[] = [];
       for (const org of orgs) {
-        const { waiting } = org;
-        org.waiting = [];
+        const waiting = org.waiting.splice(0);
         org.isUrgent = false;
         org.dueAt = NEVER;
         for (const operation of waiting) {
@@ -176,6 +187,9 @@ export function createQueue(patienceMs: number): Queue {
     },
   };
 }
+
+/** So many entries that are done with are kept in front of the others. */
+const MOST_PASSED = 100;
 
 /** To be called when the queue is in order again: a caller may ask anew at once. */
 function refuseAll(operations: readonly Operation<unknown>[], error: unknown): void {

@@ -1,14 +1,25 @@
 import type { Reservation } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 
+/** A reservation whose lease may be kept alive: one for each handle. */
+export class Lease {
+  readonly reservation: Reservation;
+  /** Others may settle it too: once the store holds it no more, it is over here as well. */
+  isShared = false;
+  /** Where it is in the list of those made since the last beat; -1 when it is not. */
+  place = -1;
+
+  constructor(reservation: Reservation) {
+    this.reservation = reservation;
+  }
+}
+
 /** Renews the leases of this process while their handlers run. */
 export interface KeepAlive {
-  add(lease: Reservation): void;
+  add(lease: Lease): void;
   /** Renews it no more, for its handler may run on unseen. */
-  letLapse(lease: Reservation): void;
-  remove(lease: Reservation): void;
-  /** Others may settle it too: once the store holds it no more, it is over here as well. */
-  share(lease: Reservation): void;
+  letLapse(lease: Lease): void;
+  remove(lease: Lease): void;
   /** The leases of an org whose handlers may be running: those that are renewed, and those that lapse, until they have. */
   of(org: string): Reservation[];
   close(): void;
@@ -21,20 +32,25 @@ const BEATS_TO_LAPSE = 4;
 export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | 'logger'>): KeepAlive {
   const { counters, settings, logger } = wiring;
   const everyMs = Math.max(1, Math.floor(settings.leaseMs / 3));
-  /** Leases made since the last beat are young enough to be left alone until the next. */
-  let young = new Set<Reservation>();
+  /**
+   * Leases made since the last beat are young enough to be left alone until the next. A list that each knows its place in: every create
+   * comes here and goes, and a set that is filled and emptied all day keeps what was in it until the next full collection.
+   */
+  const young: Lease[] = [];
   /** With how many beats in a row found them not held: settled elsewhere, or lost and not yet made known again. */
-  const old = new Map<Reservation, number>();
-  const shared = new WeakSet<Reservation>();
+  const old = new Map<Lease, number>();
   /** With the beats until their leases are over. */
-  const lapsing = new Map<Reservation, number>();
+  const lapsing = new Map<Lease, number>();
   let timer: NodeJS.Timeout | null = null;
 
   function beat(): void {
     if (old.size > 0) {
       const leases = [...old.keys()];
       counters
-        .renew({ leases: leases.map(({ org, id }) => ({ org, id })), leaseMs: settings.leaseMs })
+        .renew({
+          leases: leases.map(({ reservation: { org, id } }) => ({ org, id })),
+          leaseMs: settings.leaseMs,
+        })
         .then((held) => {
           for (const [i, lease] of leases.entries()) note(lease, held[i] !== false);
         })
@@ -42,8 +58,10 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
           logger.warn('leases could not be renewed; the next beat tries again', { leases: old.size });
         });
     }
-    for (const lease of young) old.set(lease, 0);
-    young = new Set();
+    for (const lease of young.splice(0)) {
+      lease.place = -1;
+      old.set(lease, 0);
+    }
     for (const [lease, beats] of lapsing) {
       if (beats > 1) lapsing.set(lease, beats - 1);
       else lapsing.delete(lease);
@@ -52,16 +70,29 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
   }
 
   /** One of ours alone that stays away has lapsed, and its handler may be running all the same: it counts on. */
-  function note(lease: Reservation, isHeld: boolean): void {
+  function note(lease: Lease, isHeld: boolean): void {
     const missed = old.get(lease);
     if (missed === undefined) return;
     if (isHeld) old.set(lease, 0);
     else if (missed + 1 < BEATS_TO_LAPSE) old.set(lease, missed + 1);
-    else if (shared.has(lease)) letLapse(lease);
+    else if (lease.isShared) letLapse(lease);
   }
 
-  function letLapse(lease: Reservation): void {
-    if (young.delete(lease) || old.delete(lease)) lapsing.set(lease, BEATS_TO_LAPSE);
+  /** Whether it was one. */
+  function removeYoung(lease: Lease): boolean {
+    const { place } = lease;
+    if (place < 0) return false;
+    const last = young.pop();
+    if (last !== undefined && last !== lease) {
+      young[place] = last;
+      last.place = place;
+    }
+    lease.place = -1;
+    return true;
+  }
+
+  function letLapse(lease: Lease): void {
+    if (removeYoung(lease) || old.delete(lease)) lapsing.set(lease, BEATS_TO_LAPSE);
   }
 
   function stop(): void {
@@ -73,22 +104,20 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
     add(lease) {
       // One that was about to lapse is renewed with the next beat.
       if (lapsing.delete(lease)) old.set(lease, 0);
-      else if (!old.has(lease)) young.add(lease);
+      else if (lease.place < 0 && !old.has(lease)) lease.place = young.push(lease) - 1;
       timer ??= setInterval(beat, everyMs).unref();
     },
     letLapse,
     remove(lease) {
-      if (!young.delete(lease) && !old.delete(lease)) lapsing.delete(lease);
-    },
-    share(lease) {
-      shared.add(lease);
+      if (!removeYoung(lease) && !old.delete(lease)) lapsing.delete(lease);
     },
     of(org) {
-      return [...young, ...old.keys(), ...lapsing.keys()].filter((lease) => lease.org === org);
+      const all = [...young, ...old.keys(), ...lapsing.keys()];
+      return all.map(({ reservation }) => reservation).filter((reservation) => reservation.org === org);
     },
     close() {
       stop();
-      young.clear();
+      for (const lease of young.splice(0)) lease.place = -1;
       old.clear();
       lapsing.clear();
     },

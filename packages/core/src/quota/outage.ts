@@ -95,7 +95,6 @@ export function createOutage(
       keepAlive: () => clearTimeout(lapsing),
       letLapse,
       letGo: () => clearTimeout(lapsing),
-      share: () => undefined,
     };
     return reservationHandle({ org, id, charges, rememberMs: 0 }, settler);
   }

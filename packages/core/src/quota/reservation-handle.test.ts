@@ -34,7 +34,6 @@ describe('settling for somebody who does not wait', () => {
       keepAlive: () => told.push('keepAlive'),
       letLapse: () => told.push('letLapse'),
       letGo: () => told.push('letGo'),
-      share: () => told.push('share'),
     };
     const handle = reservationHandle({ org: 'acme', id: 'a', charges: [], rememberMs: 0 }, settler);
     settleUnawaited(handle, 'release');

@@ -1,5 +1,6 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Charge, Reservation, SettleAs, SettleOutcome } from '../ports/counter-store.ts';
+import { Lease } from './keep-alive.ts';
 import type {
   CommitAmount,
   InTransaction,
@@ -18,11 +19,9 @@ export interface Settler {
   settleUnawaited?(reservation: Reservation, as: SettleAs): Unawaited;
   /** Commits inside the host's transaction. */
   commitWithin(reservation: Reservation, transaction: object, amounts?: readonly number[]): Promise<void>;
-  keepAlive(reservation: Reservation): void;
-  letLapse(reservation: Reservation): void;
-  letGo(reservation: Reservation): void;
-  /** Its record is known elsewhere: others may settle it as well. */
-  share(reservation: Reservation): void;
+  keepAlive(lease: Lease): void;
+  letLapse(lease: Lease): void;
+  letGo(lease: Lease): void;
 }
 
 /** A settle that nobody waited for. */
@@ -70,10 +69,9 @@ const ignore = () => undefined;
 
 class Handle implements ReservationHandle {
   readonly repeated: boolean;
-  readonly #reservation: Reservation;
+  /** Shared once its record was given away: others may settle it as well. */
+  readonly #lease: Lease;
   readonly #settler: Settler;
-  /** Its record was given away: others may settle it as well. */
-  #isShared: boolean;
   /** `run` sees its end, whoever else does not. */
   #isRunning = false;
   #settled: Promise<SettledAs> | null = null;
@@ -81,10 +79,13 @@ class Handle implements ReservationHandle {
 
   constructor(reservation: Reservation, settler: Settler, repeated: boolean, isShared = false) {
     this.repeated = repeated;
-    this.#isShared = isShared;
-    this.#reservation = reservation;
+    this.#lease = new Lease(reservation);
+    this.#lease.isShared = isShared;
     this.#settler = settler;
-    if (isShared) settler.share(reservation);
+  }
+
+  get #reservation(): Reservation {
+    return this.#lease.reservation;
   }
 
   get id(): string {
@@ -126,16 +127,15 @@ class Handle implements ReservationHandle {
   }
 
   keepAlive(): void {
-    if (!this.#isSettled) this.#settler.keepAlive(this.#reservation);
+    if (!this.#isSettled) this.#settler.keepAlive(this.#lease);
   }
 
   letLapse(): void {
-    if (!this.#isRunning && !this.#isSettled) this.#settler.letLapse(this.#reservation);
+    if (!this.#isRunning && !this.#isSettled) this.#settler.letLapse(this.#lease);
   }
 
   toJSON(): ReservationRecord {
-    this.#isShared = true;
-    this.#settler.share(this.#reservation);
+    this.#lease.isShared = true;
     const { org, id, rememberMs, charges } = this.#told();
     return { org, id, rememberMs, charges: charges.map(plainCharge) };
   }
@@ -146,7 +146,7 @@ class Handle implements ReservationHandle {
 
   /** The reservation as the store is to be told of its end. */
   #told(): Reservation {
-    if (!this.#isShared) return this.#reservation;
+    if (!this.#lease.isShared) return this.#reservation;
     return {
       ...this.#reservation,
       rememberMs: Math.max(this.#reservation.rememberMs, this.#settler.sharedMs),
@@ -176,7 +176,7 @@ class Handle implements ReservationHandle {
   #settle(as: SettleAs, amounts?: readonly number[]): Promise<SettledAs> {
     if (this.#settled === null) {
       const unawaited = this.#unawaited;
-      if (unawaited === null) this.#settler.letGo(this.#reservation);
+      if (unawaited === null) this.#settler.letGo(this.#lease);
       this.#settled =
         unawaited === null
           ? this.#settler.settle(this.#told(), as, amounts).then((outcome) => settledAs(outcome, as))
@@ -191,7 +191,7 @@ class Handle implements ReservationHandle {
       this.#settle(as).catch(ignore);
       return;
     }
-    this.#settler.letGo(this.#reservation);
+    this.#settler.letGo(this.#lease);
     this.#unawaited = this.#settler.settleUnawaited(this.#told(), as);
   }
 }

@@ -170,7 +170,6 @@ const DONE: Settler = {
   keepAlive: () => undefined,
   letLapse: () => undefined,
   letGo: () => undefined,
-  share: () => undefined,
 };
 
 function isUnavailable(error: unknown): error is TollgateError {

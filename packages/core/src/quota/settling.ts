@@ -129,10 +129,9 @@ export function createSettling(
       const request = { ...plain(reservation), transaction };
       await counters.transactions.commitWithin(amounts === undefined ? request : { ...request, amounts });
     },
-    keepAlive: (reservation) => leases.add(reservation),
-    letLapse: (reservation) => leases.letLapse(reservation),
-    letGo: (reservation) => leases.remove(reservation),
-    share: (reservation) => leases.share(reservation),
+    keepAlive: (lease) => leases.add(lease),
+    letLapse: (lease) => leases.letLapse(lease),
+    letGo: (lease) => leases.remove(lease),
     heldBy: (org) => leases.of(org),
     async drain() {
       if (underWay > 0) await new Promise<void>((resolve) => waiting.push(resolve));
