@@ -6,10 +6,15 @@ const READ = { counters: [{ key: 'devices', window: 'lifetime' }] };
 
 async function crowd(hashTags = 1) {
   const redis = await server();
-  const sent = { batches: 0 };
-  const client = clientWhoseCalls(redis, (send) => {
+  /** Answers are handed on when `until` has come. */
+  const sent = { batches: 0, keys: [] as number[], until: Promise.resolve() };
+  const client = clientWhoseCalls(redis, async (send, [, , keys]) => {
     sent.batches += 1;
-    return send();
+    sent.keys.push(Number(keys));
+    const { until } = sent;
+    const answer = await send();
+    await until;
+    return answer;
   });
   const counters = store({ client, hashTags });
   await read(counters);
@@ -61,6 +66,25 @@ it('a few that came while a batch was on its way go with what its answer brings'
   await first[0];
   await Promise.all([...first, ...few, ...asked(28, 8)]);
   expect(sent.batches - before).toBe(2);
+});
+
+it('a crowd beside a small batch is shared out evenly, so that both come back at different times', async () => {
+  const { counters, sent } = await crowd();
+  const before = sent.keys.length;
+  const asked = (from: number, count: number) =>
+    Array.from({ length: count }, (_, i) => counters.read({ org: `org-${from + i}`, ...READ }));
+  let answer = () => {};
+  sent.until = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const few = asked(0, 4);
+  await turn();
+  const many = asked(4, 60);
+  await turn();
+  answer();
+  await Promise.all([...few, ...many]);
+  // Two keys for each org, and two of the batch's own.
+  expect(sent.keys.slice(before).map((keys) => (keys - 2) / 2)).toEqual([4, 32, 28]);
 });
 
 it('an org whose reserve is being answered is not taken for an idle one (F10, T17)', async () => {

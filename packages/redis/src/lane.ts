@@ -111,20 +111,21 @@ export function createLane(options: LaneOptions): Lane {
   const isIdle = () => slots.every((slot) => slot.batch() === undefined);
 
   /**
-   * Sends what is due; beside a batch on its way only if it is half as much, since small batches are dear. What is left goes when that one
-   * is answered, or dropped.
+   * Sends what is due; beside a batch on its way only if it is half as much, since small batches are dear. A crowd is shared out evenly: one that
+   * went as a whole beside a small batch would come back as a whole, and this process and Redis would wait for each other in turn. What is
+   * left goes when a batch is answered, or dropped.
    */
   function launchDue(): void {
     const [one, other] = slots.filter((slot) => slot.batch() === undefined);
     if (one === undefined) return;
     const due = queue.due();
-    if (other === undefined) {
-      const beside = sizeUnderWay();
-      if (beside === 0 || (!isOneOfMany && 2 * due >= beside)) launch(one);
-    } else if (isOneOfMany || due < WORTH_HALVING) launch(one);
+    const beside = sizeUnderWay();
+    if (isOneOfMany ? beside > 0 : 2 * due < beside) return;
+    const hasCompany = other !== undefined || beside > 0;
+    if (isOneOfMany || !hasCompany || due < WORTH_HALVING || 2 * beside >= due) launch(one);
     else {
-      launch(one, Math.ceil(due / 2));
-      launch(other);
+      launch(one, Math.ceil((due + beside) / 2));
+      if (other !== undefined) launch(other);
     }
   }
 
