@@ -5,7 +5,13 @@ import type { Evaluation, Evaluations } from './evaluations.ts';
 import { rowName } from './merge-flags.ts';
 import { nextLookAt } from './next-look.ts';
 import { type ActionPlan, planActions } from './plan-actions.ts';
-import { type ActionTally, createRowActions, type Look, MAX_FAILURES_IN_A_ROW } from './row-actions.ts';
+import {
+  type ActionTally,
+  createRowActions,
+  keepsFailing,
+  type Look,
+  MAX_FAILURES_IN_A_ROW,
+} from './row-actions.ts';
 
 /**
  * Looks at one claimed org: evaluates it on counts and limits of now, does what is due, and ends the claim.
@@ -53,7 +59,7 @@ export function createLookAtOrg(
       readAt: startedAt,
       sightingMs: lifecycle?.sightingMs ?? 0,
       removeAfterMs: lifecycle?.remove == null ? null : (settings.overCapacity?.degradedMs ?? null),
-      // A look may end after so many failures: the next one goes on behind them.
+      // A look tries no more after so many failures of an action: the next one goes on behind them.
       startAt: fence * MAX_FAILURES_IN_A_ROW,
       newKey: () => ids.next(),
     });
@@ -63,8 +69,10 @@ export function createLookAtOrg(
   async function work(look: Look): Promise<{ readonly found: Evaluation; readonly isSettled: boolean }> {
     const { claim, failedRows, outdated } = look;
     // A key that is outdated twice is left to the next sweep: its count and its list disagree, or change faster than we look.
-    const isLeft = ({ action, resource }: RowAction) =>
+    const isOutdated = ({ action, resource }: RowAction) =>
       action !== 'restore' && (outdated.get(resource) ?? 0) > 1;
+    const isLeft = (action: RowAction) =>
+      failedRows.has(rowName(action)) || keepsFailing(look, action) || isOutdated(action);
     let found = await evaluate(claim.org);
     const startedAt = found.readAt;
     if (lifecycle === null) return { found, isSettled: isWithinLimits(found) };
@@ -73,7 +81,7 @@ export function createLookAtOrg(
       const known = await repository.loadRowActions(claim.org);
       const { note, forget, act } = planOf(found, known, startedAt, claim.fence);
       if (note.length + forget.length > 0 && !(await rowActions.record(claim, note, forget))) break;
-      const due = act.filter((action) => !failedRows.has(rowName(action)) && !isLeft(action));
+      const due = act.filter((action) => !isLeft(action));
       if (due.length === 0) {
         const isQuiet = act.length === 0 && note.length === 0 && known.length === forget.length;
         return { found, isSettled: isQuiet && isWithinLimits(found) };
@@ -91,7 +99,7 @@ export function createLookAtOrg(
       claim,
       isToEnd,
       failedRows: new Set(),
-      failuresInARow: 0,
+      failuresInARow: new Map(),
       outdated: new Map(),
       tally,
     };

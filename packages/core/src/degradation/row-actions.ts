@@ -24,7 +24,8 @@ export interface Look {
   readonly isToEnd: () => boolean;
   /** Rows with which the host failed in this look; they are not tried twice. */
   readonly failedRows: Set<string>;
-  failuresInARow: number;
+  /** By action: a host that cannot restore may well suspend. */
+  readonly failuresInARow: Map<RowAction['action'], number>;
   /** How often a key's count left no room for an action that was due. */
   readonly outdated: Map<string, number>;
   tally: ActionTally;
@@ -36,8 +37,8 @@ export interface RowActions {
    * Does the actions in order. Before each one its record says `started`, in a write that is refused once the claim is another's; before
    * each suspend and remove the rows are counted again. A row that is gone is forgotten.
    *
-   * Answers `done` when all were tried, or when the count left no room for one; `stop` when the claim is lost, the host keeps failing,
-   * or the sweep is to end.
+   * Answers `done` when all were tried that the host does not keep failing with, or when the count left no room for one; `stop` when the
+   * claim is lost, or the sweep is to end.
    */
   perform(look: Look, actions: readonly RowAction[], known: readonly RowAction[]): Promise<'done' | 'stop'>;
   /** Writes and forgets records of the claim's org; false when the claim is lost. */
@@ -48,8 +49,13 @@ export interface RowActions {
   ): Promise<boolean>;
 }
 
-/** After so many failures one after the other the host is left in peace until the next sweep. */
+/** After so many failures of one action, one after the other, the host is not asked for it until the next sweep. */
 export const MAX_FAILURES_IN_A_ROW = 3;
+
+/** Whether the host has failed with this kind of action too often for this look. */
+export function keepsFailing({ failuresInARow }: Look, { action }: RowAction): boolean {
+  return (failuresInARow.get(action) ?? 0) >= MAX_FAILURES_IN_A_ROW;
+}
 
 const TALLY_OF = { suspend: 'suspended', restore: 'restored', remove: 'removed' } as const;
 
@@ -112,7 +118,8 @@ export function createRowActions(
   function count(look: Look, action: RowAction, isDone: boolean): void {
     const outcome = isDone ? TALLY_OF[action.action] : 'failed';
     look.tally = { ...look.tally, [outcome]: look.tally[outcome] + 1 };
-    look.failuresInARow = isDone ? 0 : look.failuresInARow + 1;
+    const failures = isDone ? 0 : (look.failuresInARow.get(action.action) ?? 0) + 1;
+    look.failuresInARow.set(action.action, failures);
     if (!isDone) look.failedRows.add(rowName(action));
     telemetry.count('tollgate.sweep.actions', 1, {
       action: action.action,
@@ -130,6 +137,7 @@ export function createRowActions(
       for (const row of known.filter(isDown)) idsDown(row.resource).add(row.id);
       for (const action of actions) {
         if (look.isToEnd()) return 'stop';
+        if (keepsFailing(look, action)) continue;
         const { resource, id } = action;
         const isFound = await isThere(org, action);
         if (isFound === false) {
@@ -138,7 +146,6 @@ export function createRowActions(
         }
         if (isFound === null) {
           count(look, action, false);
-          if (look.failuresInARow === MAX_FAILURES_IN_A_ROW) return 'stop';
           continue;
         }
         if (action.action !== 'restore') {
@@ -152,7 +159,6 @@ export function createRowActions(
         if (!(await record(claim, [action], []))) return 'stop';
         const isDone = await call(look, action);
         count(look, action, isDone);
-        if (look.failuresInARow === MAX_FAILURES_IN_A_ROW) return 'stop';
         if (!isDone) continue;
         const isKept =
           action.action === 'restore'

@@ -343,6 +343,27 @@ describe('F32: hosts that fail', () => {
     expect([...off].sort()).toEqual(['acme/devices/d4', 'acme/devices/d5', 'acme/zones/z1']);
   });
 
+  it('three restores that always fail hold up no other key, nor do three suspends hold up its removals', async () => {
+    const { begin, sweepTwice, hooks, host, degradation, off, calls, clock } = overCapacity({
+      rows: 6,
+      removes: true,
+    });
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    hooks.before = async (call) => {
+      if (call.includes('devices') && !call.startsWith('remove')) throw new Error('no');
+    };
+    await degradation.setSelectionPolicy({ org: 'acme', policy: 'oldest_first', actor: 'ada' });
+    for (const n of [1, 2, 3]) host.add('acme', 'zones', `z${n}`, START + n);
+    await sweepTwice(clock.at + HOUR);
+    expect([...off].sort()).toEqual(
+      ['d4', 'd5', 'd6'].map((id) => `acme/devices/${id}`).concat('acme/zones/z1'),
+    );
+    await sweepTwice(clock.at + 28 * DAY);
+    await sweepTwice(clock.at + HOUR);
+    expect(calls).toContain('remove acme/zones/z1');
+  });
+
   it('a callback that hangs is given up after its time and told so by its signal, and the next org goes on', async () => {
     const host = overCapacity({ orgs: ['acme', 'globex'], callbackTimeoutMs: 20 });
     const { begin, sweepTwice, hooks, off } = host;
