@@ -335,6 +335,13 @@ describe('keeping a row', () => {
     await expect(pin('nothing', false)).rejects.toEqual(code('resource_not_found'));
   });
 
+  it('A1: is refused where the host answers undefined for a row that is not there', async () => {
+    const { pin, host } = acmeOver();
+    const { find } = host.inventory;
+    host.inventory.find = async (request) => (await find(request)) ?? (undefined as never);
+    await expect(pin('nothing')).rejects.toEqual(code('resource_not_found'));
+  });
+
   it.each(['org_users', 'door_opens', 'devcies', '__proto__'])(
     'is refused for rows of %s',
     async (resource) => {

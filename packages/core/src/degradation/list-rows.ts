@@ -46,14 +46,19 @@ function checkRow({ id, createdAt, lastUsedAt }: InventoryRow, key: string): voi
   );
 }
 
-/** @throws TollgateError `quota_unavailable` when the host fails or does not answer within `timeoutMs`. */
+/**
+ * The row, or null when the host does not know it.
+ *
+ * @throws TollgateError `quota_unavailable` when the host fails or does not answer within `timeoutMs`.
+ */
 export async function findRow(
   inventory: ResourceInventory,
   request: { readonly org: string; readonly key: string; readonly id: string; readonly timeoutMs: number },
 ): Promise<InventoryRow | null> {
   const { org, key, id, timeoutMs } = request;
   try {
-    return await within(timeoutMs, Promise.resolve(inventory.find({ org, key, id })));
+    // The first row of an empty result is undefined.
+    return (await within(timeoutMs, Promise.resolve(inventory.find({ org, key, id })))) ?? null;
   } catch (cause) {
     throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
   }

@@ -237,6 +237,17 @@ describe('a sweep', () => {
     expect(calls).toHaveLength(2);
     expect((await repository.loadRowActions('acme')).map(({ id }) => id)).toEqual(['d4']);
   });
+
+  it('asks for no restore of a row that is gone where the host answers undefined for it', async () => {
+    const { begin, sweepTwice, sweepAt, host, calls, clock } = overCapacity();
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    const { find } = host.inventory;
+    host.inventory.find = async (request) => (await find(request)) ?? (undefined as never);
+    host.drop('acme', 'devices', 'd5');
+    await sweepAt(clock.at + 1);
+    expect(calls).toHaveLength(2);
+  });
 });
 
 describe('F32: hosts that fail', () => {
