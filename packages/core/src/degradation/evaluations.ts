@@ -10,6 +10,7 @@ import { listRows } from './list-rows.ts';
 import { type ChosenRow, mergeFlags, rowName, sameFlags } from './merge-flags.ts';
 import { overagesOf } from './overages-of.ts';
 import { picksAnything, selectRows } from './select-rows.ts';
+import { beginningAt } from './two-clocks.ts';
 import type { DegradationReport, Overage } from './types.ts';
 
 /** An org as it was just found and stored. */
@@ -124,7 +125,7 @@ export function createEvaluations(
     const found = judge(stored, overages.length > 0, clocks, lengths);
     const policy = stored.policy ?? defaultPolicy;
     const chosen = await pickRows(org, overages, stored, found, policy);
-    const flags = mergeFlags(stored.flags, chosen, found.stage, found.now);
+    const flags = mergeFlags(stored.flags, chosen, found.stage, beginningAt(clocks));
     const report = reportOf(org, found, policy, overages, flags);
     const answer = { report, now: found.now, readAt: stored.readAt };
     if (isStored(stored, found, flags)) return { ...answer, version: stored.version };

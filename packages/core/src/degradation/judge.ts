@@ -1,6 +1,6 @@
 import type { Degradation, DegradationStage } from '../ports/billing-repository.ts';
 import { STAGES, type StageAt, stageAt } from './stage-at.ts';
-import { judgedAt, spellStart, type TwoClocks } from './two-clocks.ts';
+import { beginningAt, judgedAt, type TwoClocks } from './two-clocks.ts';
 
 /** Where an org stands now, and what of it is to be stored. */
 export interface Judgement extends StageAt {
@@ -20,7 +20,7 @@ export function judge(
 ): Judgement {
   const now = judgedAt(clocks);
   if (!isOver) return { stage: 'none', level: 0, overCapacityAt: null, furthest: 'none', now };
-  const overCapacityAt = stored.overCapacityAt ?? spellStart(clocks);
+  const overCapacityAt = stored.overCapacityAt ?? beginningAt(clocks);
   const at = stageAt({ overCapacityAt, now, ...lengths });
   const before = stored.overCapacityAt === null ? 'none' : stored.stage;
   return { ...at, overCapacityAt, furthest: laterStage(before, at.stage), now };

@@ -15,7 +15,8 @@ const STATE_OF: Readonly<Record<DegradationStage, FlagState | null>> = {
 
 /**
  * The flags after a selection, in the order of `chosen`: every chosen row in the state of the stage. A row that was flagged before
- * keeps its times, a new one is flagged at `now`; `markedAt` is when the row was first seen marked and null before that.
+ * keeps its times, a new one is flagged at `now`, the later of the two clocks; `markedAt` is when the row was first seen marked and null
+ * before that.
  */
 export function mergeFlags(
   stored: readonly Flag[],

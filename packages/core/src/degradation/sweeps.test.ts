@@ -96,6 +96,20 @@ describe('a sweep', () => {
     expect(calls).toEqual([]);
   });
 
+  it('D4: removes no late pick too soon because a process whose clock was behind picked it', async () => {
+    const { begin, sweepTwice, calls, repository, host, lifecycle, clock } = overCapacity({ removes: true });
+    await begin();
+    clock.at = START + 27 * DAY;
+    const behind = lifecycleOnMemory({ lifecycle }, { host, repository });
+    behind.clock.at = START;
+    await behind.degradation.setSelectionPolicy({ org: 'acme', policy: 'oldest_first', actor: 'ada' });
+    await sweepTwice(START + 28 * DAY);
+    await sweepTwice(START + 40 * DAY);
+    expect(calls.filter((call) => call.startsWith('remove'))).toEqual([]);
+    await sweepTwice(START + 41 * DAY);
+    expect(calls.slice(-2)).toEqual(['remove acme/devices/d1', 'remove acme/devices/d2']);
+  });
+
   it('D5: restores everything at once when the org is upgraded, with no sweep needed', async () => {
     const { begin, sweepTwice, setLimit, degradation, calls, off } = overCapacity();
     await begin();

@@ -67,7 +67,8 @@ export class OrgOracle {
       return { report: { ...common, ...nothing }, remembered: { since: null, flags: [] } };
     }
     const now = Math.min(seen.process, seen.repository);
-    const since = this.remembered.since ?? Math.max(seen.process, seen.repository);
+    const later = Math.max(seen.process, seen.repository);
+    const since = this.remembered.since ?? later;
     const forMs = now - since;
     const stage =
       forMs < WARNED_MS ? 'warned' : forMs < WARNED_MS + DEGRADED_MS ? 'degraded' : 'marked_for_delete';
@@ -76,8 +77,8 @@ export class OrgOracle {
     const flagged = overages.flatMap(({ key, excess }) =>
       this.#picks(key, excess, stage === 'warned').map((id): Flag => {
         const before = this.remembered.flags.find((flag) => flag.resource === key && flag.id === id);
-        const markedAt = state === 'marked_for_delete' ? (before?.markedAt ?? now) : null;
-        return { resource: key, id, state, flaggedAt: before?.flaggedAt ?? now, markedAt };
+        const markedAt = state === 'marked_for_delete' ? (before?.markedAt ?? later) : null;
+        return { resource: key, id, state, flaggedAt: before?.flaggedAt ?? later, markedAt };
       }),
     );
     const report = { ...common, stage, level, overCapacity: true, overCapacityAt: since, flagged } as const;
