@@ -66,6 +66,26 @@ describe('usage thresholds', () => {
     expect([...one.told, ...other.told]).toHaveLength(2);
   });
 
+  it('are told once though the repository answers a burst of creates in another order', async () => {
+    const { told, see, repository, clock } = watching();
+    const { moveCrossing } = repository;
+    let letGo = () => {};
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    repository.moveCrossing = async (request) => {
+      if (request.level === 80) await held;
+      return await moveCrossing(request);
+    };
+    const seen = [see(devices(8)), see(devices(10))];
+    await new Promise(setImmediate);
+    letGo();
+    await Promise.all(seen);
+    clock.at += 60_000;
+    await see(devices(10));
+    expect(told.map((line) => line.split(' ')[4])).toEqual(['80%', '100%']);
+  });
+
   it('are told anew in a new window, and a late word of the old one does not count', async () => {
     const { told, see } = watching();
     await see(opens(8));

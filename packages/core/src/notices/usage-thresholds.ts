@@ -36,7 +36,8 @@ export function createUsageThresholds(
   const seen = new Map<string, Seen>();
   /** Orgs with anything seen: most have nothing to look for. One that is in vain here costs a look. */
   let seenOrgs = new Set<string>();
-  const writing = new Set<Promise<void>>();
+  /** The last write of each org's key and period. They follow each other: one that is overtaken would take a level back. */
+  const writing = new Map<string, Promise<void>>();
 
   function levelOf(used: number, limit: number): number {
     return thresholds.findLast((percent) => used * 100 >= percent * limit) ?? 0;
@@ -98,17 +99,20 @@ export function createUsageThresholds(
         const name = `${org}\n${key}\n${period}`;
         if (isKnown(seen.get(name), now, catalog.quota(key)?.kind === 'capacity')) continue;
         remember(name, now);
-        const written = move(org, quota, now.spell, now.level, used)
+        const written = (writing.get(name) ?? Promise.resolve())
+          .then(() => move(org, quota, now.spell, now.level, used))
           .catch((error: unknown) => {
             seen.delete(name);
             logger.warn('A usage threshold could not be recorded.', { key, ...describeFailure(error) });
           })
-          .finally(() => writing.delete(written));
-        writing.add(written);
+          .finally(() => {
+            if (writing.get(name) === written) writing.delete(name);
+          });
+        writing.set(name, written);
       }
     },
     async close() {
-      await Promise.all(writing);
+      await Promise.all(writing.values());
     },
   };
 }
