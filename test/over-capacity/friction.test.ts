@@ -127,6 +127,17 @@ describe.each(frameworks)('friction on %s', (framework) => {
     expect(openedBy).toHaveLength(2);
   });
 
+  it('lets everybody pass while the host does not say who is exempt', async () => {
+    const { open, billing, at, openedBy } = await overCapacityScene(framework, {
+      friction: { isExempt: () => new Promise<boolean>(() => undefined) },
+    });
+    await billing.degradation('acme');
+    at(28 * DAY);
+    const hanging = await open('member', { signal: AbortSignal.timeout(5_000) });
+    expect([hanging.status, hanging.headers.has(HEADER)]).toEqual([200, false]);
+    expect(openedBy).toHaveLength(1);
+  });
+
   it('has nothing to do when the lifecycle is off, or the request is of no org', async () => {
     const off = await overCapacityScene(framework, { options: { overCapacity: false } });
     await off.billing.degradation('acme');

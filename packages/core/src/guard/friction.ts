@@ -38,7 +38,7 @@ export const FRICTION_HEADER = 'X-Degradation-Delay';
 
 const UNTOUCHED: FrictionOutcome = { headers: {}, proceed: true };
 const NO_FRICTION: StageAt = { stage: 'none', level: 0 };
-/** A store that does not tell the level in this time, ms, is not waited for. */
+/** A store that does not tell the level in this time, ms, or a host whether the caller is exempt, is not waited for. */
 const LOOKUP_MS = 250;
 
 const rooms = new WeakMap<Engine, WaitingRoom>();
@@ -73,7 +73,7 @@ export function createStandingOf<R extends object>(
 
 /**
  * `friction` without a framework: holds a request of a degraded org for `level x maxDelayMs`, and refuses none. Not held: requests of
- * admins, requests beyond the number that may wait, and all of them while the level cannot be found out.
+ * admins, requests beyond the number that may wait, and all of them while the level, or who is an admin, cannot be found out.
  *
  * @param key - what is delayed, for the metric.
  */
@@ -88,7 +88,7 @@ export function createFriction<R extends object>(
   });
 
   async function delayOf(guarded: GuardedRequest<R>, engine: Engine): Promise<number> {
-    const { level, org } = await within(LOOKUP_MS, standingOf(guarded));
+    const { level, org } = await standingOf(guarded);
     if (level === 0 || org === null) return 0;
     const { maxDelayMs, isExempt } = await resolve(guarded.native);
     if (isExempt ?? (await isAdmin(guarded, engine, org))) return 0;
@@ -100,12 +100,12 @@ export function createFriction<R extends object>(
     const { telemetry, logger } = engine;
     let delayMs = 0;
     try {
-      delayMs = await delayOf(guarded, engine);
+      delayMs = await within(LOOKUP_MS, delayOf(guarded, engine));
     } catch (error) {
       if (isMisconfigured(error)) throw error;
       telemetry.count('tollgate.friction', 1, { key, outcome: 'unknown' });
       logger.debug(
-        'The level of an org could not be found out. Its request is not delayed.',
+        'Whether a request is to be delayed could not be found out. It is not.',
         describeFailure(error),
       );
     }
