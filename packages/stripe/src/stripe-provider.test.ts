@@ -335,6 +335,17 @@ describe('a change', () => {
     expect(await fetched(rig, subscriptionId)).toMatchObject({ status: 'canceled' });
   });
 
+  it('ends one with an end at a later date of its own at its period’s end', async () => {
+    const rig = await rigged();
+    const subscriptionId = await rig.subscribe(await rig.customer(), 'team');
+    const at = Math.floor(rig.clock.now() / 1_000) + 200 * 86_400;
+    await desk(rig).subscriptions.update(subscriptionId, { cancel_at: at });
+    const ending = await rig.provider.cancelSubscription({ subscriptionId, idempotencyKey: rig.key() });
+    expect(ending).toMatchObject({ status: 'active', cancelsAt: ending.currentPeriodEndsAt });
+    rig.standIn.advance(32 * DAY_MS);
+    expect(await fetched(rig, subscriptionId)).toMatchObject({ status: 'canceled' });
+  });
+
   it('that is repeated with its key answers what is so now, not what was so then', async () => {
     const rig = await rigged();
     const subscriptionId = await rig.subscribe(await rig.customer());

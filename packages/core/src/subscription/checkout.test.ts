@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TollgateError } from '../errors/tollgate-error.ts';
+import type { ProviderSubscription } from '../ports/payment-provider.ts';
 import { createWorld, type World } from './subscription-world.test-support.ts';
 
 let world: World;
@@ -343,6 +344,27 @@ describe('checkout of the default tier', () => {
       const events = late.sandbox.events().length;
       expect((await late.checkout(order('free'))).subscription).toEqual(subscription);
       expect(late.sandbox.events()).toHaveLength(events);
+    });
+
+    it('brings an end that is set for a date beyond the paid period forward to its end', async () => {
+      const yearEnd = late.clock.now() + 365 * 86_400_000;
+      const onPaper = (of: ProviderSubscription) => ({ ...of, cancelsAt: of.cancelsAt ?? yearEnd });
+      const { fetchSubscription, listSubscriptions } = late.sandbox;
+      const fixed = late.process({
+        provider: {
+          listSubscriptions: async (request) => (await listSubscriptions(request)).map(onPaper),
+          fetchSubscription: async (request) => {
+            const found = await fetchSubscription(request);
+            return found && onPaper(found);
+          },
+        },
+      });
+      await fixed.sync({ org: 'acme' });
+      expect(await late.stored(id)).toMatchObject({ cancelsAt: yearEnd });
+      await fixed.checkout(order('free'));
+      const stored = await late.stored(id);
+      expect(stored).toMatchObject({ status: 'active', cancelsAt: stored?.currentPeriodEndsAt });
+      expect(stored?.cancelsAt).toBeLessThan(yearEnd);
     });
 
     it('calls the end off when the same tier is asked for again', async () => {

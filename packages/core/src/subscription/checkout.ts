@@ -139,7 +139,7 @@ export function createCheckout(
     // beside the new one.
     const left: ProviderSubscription[] = [];
     for (const subscription of live) {
-      const ends = isDefault ? subscription.cancelsAt === null : wasNeverPaid(subscription);
+      const ends = isDefault ? !endsInTime(subscription) : wasNeverPaid(subscription);
       left.push(ends ? await changes.cancel(subscription, attempt, actor) : subscription);
     }
     const current = liveSubscriptions(left)[0];
@@ -167,12 +167,17 @@ export function createCheckout(
 function settledOn(live: readonly ProviderSubscription[], order: Order): ProviderSubscription | null {
   const current = live[0];
   if (current === undefined) return null;
-  if (order.isDefault) return live.every((subscription) => subscription.cancelsAt !== null) ? current : null;
+  if (order.isDefault) return live.every(endsInTime) ? current : null;
   const stays = current.cancelsAt === null && current.scheduledAt === null && !wasNeverPaid(current);
   const { interval = current.interval, quantity = current.quantity } = order.terms;
   const isSame =
     current.tier === order.tier && current.interval === interval && current.quantity === quantity;
   return isSame && stays ? current : null;
+}
+
+/** Whether its end is set, and no further period is paid for before: a person at the provider's desk can set any date. */
+function endsInTime({ cancelsAt, currentPeriodEndsAt }: ProviderSubscription): boolean {
+  return cancelsAt !== null && (currentPeriodEndsAt === null || cancelsAt <= currentPeriodEndsAt);
 }
 
 /** Whether the first payment never came and no change brings it: a page was left, or a trial ended without a card. */
