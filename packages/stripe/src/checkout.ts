@@ -16,6 +16,7 @@ export interface CheckoutOrder {
   readonly tier: string;
   readonly interval?: 'month' | 'year';
   readonly quantity?: number;
+  readonly hadTrial?: boolean;
   readonly idempotencyKey: string;
 }
 
@@ -71,9 +72,9 @@ export function createCheckout(settings: StripeSettings, client: StripeClient): 
     return toCheckoutSession(session);
   }
 
-  /** Whether any subscription of the org ever had a trial. Not asked where there are none to give. */
-  async function trialIsUsed({ customerId, tier }: CheckoutOrder): Promise<boolean> {
-    if (checkout.trialDays(tier) === 0) return true;
+  /** Whether any subscription of the org ever had a trial. Not asked where there are none to give, or it is known. */
+  async function trialIsUsed({ customerId, tier, hadTrial = false }: CheckoutOrder): Promise<boolean> {
+    if (hadTrial || checkout.trialDays(tier) === 0) return true;
     return await client.ask(async (stripe) => {
       for await (const { trial_start } of stripe.subscriptions.list({
         customer: customerId,

@@ -110,6 +110,13 @@ describe('a checkout page', () => {
     });
   });
 
+  it('gives no trial to an org that had one with another customer', async () => {
+    const rig = await rigged({ trialDays: 14 });
+    const opened = { ...order(rig, await rig.customer()), hadTrial: true };
+    const { id } = await rig.provider.openCheckout(opened);
+    expect(await fetched(rig, rig.standIn.pay(id))).toMatchObject({ status: 'active', trialEndsAt: null });
+  });
+
   it('asks for no card on a trial when told so, and such a trial ends as told', async () => {
     const rig = await rigged({ trialDays: 7, trialNeedsCard: false, trialEndsWithoutCard: 'pause' });
     const customerId = await rig.customer();

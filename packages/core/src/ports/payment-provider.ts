@@ -106,6 +106,8 @@ export interface PaymentProvider {
       readonly org: string;
       readonly customerId: string;
       readonly tier: string;
+      /** Whether the org had a trial, as stored here: of a customer that is gone too. It gets no other. @default false */
+      readonly hadTrial?: boolean;
       readonly idempotencyKey: string;
     },
   ): Promise<CheckoutSession>;

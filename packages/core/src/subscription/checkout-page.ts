@@ -40,10 +40,12 @@ export function createCheckoutPage(
   ): Promise<CheckoutResult> {
     const provider = configured(wiring.provider);
     const { org, tier } = attempt;
-    const session = await services.customers.serve(customer, ({ customerId }) => {
+    const session = await services.customers.serve(customer, async ({ customerId }) => {
       const key = idempotencyKey('checkout', org, tier, attempt.id, customerId);
-      const request = { ...terms, org, customerId, tier, idempotencyKey: key };
-      return callProvider(() => provider.openCheckout(request));
+      const { subscriptions } = await repository.loadOrg(org);
+      const hadTrial = subscriptions.some(({ trialEndsAt }) => trialEndsAt !== null);
+      const request = { ...terms, org, customerId, tier, hadTrial, idempotencyKey: key };
+      return await callProvider(() => provider.openCheckout(request));
     });
     try {
       const url = session.url === null ? null : checkPageUrl(session.url, provider.pageOrigins);

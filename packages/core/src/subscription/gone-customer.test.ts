@@ -32,6 +32,35 @@ describe('a checkout of an org whose customer is gone', () => {
     expect((await world.checkout(order('business'))).subscription).toMatchObject({ status: 'active' });
   });
 
+  it.each([true, false])('says that the org had a trial with the one that is gone: %s', async (hadTrial) => {
+    const id = await world.subscribe('acme', 'pro');
+    const stored = await world.stored(id);
+    if (stored === null) throw new Error('nothing was stored');
+    const { version, ...subscription } = stored;
+    const trialEndsAt = hadTrial ? world.clock.now() : null;
+    const trialed = { subscription: { ...subscription, trialEndsAt }, expectedVersion: version, audit: null };
+    await deleteCustomer();
+    const said: unknown[] = [];
+    const { openCheckout, fetchSubscription, listSubscriptions } = world.sandbox;
+    const told = <S extends object>(found: S) => ({ ...found, trialEndsAt });
+    const process = world.process({
+      provider: {
+        openCheckout: (request) => {
+          said.push(request.hadTrial);
+          return openCheckout(request);
+        },
+        fetchSubscription: async (request) => {
+          const found = await fetchSubscription(request);
+          return found && told(found);
+        },
+        listSubscriptions: async (request) => (await listSubscriptions(request)).map(told),
+      },
+    });
+    await world.repository.saveSubscription(trialed);
+    await process.checkout(order('business'));
+    expect(said.at(-1)).toBe(hadTrial);
+  });
+
   it('T27: makes one other customer and one page, for fifty calls at once in two processes', async () => {
     await world.subscribe('acme', 'pro');
     await deleteCustomer();
