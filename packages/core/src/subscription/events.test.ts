@@ -185,6 +185,23 @@ describe('what a webhook does not do', () => {
     expect(world.repository.contents().subscriptions.size).toBe(0);
   });
 
+  it('F28: waits for the redelivery where the provider does not know the customer for sure either', async () => {
+    const id = await bought();
+    const event = lastEvent('subscription.created');
+    const foreign = world.process({
+      provider: {
+        fetchSubscription: async () => null,
+        hasCustomer: async () => {
+          throw new TollgateError('provider_error');
+        },
+      },
+    });
+    await expect(foreign.deliver(event)).rejects.toMatchObject({ code: 'provider_error', status: 502 });
+    expect(await world.stored(id)).toBeNull();
+    expect((await world.deliver(event)).outcome).toBe('applied');
+    expect(await world.stored(id)).toMatchObject({ tier: 'pro', status: 'active' });
+  });
+
   it('T13: takes no org from the event, and writes nothing when customer and subscription do not belong together', async () => {
     const acmes = await bought('acme');
     await bought('globex');

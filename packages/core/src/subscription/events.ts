@@ -219,6 +219,9 @@ export function createEvents(
           onInvoice({ kind: hint.kind, org: refreshed.after.org, provider, subscriptionId });
         return 'applied';
       case 'unknown_subscription':
+        // With the key of another account nothing is known, and a done event would never come again: the provider has to be sure of
+        // the customer. What it throws leaves the event to its redelivery.
+        if (customer !== null) await callProvider(() => configured(wiring.provider).hasCustomer(customer));
         logger.warn('An event names a subscription that the provider does not know.', {
           event: hint.id,
           type: hint.type,
