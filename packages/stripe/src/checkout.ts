@@ -47,8 +47,9 @@ export function createCheckout(settings: StripeSettings, client: StripeClient): 
     const details = (await askHost(() => checkout.describeCustomer?.(org))) ?? {};
     const params = { ...details, metadata: { tollgate_org: org } };
     // An org has one such key for ever, and Stripe answers a key's first answer for a day: other details need another key, and so
-    // does a failure of Stripe's own, or nobody of that org could buy anything until tomorrow.
-    const base = checkout.describeCustomer === null ? idempotencyKey : `${idempotencyKey}-${digest(details)}`;
+    // does a failure of Stripe's own, or nobody of that org could buy anything until tomorrow. Another app on the same account,
+    // which leads elsewhere, may have an org of that id too: its customer is not ours.
+    const base = `${idempotencyKey}-${digest([checkout.successUrl, details])}`;
     for (let tries = 0; ; tries += 1) {
       const key = tries === 0 ? base : `${base}-${tries}`;
       try {
@@ -128,9 +129,9 @@ export function createCheckout(settings: StripeSettings, client: StripeClient): 
   return { createCustomer, open, fetch, expire };
 }
 
-/** A word for the details: a key goes into a header, which holds neither every script nor any length, and is no place for names. */
-function digest(details: CustomerDetails): string {
-  return createHash('sha256').update(JSON.stringify(details)).digest('hex').slice(0, 40);
+/** A word for what a key is of: it goes into a header, which holds neither every script nor any length, and is no place for names. */
+function digest(parts: readonly [successUrl: string, details: CustomerDetails]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 40);
 }
 
 function sessionParams(

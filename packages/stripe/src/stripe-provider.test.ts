@@ -61,6 +61,17 @@ describe('every request', () => {
   });
 });
 
+describe('two apps on one Stripe account', () => {
+  it('T13: make a customer each for their orgs of the same id', async () => {
+    const rig = await rigged();
+    const other = rig.another({ successUrl: 'https://other.example.com/billing' });
+    const request = { org: '1', idempotencyKey: 'tollgate-customer-of-1' };
+    const { customerId } = await rig.provider.createCustomer(request);
+    expect((await other.createCustomer(request)).customerId).not.toBe(customerId);
+    expect(await rig.another().createCustomer(request)).toEqual({ customerId });
+  });
+});
+
 describe('a checkout page', () => {
   it('sells the monthly price by default, the yearly one when asked, and none of a tier without a price', async () => {
     const rig = await rigged();
