@@ -1,7 +1,8 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
-import type { Charge, CounterStore, Reservation } from './counter-store.ts';
+import type { Charge, CounterStore, OnUnknown, Reservation } from './counter-store.ts';
 
 const ID = /^[\x20-\x7e]{1,128}$/;
+const FATES: readonly OnUnknown[] = ['uncertain', 'release', 'commit'];
 
 /**
  * Checks what every counter store must refuse to take, so that no store ever holds a broken number.
@@ -57,17 +58,18 @@ export function checkCounts({ counts }: Parameters<CounterStore['finishRecount']
 }
 
 /** Checks what a reservation is made of. @throws as {@link checkReserve} */
-export function checkReservation({ id, charges, rememberMs }: Reservation): void {
+export function checkReservation({ org, id, charges, rememberMs }: Reservation): void {
+  if (!isText(org)) throw new TollgateError('invalid_request', { message: 'The org is none.' });
   checkId(id);
   checkDuration(rememberMs, 0, MOST_REMEMBER_MS);
   if (charges !== unchanging) checkCharges(charges);
 }
 
 /** The charges checked last that cannot change: an engine hands in the same ones again and again. */
-let unchanging: readonly Charge[] | null = null;
+let unchanging: readonly Charge[] = [];
 
 function checkCharges(charges: readonly Charge[]): void {
-  if (charges.length === 0 || hasDoubles(charges)) {
+  if (!Array.isArray(charges) || charges.length === 0 || !charges.every(isCharge) || hasDoubles(charges)) {
     throw new TollgateError('invalid_request', {
       message: 'A reservation charges at least one counter, and none twice.',
     });
@@ -78,6 +80,15 @@ function checkCharges(charges: readonly Charge[]): void {
     checkForgetAt(forgetAt);
   }
   if (Object.isFrozen(charges) && charges.every(Object.isFrozen)) unchanging = charges;
+}
+
+/** A record may come from anywhere: one that names no counter would be owed for ever. */
+function isCharge(charge: Charge | null | undefined): boolean {
+  return charge != null && isText(charge.key) && isText(charge.window) && FATES.includes(charge.onUnknown);
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== '';
 }
 
 /** Whether two charges are of one counter. */

@@ -159,7 +159,7 @@ export interface TransactionalCommits {
  * `used = committed + held + uncertain`. Every method is one atomic step per org: no caller sees or causes half of one.
  * Time is the store's own clock; an instant that is reached is over. Amounts are whole numbers; a sum never passes 2^53-1 (such a
  * reserve is denied) nor falls below 0. A number that is none (NaN, a fraction, out of range) fails with `invalid_amount`, a limit with
- * `invalid_limit`, an id, a duration or a list of charges with `invalid_request`, before anything changes.
+ * `invalid_limit`, an id, a duration, a list of charges or a reservation's org with `invalid_request`, before anything changes.
  *
  * What nobody will ask for again is dropped, and what changes nothing stores nothing: reads, and reserves of orgs without a count.
  *

@@ -303,6 +303,20 @@ export function counterBasics<S extends CounterStore>(host: CounterStoreHost<S>)
       for (const charges of [[], [charge(), charge({ amount: 2 })]]) {
         await expect(a.reserve('r', { charges })).rejects.toMatchObject({ code: 'invalid_request' });
       }
+      const none = undefined as never;
+      for (const charges of [
+        none,
+        null as never,
+        [null as never],
+        [charge({ key: none })],
+        [charge({ window: none })],
+        [charge({ onUnknown: 'lost' as never })],
+      ]) {
+        const settling = a.store.settle({ org: ORG, id: 'r', charges, rememberMs: 0, as: 'commit' });
+        await expect(settling).rejects.toMatchObject({ code: 'invalid_request' });
+      }
+      const nobody = { org: none, id: 'r', charges: [charge()], rememberMs: 0, as: 'commit' } as const;
+      await expect(a.store.settle(nobody)).rejects.toMatchObject({ code: 'invalid_request' });
       await a.reserve('r');
       const adjustments = [{ ...DEVICES, amount: 1, change: 'charged', forgetAt: null } as const];
       const missing = undefined as unknown as string;
