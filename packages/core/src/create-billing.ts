@@ -1,6 +1,7 @@
 import type { Billing } from './billing-interface.ts';
 import { defineCatalog } from './catalog/define-catalog.ts';
 import { checkNames, checkParts } from './check-parts.ts';
+import { askedWith, checkRequest } from './check-request.ts';
 import { noTelemetry } from './defaults/no-telemetry.ts';
 import { stderrLogger } from './defaults/stderr-logger.ts';
 import { systemClock } from './defaults/system-clock.ts';
@@ -59,19 +60,19 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
   const billing: Billing = {
     reserve: gate.reserve,
     resume: gate.resume,
-    release: gate.release,
-    async recount({ org, keys }) {
+    release: askedWith(gate.release),
+    recount: askedWith(async ({ org, keys }) => {
       checkOrgId(org, settings.orgIdPattern);
       return await gate.recountRows(
         org,
         keys ?? catalog.keys.filter((key) => catalog.quota(key)?.kind === 'capacity'),
       );
-    },
-    async usage({ org, session }) {
+    }),
+    usage: askedWith(async ({ org, session }) => {
       const report = await gate.usage.report(org, session === undefined ? {} : { session });
       const status = await degradation.report(org, report);
       return { ...report, degradation: status.overCapacity ? status : null };
-    },
+    }),
     plans: () => catalog.tiers.filter((tier) => tier.isPublished),
     async plan(org) {
       const { view, now } = await known(org);
@@ -83,17 +84,26 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
       const { tier: own } = view.tier(now);
       return catalog.tiers.filter((tier) => tier.isPublished && tier.sortOrder > own.sortOrder);
     },
-    checkout: subscriptions.checkout,
-    portal: subscriptions.portal,
-    webhook: subscriptions.webhook,
-    sync: subscriptions.sync,
-    async setOverride(request) {
+    checkout: askedWith(subscriptions.checkout),
+    portal: askedWith(subscriptions.portal),
+    webhook: askedWith(subscriptions.webhook),
+    async sync(request) {
+      if (request !== 'all') checkRequest(request);
+      return await subscriptions.sync(request);
+    },
+    setOverride: askedWith(async (request) => {
       const override = await overrides.set(request);
       if (override.subjectType === 'org') degradation.reportSoon(override.subjectId);
       return override;
+    }),
+    async overrides(request = {}) {
+      checkRequest(request);
+      return await overrides.list(request);
     },
-    overrides: overrides.list,
-    async audit({ org, before, limit = 100 } = {}) {
+    async audit(request = {}) {
+      checkRequest(request);
+      const { org, before, limit = 100 } = request;
+      if (org !== undefined) checkOrgId(org, settings.orgIdPattern);
       if (![limit, before ?? 1].every((number) => Number.isSafeInteger(number) && number >= 1))
         throw new TollgateError('invalid_request');
       return await repository.listAudit({
@@ -103,12 +113,18 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
       });
     },
     degradation: degradation.report,
-    setSelectionPolicy: degradation.setSelectionPolicy,
-    setKeep: degradation.setKeep,
+    setSelectionPolicy: askedWith(degradation.setSelectionPolicy),
+    setKeep: askedWith(degradation.setKeep),
     standing: degradation.standing,
-    preview: degradation.preview,
-    sweep: degradation.sweep,
-    startSweeper: degradation.startSweeper,
+    preview: askedWith(degradation.preview),
+    async sweep(request = {}) {
+      checkRequest(request);
+      return await degradation.sweep(request);
+    },
+    startSweeper(options) {
+      checkRequest(options);
+      return degradation.startSweeper(options);
+    },
     on: notices.on,
     async close() {
       await degradation.close();

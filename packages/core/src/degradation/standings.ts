@@ -1,3 +1,4 @@
+import { checkOrgId } from '../org/org-id.ts';
 import type { Wiring } from '../wiring.ts';
 import type { Evaluations } from './evaluations.ts';
 import { type StageAt, stageAt } from './stage-at.ts';
@@ -7,7 +8,7 @@ export interface Standings {
   /**
    * The org's stage and level now, on a spell read at most `limitsTtlMs` ago; `none` when the lifecycle is off.
    *
-   * @throws TollgateError `quota_unavailable`, `repository_unavailable`
+   * @throws TollgateError `invalid_org_id`, `quota_unavailable`, `repository_unavailable`
    */
   of(org: string): Promise<StageAt>;
 }
@@ -74,6 +75,7 @@ export function createStandings(
 
   return {
     async of(org) {
+      checkOrgId(org, settings.orgIdPattern);
       if (overCapacity === null) return { stage: 'none', level: 0 };
       return stageOf(await spellOf(org));
     },

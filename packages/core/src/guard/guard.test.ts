@@ -134,6 +134,23 @@ describe('a guard', () => {
     },
   );
 
+  it.each([undefined, '', null])(
+    'takes %j for no idempotency key, at a delete as at a create',
+    async (key) => {
+      const { billing, warnings } = engine();
+      const options = { billing, org: 'acme', idempotencyKey: () => key as string };
+      const given: unknown[] = [];
+      const release = vi.spyOn(billing, 'release').mockImplementation(async (asked) => {
+        given.push(asked);
+      });
+      expect(await enter(createGuard('devices', options))).toMatchObject({ admitted: true });
+      await createRelease('devices', options)({ request, native: {}, passage: () => undefined })();
+      expect(given).toEqual([{ org: 'acme', key: 'devices' }]);
+      expect(warnings).toEqual([]);
+      release.mockRestore();
+    },
+  );
+
   it("holds the limit of an override until the millisecond it ends, and the plan's from then on (Q12)", async () => {
     let now = Date.UTC(2026, 3, 9);
     const { billing } = engine(() => now);

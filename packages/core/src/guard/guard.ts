@@ -332,7 +332,7 @@ export function createRelease<R extends object, K extends string>(
 function idempotency({ idempotencyKey }: { readonly idempotencyKey?: string }): {
   readonly idempotencyKey?: string;
 } {
-  return idempotencyKey === undefined || idempotencyKey === '' ? {} : { idempotencyKey };
+  return idempotencyKey ? { idempotencyKey } : {};
 }
 
 function pick<T extends object, N extends keyof T>(from: T, names: readonly N[]): Pick<T, N> {

@@ -3,7 +3,7 @@ import type { QuotaDefinition, QuotaPeriod } from '../catalog/quota.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { OrgView } from '../org/org-views.ts';
 import type { Charge, CounterReading, OnUnknown } from '../ports/counter-store.ts';
-import type { EffectiveLimit, QuotaState, QuotaWindow, ReserveRequest } from './types.ts';
+import type { EffectiveLimit, KeyCharge, QuotaState, QuotaWindow, ReserveRequest } from './types.ts';
 import { windowAt } from './windows.ts';
 
 const HOUR_MS = 3_600_000;
@@ -29,7 +29,7 @@ export interface PlannedCharge extends Charge {
 /**
  * Spells out what a create is charged: one charge for each key and each period that limits it. Charges of one key add up.
  *
- * @throws TollgateError `unknown_quota_key`, `invalid_amount`, `invalid_request` (a per-session key without a session id)
+ * @throws TollgateError `unknown_quota_key`, `invalid_amount`, `invalid_request` (no list of charges, a per-session key without a session id)
  */
 export function planCharges(
   request: Pick<ReserveRequest, 'charges' | 'onFailure'>,
@@ -38,7 +38,8 @@ export function planCharges(
   now: number,
 ): readonly PlannedCharge[] {
   const planned: PlannedCharge[] = [];
-  for (const { key, amount = 1, session } of request.charges) {
+  checkFailure(request.onFailure);
+  for (const { key, amount = 1, session } of checkCharges(request.charges)) {
     const quota = catalog.quota(key);
     if (quota === undefined) throw new TollgateError('unknown_quota_key');
     checkAmount(amount);
@@ -75,7 +76,7 @@ export function planUnlimited(
   catalog: Catalog,
   now: number,
 ): readonly PlannedCharge[] {
-  const sessions = new Map(request.charges.map(({ key, session }) => [key, session]));
+  const sessions = new Map(checkCharges(request.charges).map(({ key, session }) => [key, session]));
   const limit = (key: string, period: QuotaPeriod) =>
     period === 'per_session' && sessions.get(key) === undefined ? null : UNLIMITED;
   return planCharges(request, { limit }, catalog, now);
@@ -89,6 +90,22 @@ function addCharge(planned: PlannedCharge[], charge: PlannedCharge): void {
     }
   }
   planned.push(charge);
+}
+
+/** @throws TollgateError `invalid_request` */
+function checkCharges(charges: unknown): readonly KeyCharge[] {
+  if (!Array.isArray(charges) || charges.some((charge) => typeof charge !== 'object' || charge === null)) {
+    throw new TollgateError('invalid_request', {
+      message: '`charges` must be a list of objects such as { key, amount }.',
+    });
+  }
+  return charges;
+}
+
+/** A misspelt one would give back what is to be charged. @throws TollgateError `invalid_configuration` */
+function checkFailure(onFailure: unknown): void {
+  if (onFailure == null || onFailure === 'release' || onFailure === 'charge') return;
+  throw new TollgateError('invalid_configuration', { message: "`onFailure` is 'release' or 'charge'." });
 }
 
 /** @throws TollgateError `invalid_amount` unless it is a whole number from 1 to 2^53-1 */

@@ -46,6 +46,8 @@ export function createGate(
     recounts,
     release: createReleases(wiring, recounts, snapshots, debts),
     async recountRows(org, keys) {
+      if (!Array.isArray(keys))
+        throw new TollgateError('invalid_request', { message: '`keys` must be a list.' });
       for (const key of keys) {
         if (wiring.catalog.quota(key)?.kind !== 'capacity') throw new TollgateError('unknown_quota_key');
       }

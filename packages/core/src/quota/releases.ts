@@ -4,6 +4,7 @@ import { checkOrgId } from '../org/org-id.ts';
 import type { Adjustment } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import { checkAmount, checkSession, forgetAtOf } from './charges.ts';
+import { checkIdempotencyKey } from './check-idempotency-key.ts';
 import type { Debts } from './debts.ts';
 import type { Recounts } from './recounts.ts';
 import type { Snapshots } from './snapshots.ts';
@@ -15,7 +16,7 @@ import { windowAt } from './windows.ts';
  * A deleted row frees its unit by way of the host's count, which the next create at the limit asks for: so a delete told twice, or
  * told too early, never lets one create too many in. Metered units go back at once, never below 0, never into another window.
  *
- * @throws TollgateError `invalid_org_id`, `unknown_quota_key`, `invalid_amount`, `quota_unavailable`
+ * @throws TollgateError `invalid_org_id`, `unknown_quota_key`, `invalid_amount`, `invalid_request`, `quota_unavailable`
  */
 export type Releases = (request: {
   readonly org: string;
@@ -38,6 +39,7 @@ export function createReleases(
     const quota = catalog.quota(key);
     if (quota === undefined) throw new TollgateError('unknown_quota_key');
     checkAmount(amount);
+    if (idempotencyKey !== undefined) checkIdempotencyKey(idempotencyKey);
     const now = clock.now();
     const change = quota.kind === 'capacity' ? 'deleted' : 'refunded';
     const adjustments = quota.periods.map((period): Adjustment => {

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
+import { checkRequest } from '../check-request.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { OrgView, OrgViews } from '../org/org-views.ts';
 import type { CounterReading } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import { type PlannedCharge, planUnlimited, quotaState } from './charges.ts';
+import { checkIdempotencyKey } from './check-idempotency-key.ts';
 import type { Debts } from './debts.ts';
 import type { AskedReservation, Decision, Decisions } from './decisions.ts';
 import type { Outage } from './outage.ts';
@@ -42,6 +44,8 @@ export function createReservations(
 
   function reserve(request: ReserveRequest): Promise<Admission> {
     try {
+      checkRequest(request);
+      checkPolicy(request.onStoreError);
       const view = orgViews.of(request.org);
       return view instanceof Promise ? reserveLater(request, view) : reserveWith(request, view);
     } catch (error) {
@@ -143,7 +147,13 @@ export function createReservations(
     return { admitted: false, denied, quotas };
   }
 
-  return { reserve, resume: (record) => resumedHandle(record, settler) };
+  return {
+    reserve,
+    resume(record) {
+      checkRequest(record);
+      return resumedHandle(record, settler);
+    },
+  };
 }
 
 function admitted(
@@ -172,6 +182,14 @@ const DONE: Settler = {
   letGo: () => undefined,
 };
 
+/** A misspelt one would be found out in an outage only. @throws TollgateError `invalid_configuration` */
+function checkPolicy(policy: unknown): void {
+  if (policy == null || policy === 'closed' || policy === 'open' || policy === 'recount') return;
+  throw new TollgateError('invalid_configuration', {
+    message: "`onStoreError` is 'closed', 'open' or 'recount'.",
+  });
+}
+
 function isUnavailable(error: unknown): error is TollgateError {
   return (
     error instanceof TollgateError &&
@@ -181,11 +199,7 @@ function isUnavailable(error: unknown): error is TollgateError {
 
 /** A store id of fixed length for whatever key the caller chose, apart for each set of quota keys. */
 function reservationName(idempotencyKey: string, charges: readonly PlannedCharge[]): string {
-  if (typeof idempotencyKey !== 'string' || idempotencyKey === '' || idempotencyKey.length > 255) {
-    throw new TollgateError('invalid_request', {
-      message: 'The idempotency key must be 1 to 255 characters.',
-    });
-  }
+  checkIdempotencyKey(idempotencyKey);
   const keys = [...new Set(charges.map((charge) => charge.key))].sort();
   return createHash('sha256')
     .update(JSON.stringify([keys, idempotencyKey]))

@@ -1,0 +1,9 @@
+import { TollgateError } from '../errors/tollgate-error.ts';
+
+/** All who pass an empty one, or none, would share it. @throws TollgateError `invalid_request` */
+export function checkIdempotencyKey(key: unknown): void {
+  if (typeof key === 'string' && key !== '' && key.length <= 255) return;
+  throw new TollgateError('invalid_request', {
+    message: 'The idempotency key must be 1 to 255 characters.',
+  });
+}
