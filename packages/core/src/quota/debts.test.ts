@@ -343,6 +343,31 @@ describe("an outage's create whose record was given away", () => {
     expect(await made.read(OPENS)).toMatchObject({ committed: 3 });
   });
 
+  it.each<[string, (held: ReservationHandle, resumed: ReservationHandle) => Promise<unknown>]>([
+    ['by its handle', (handle) => handle.commit()],
+    ['by a job', (_handle, resumed) => resumed.commit()],
+    ['by both', (handle, resumed) => Promise.all([handle.commit(), resumed.commit()])],
+  ])('counts all its keys once when it is committed %s after its lease (Q3)', async (_who, commit) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { gate, create, rows, read, link } = scene();
+    await create('door_opens');
+    await create('devices');
+    link.state = 'down';
+    const charges = [{ key: 'devices' }, { key: 'door_opens' }];
+    const handle = held(await gate.reserve({ org: 'acme', charges, onStoreError: 'open' }));
+    const record = JSON.parse(JSON.stringify(handle));
+    vi.advanceTimersByTime(1_000);
+    link.state = 'up';
+    await create('zones');
+    expect(await read(DEVICES), 'a row may be there').toMatchObject({ committed: 1, uncertain: 1 });
+    rows.set('acme/devices', 2);
+    await commit(handle, gate.resume(record));
+    await create('zones');
+    expect(await read(OPENS)).toMatchObject({ committed: 2 });
+    expect(await read(DEVICES)).toMatchObject({ committed: 1, uncertain: 1 });
+  });
+
   it('is counted once for as long as the host wants ids to be recognised (Q3)', async () => {
     const DAY_MS = 86_400_000;
     const made = scene({ idempotencyMs: 5 * DAY_MS });

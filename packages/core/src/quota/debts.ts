@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describeFailure } from '../errors/describe-failure.ts';
 import type { Adjustment, Charge } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
@@ -150,21 +151,24 @@ export function createDebts(
     size: () => debtors.size,
     owe(org, charges, amounts, id) {
       isAnswering = false;
-      let debt = id === undefined ? openDebt(org) : undefined;
-      for (const [i, { key, window, forgetAt, amount: whole }] of charges.entries()) {
+      const made = new Map<string | undefined, Debt | undefined>([[undefined, openDebt(org)]]);
+      for (const [i, { key, window, forgetAt, onUnknown, amount: whole }] of charges.entries()) {
         const amount = amounts?.[i] ?? whole;
         if (amount === 0) continue;
         const name = `${key}\n${window}`;
+        const toldAs = id !== undefined && onUnknown === 'release' ? nameOfSure(id) : id;
+        const debt = made.get(toldAs);
         const before = debt?.adjustments.get(name);
         if (before === undefined && owed >= MAX_OWED) {
           telemetry.count('tollgate.uncounted', amount, { key });
           continue;
         }
-        debt ??= makeDebt(org, id);
         if (before === undefined) owed += 1;
         const sum = Math.min(amount + (before?.amount ?? 0), Number.MAX_SAFE_INTEGER);
         const change = catalog.quota(key)?.kind === 'capacity' ? 'created' : 'charged';
-        debt.adjustments.set(name, { key, window, forgetAt, amount: sum, change });
+        const into = debt ?? makeDebt(org, toldAs);
+        into.adjustments.set(name, { key, window, forgetAt, amount: sum, change });
+        made.set(toldAs, into);
       }
     },
     pay,
@@ -176,4 +180,14 @@ export function createDebts(
       return paying;
     },
   };
+}
+
+/**
+ * What counts only once it is sure to be used is a debt of its own: of a create that lapsed, or was given up, the rest is owed before
+ * anybody commits it, and under the create's id the store takes one debt.
+ */
+function nameOfSure(id: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify(['sure', id]))
+    .digest('base64url');
 }
