@@ -2,6 +2,7 @@ import { TollgateError } from '../errors/tollgate-error.ts';
 import { checkActor } from '../org/check-actor.ts';
 import { checkOrgId } from '../org/org-id.ts';
 import type { AuditEntry, Pin, SelectionPolicy } from '../ports/billing-repository.ts';
+import { isStorableText } from '../storable-text.ts';
 import type { Wiring } from '../wiring.ts';
 import type { ExactUsage } from './evaluations.ts';
 import { findRow, listRows } from './list-rows.ts';
@@ -122,6 +123,5 @@ export function createAdminChoices(
 }
 
 function isRowId(id: unknown): id is string {
-  // A NUL character cannot be stored by every repository.
-  return typeof id === 'string' && id !== '' && id.length <= MAX_ROW_ID_LENGTH && !id.includes('\u0000');
+  return typeof id === 'string' && id !== '' && id.length <= MAX_ROW_ID_LENGTH && isStorableText(id);
 }

@@ -356,6 +356,7 @@ describe('keeping a row', () => {
     ['an empty id', ''],
     ['a long id', 'x'.repeat(256)],
     ['a NUL character', 'a\u0000'],
+    ['half of a surrogate pair', 'a\ud83d'],
   ])('is refused for %s', async (_, id) => {
     await expect(acmeOver().pin(id)).rejects.toEqual(code('invalid_request'));
   });

@@ -1,11 +1,12 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
+import { isStorableText } from '../storable-text.ts';
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: no header and no database text column holds all of them
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f]/;
 
 /**
  * Whether it is an org id of the host's form. Whatever that form allows, an id is no longer than 256 characters, holds no
- * control character and is not `__proto__`.
+ * control character and no half of a surrogate pair, and is not `__proto__`.
  */
 export function isOrgId(org: unknown, pattern: RegExp): org is string {
   return (
@@ -13,6 +14,7 @@ export function isOrgId(org: unknown, pattern: RegExp): org is string {
     org.length <= 256 &&
     org !== '__proto__' &&
     !CONTROL_CHARACTER.test(org) &&
+    isStorableText(org) &&
     pattern.test(org)
   );
 }

@@ -1,6 +1,7 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 import { checkOrgId } from '../org/org-id.ts';
 import type { Override } from '../ports/billing-repository.ts';
+import { isStorableText } from '../storable-text.ts';
 import type { Wiring } from '../wiring.ts';
 import type { SetOverrideRequest } from './types.ts';
 
@@ -54,8 +55,7 @@ function checkInstant(expiresAt: unknown): number | null {
 
 function checkReason(reason: unknown): string | null {
   if (reason === null) return null;
-  // A NUL character cannot be stored by every repository.
-  if (typeof reason === 'string' && reason.length <= MAX_REASON_LENGTH && !reason.includes('\u0000'))
+  if (typeof reason === 'string' && reason.length <= MAX_REASON_LENGTH && isStorableText(reason))
     return reason;
   throw new TollgateError('invalid_request', {
     message: `The reason must be a text of at most ${MAX_REASON_LENGTH} characters.`,

@@ -109,6 +109,8 @@ describe('T22: an override is refused, and nothing is written, for', () => {
     ['a reason of 501 characters', odd({ reason: 'x'.repeat(501) }), 'invalid_request'],
     ['a reason that is no text', odd({ reason: 5 }), 'invalid_request'],
     ['a reason with a NUL character', odd({ reason: 'a\u0000b' }), 'invalid_request'],
+    ['a reason with half of a surrogate pair', odd({ reason: 'cut \ud83d' }), 'invalid_request'],
+    ['an actor with half of a surrogate pair', odd({ actor: 'cut \ud83d' }), 'invalid_request'],
     ...[-2, 1.5, 2 ** 53, Number.POSITIVE_INFINITY, Number.NaN, '0x10', '5', null, undefined, true, []].map(
       (limit) => [`a limit of ${String(limit)}`, odd({ limit }), 'invalid_limit'] as const,
     ),

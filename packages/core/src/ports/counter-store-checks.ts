@@ -1,4 +1,5 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
+import { isStorableText } from '../storable-text.ts';
 import type { Charge, CounterStore, OnUnknown, Reservation } from './counter-store.ts';
 
 const ID = /^[\x20-\x7e]{1,128}$/;
@@ -59,7 +60,8 @@ export function checkCounts({ counts }: Parameters<CounterStore['finishRecount']
 
 /** Checks what a reservation is made of. @throws as {@link checkReserve} */
 export function checkReservation({ org, id, charges, rememberMs }: Reservation): void {
-  if (!isText(org)) throw new TollgateError('invalid_request', { message: 'The org is none.' });
+  if (typeof org !== 'string' || org === '')
+    throw new TollgateError('invalid_request', { message: 'The org is none.' });
   checkId(id);
   checkDuration(rememberMs, 0, MOST_REMEMBER_MS);
   if (charges !== unchanging) checkCharges(charges);
@@ -88,7 +90,7 @@ function isCharge(charge: Charge | null | undefined): boolean {
 }
 
 function isText(value: unknown): boolean {
-  return typeof value === 'string' && value !== '';
+  return typeof value === 'string' && value !== '' && isStorableText(value);
 }
 
 /** Whether two charges are of one counter. */

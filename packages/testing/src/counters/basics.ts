@@ -310,6 +310,7 @@ export function counterBasics<S extends CounterStore>(host: CounterStoreHost<S>)
         [null as never],
         [charge({ key: none })],
         [charge({ window: none })],
+        [charge({ key: 'cut \ud83d' })],
         [charge({ onUnknown: 'lost' as never })],
       ]) {
         const settling = a.store.settle({ org: ORG, id: 'r', charges, rememberMs: 0, as: 'commit' });

@@ -40,6 +40,7 @@ export const badOverrideRequests: readonly ServerRequest[] = [
       ['subject_id', '"a b"', 'invalid_org_id'],
       ['subject_id', '"a\\u0000b"', 'invalid_org_id'],
       ['reason', '"a\\u0000b"', 'invalid_request'],
+      ['reason', '"cut \\ud83d"', 'invalid_request'],
       ['reason', '7', 'invalid_request'],
     ] as const
   ).map(
