@@ -1,6 +1,6 @@
 import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
-import type { Reservation } from '../ports/counter-store.ts';
+import type { OnUnknown, Reservation } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import { type PlannedCharge, quotaState } from './charges.ts';
 import type { Debts } from './debts.ts';
@@ -82,10 +82,13 @@ export function createOutage(
       settle({ rememberMs }, as, amounts = whole) {
         if (as !== 'release') {
           const kept = as === 'commit' ? amounts : uncertain;
-          // Those that lapsed are owed already.
-          const owed = hasLapsed ? kept.map((amount, i) => (uncertain[i] === 0 ? amount : 0)) : kept;
+          const keptOf = (fate: OnUnknown) =>
+            kept.map((amount, i) => (charges[i]?.onUnknown === fate ? amount : 0));
           // Somebody else who has its record finds nothing in the store, and owes the units by this id too.
-          debts.owe(org, charges, owed, rememberMs > 0 ? id : undefined);
+          const sharedId = rememberMs > 0 ? id : undefined;
+          // What lapsed is owed already, but rows made since may have been missed by a count since: theirs are owed anew.
+          debts.owe(org, charges, hasLapsed ? keptOf('release') : kept, sharedId);
+          if (hasLapsed) debts.owe(org, charges, keptOf('uncertain'));
         }
         done();
         return Promise.resolve({ outcome: 'settled', late: false, overLimit: false });
