@@ -84,6 +84,50 @@ it('a create whose reply was lost is refused, and takes no units (F22, Q3)', asy
   expect(await reading()).toMatchObject({ committed: 0, held: 0, uncertain: 0 });
 });
 
+it('what is remembered is tidied without being read: an org may have a day of creates of it (T17)', async () => {
+  const { pool, schema } = await scene();
+  let read = 0;
+  const watched: PgPool = {
+    async connect() {
+      const client = await pool.connect();
+      return {
+        async query(config) {
+          const answer = await client.query<{ settled?: unknown[]; adjustments?: unknown[] }>(config);
+          for (const { settled = [], adjustments = [] } of answer.rows ?? [])
+            read += settled.length + adjustments.length;
+          return answer;
+        },
+        release: (destroy) => client.release(destroy),
+        on: (event, listener) => client.on(event, listener),
+        removeListener: (event, listener) => client.removeListener(event, listener),
+      };
+    },
+    on: pool.on.bind(pool) as PgPool['on'],
+    removeListener: pool.removeListener.bind(pool) as PgPool['removeListener'],
+  };
+  const inAnHour = Date.now() + 3_600_000;
+  await pool.query(
+    `insert into ${schema}.counter_orgs values ('busy', 0, 1, 0);
+     insert into ${schema}.settled_reservations values ('busy', 'over', 'x', 'committed', 1);
+     insert into ${schema}.settled_reservations values ('busy', 'live', 'x', 'committed', ${inAnHour});
+     insert into ${schema}.adjustments values ('busy', 'over', 1), ('busy', 'live', ${inAnHour})`,
+  );
+  const store = postgresCounterStore({ pool: watched, schema });
+  onTestFinished(() => store.close());
+  // The first step of a process tidies.
+  await store.beginRecount({ org: 'acme', counters: [DEVICES] });
+  const stored = async () => {
+    const { rows } = await pool.query(
+      `select id from ${schema}.settled_reservations union all select id from ${schema}.adjustments
+       union all select 'org' from ${schema}.counter_orgs where tidied_at = 0`,
+    );
+    return rows.map(({ id }) => id);
+  };
+  await waitUntil('what is over is gone', async () => (await stored()).length === 2);
+  expect(await stored()).toEqual(['live', 'live']);
+  expect(read).toBe(0);
+});
+
 it('a step that was done is answered, though no connection is free to tidy with (F23)', async () => {
   const { schema } = await scene();
   const pool = new pg.Pool({ connectionString: inject('databaseUrl'), max: 1 });

@@ -23,7 +23,7 @@ it('finds every acknowledged write in the file store of a PGlite process that wa
 
   const pglite = await PGlite.create(dataDir);
   const repository = postgresRepository({ pglite });
-  await expect(repository.migrate()).resolves.toMatchObject({ from: 2, to: 2 });
+  await expect(repository.migrate()).resolves.toMatchObject({ from: 3, to: 3 });
   const { overrides } = await repository.loadOrg('acme');
   expect(overrides[0]?.limit).toBeGreaterThanOrEqual(acknowledged);
   const audits = await repository.listAudit({ org: 'acme', before: null, limit: 1_000 });

@@ -12,8 +12,11 @@ export interface OrgState {
   readonly transaction: string;
 }
 
-/** Which remembered ids are read along: the asked ones (far more may be stored), or all. */
-export type Remembered = { readonly reservation?: string; readonly adjustment?: string } | 'all';
+/** Which remembered ids are read along: only the asked ones, for far more may be stored. */
+export interface Remembered {
+  readonly reservation?: string;
+  readonly adjustment?: string;
+}
 
 const rowsIn = (table: string, condition: string) =>
   `(select coalesce(jsonb_agg(to_jsonb(r)), '[]') from (select * from ${table} where ${condition}) r)`;
@@ -56,7 +59,6 @@ export async function loadOrgRows(
   org: string,
   remembered: Remembered,
 ): Promise<OrgState> {
-  const asked = (id: string) => (remembered === 'all' ? 'org = $1' : `org = $1 and id = ${id}`);
   const [state] = await sql<OrgState['rows'] & Omit<OrgState, 'rows'>>(
     `select (extract(epoch from ${now}) * 1000)::bigint as now,
        coalesce((select serial from ${s}.counter_orgs where org = $1), 0) as serial,
@@ -65,9 +67,9 @@ export async function loadOrgRows(
           jsonb_agg(to_jsonb(c) || jsonb_build_object('added', added::text, 'removed', removed::text)), '[]')
         from ${s}.counters c where org = $1) as counters,
        ${rowsIn(`${s}.reservations`, 'org = $1')} as reservations,
-       ${rowsIn(`${s}.settled_reservations`, asked('$2'))} as settled,
-       ${rowsIn(`${s}.adjustments`, asked('$3'))} as adjustments`,
-    remembered === 'all' ? [org] : [org, remembered.reservation ?? null, remembered.adjustment ?? null],
+       ${rowsIn(`${s}.settled_reservations`, 'org = $1 and id = $2')} as settled,
+       ${rowsIn(`${s}.adjustments`, 'org = $1 and id = $3')} as adjustments`,
+    [org, remembered.reservation ?? null, remembered.adjustment ?? null],
   );
   if (state === undefined) throw new Error('A select without from answers one row.');
   const { now: instant, serial, transaction, ...rows } = state;

@@ -4,10 +4,13 @@ import { type CounterTables, step } from './org-step.ts';
 const ORGS_AT_ONCE = 20;
 /** How long an org is left alone after it was tidied, ms. */
 const REST_MS = 60_000;
+/** Remembered ids that are dropped at once; what is left is for the next time. */
+const IDS_AT_ONCE = 20_000;
 
 /** Forgets what nobody will ask for again in the orgs tidied longest ago, so that tables stay bounded. Answers how many orgs. */
 export async function tidyOrgs(database: Database, tables: CounterTables): Promise<number> {
   const { s, now } = tables;
+  await dropRemembered(database, tables);
   const nowMs = `(extract(epoch from ${now}) * 1000)::bigint`;
   return database.transaction(async (sql) => {
     const due = await sql<{ org: string }>(
@@ -16,7 +19,7 @@ export async function tidyOrgs(database: Database, tables: CounterTables): Promi
       [REST_MS, ORGS_AT_ONCE],
     );
     for (const { org } of due) {
-      const isEmpty = await step(sql, tables, org, 'all', (ledger, instant) => {
+      const isEmpty = await step(sql, tables, org, {}, (ledger, instant) => {
         ledger.tidy(instant);
         return ledger.isEmpty;
       });
@@ -29,4 +32,18 @@ export async function tidyOrgs(database: Database, tables: CounterTables): Promi
     }
     return due.length;
   });
+}
+
+/** Drops ids whose time is over, of all orgs, without reading them nor stopping anybody: one org may have a day's creates of them. */
+async function dropRemembered(database: Database, { s, now }: CounterTables): Promise<void> {
+  for (const table of ['settled_reservations', 'adjustments']) {
+    await database.transaction((sql) =>
+      sql(
+        `delete from ${s}.${table} where ctid = any(array(
+           select ctid from ${s}.${table} where ends_at <= (select (extract(epoch from ${now}) * 1000)::bigint)
+           order by ends_at limit $1 for update skip locked))`,
+        [IDS_AT_ONCE],
+      ),
+    );
+  }
 }
