@@ -33,6 +33,32 @@ function losingReplies(pool: pg.Pool, link: { readonly losesReplies: boolean }):
   };
 }
 
+/** A pool that tells how many rows of an org were read at once, beside those that tidying reads. */
+function watching(pool: pg.Pool) {
+  const most: Record<string, number> = {};
+  const watched: PgPool = {
+    async connect() {
+      const client = await pool.connect();
+      return {
+        async query(config) {
+          const answer = await client.query<Record<string, unknown>>(config);
+          for (const row of answer.rows ?? []) {
+            for (const [name, list] of Object.entries(row))
+              if (Array.isArray(list)) most[name] = Math.max(most[name] ?? 0, list.length);
+          }
+          return answer;
+        },
+        release: (destroy) => client.release(destroy),
+        on: (event, listener) => client.on(event, listener),
+        removeListener: (event, listener) => client.removeListener(event, listener),
+      };
+    },
+    on: pool.on.bind(pool) as PgPool['on'],
+    removeListener: pool.removeListener.bind(pool) as PgPool['removeListener'],
+  };
+  return { pool: watched, most: (name: string) => most[name] ?? 0 };
+}
+
 /** A store that waits 300 ms for the database. */
 async function scene() {
   const link = { losesReplies: false };
@@ -86,25 +112,7 @@ it('a create whose reply was lost is refused, and takes no units (F22, Q3)', asy
 
 it('what is remembered is tidied without being read: an org may have a day of creates of it (T17)', async () => {
   const { pool, schema } = await scene();
-  let read = 0;
-  const watched: PgPool = {
-    async connect() {
-      const client = await pool.connect();
-      return {
-        async query(config) {
-          const answer = await client.query<{ settled?: unknown[]; adjustments?: unknown[] }>(config);
-          for (const { settled = [], adjustments = [] } of answer.rows ?? [])
-            read += settled.length + adjustments.length;
-          return answer;
-        },
-        release: (destroy) => client.release(destroy),
-        on: (event, listener) => client.on(event, listener),
-        removeListener: (event, listener) => client.removeListener(event, listener),
-      };
-    },
-    on: pool.on.bind(pool) as PgPool['on'],
-    removeListener: pool.removeListener.bind(pool) as PgPool['removeListener'],
-  };
+  const reading = watching(pool);
   const inAnHour = Date.now() + 3_600_000;
   await pool.query(
     `insert into ${schema}.counter_orgs values ('busy', 0, 1, 0);
@@ -112,7 +120,7 @@ it('what is remembered is tidied without being read: an org may have a day of cr
      insert into ${schema}.settled_reservations values ('busy', 'live', 'x', 'committed', ${inAnHour});
      insert into ${schema}.adjustments values ('busy', 'over', 1), ('busy', 'live', ${inAnHour})`,
   );
-  const store = postgresCounterStore({ pool: watched, schema });
+  const store = postgresCounterStore({ pool: reading.pool, schema });
   onTestFinished(() => store.close());
   // The first step of a process tidies.
   await store.beginRecount({ org: 'acme', counters: [DEVICES] });
@@ -125,7 +133,31 @@ it('what is remembered is tidied without being read: an org may have a day of cr
   };
   await waitUntil('what is over is gone', async () => (await stored()).length === 2);
   expect(await stored()).toEqual(['live', 'live']);
-  expect(read).toBe(0);
+  expect([reading.most('settled'), reading.most('adjustments')]).toEqual([0, 0]);
+});
+
+it('a create reads the counters it asks for, of however many sessions of the org', async () => {
+  const { pool, schema, store } = await scene();
+  await beginAtZero(store, 'acme');
+  await pool.query(
+    `insert into ${schema}.counters
+     select 'acme', 'calls', 'session:' || i, true, i, 1, 0, 0, 0, 0, null, 0 from generate_series(1, 50) i`,
+  );
+  const reading = watching(pool);
+  const watched = postgresCounterStore({ pool: reading.pool, schema });
+  onTestFinished(() => watched.close());
+  const asked = { org: 'acme', id: 'r', charges, rememberMs: 0 };
+  await watched.reserve({ ...asked, leaseMs: 60_000, maxHeld: 10 });
+  await watched.renew({ leases: [asked], leaseMs: 60_000 });
+  await watched.settle({ ...asked, as: 'commit' });
+  await watched.adjust({
+    org: 'acme',
+    adjustments: [{ ...DEVICES, amount: 1, change: 'created', forgetAt: null }],
+  });
+  expect(await watched.read({ org: 'acme', counters: [DEVICES] })).toMatchObject([
+    { committed: 1, held: 0, uncertain: 1 },
+  ]);
+  expect(reading.most('counters')).toBe(1);
 });
 
 it('a step that was done is answered, though no connection is free to tidy with (F23)', async () => {

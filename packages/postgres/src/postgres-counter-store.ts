@@ -12,7 +12,7 @@ import {
 } from '@tollgate/core';
 import { commitWithin } from './counters/commit-within.ts';
 import { createLateSettles } from './counters/late-settles.ts';
-import type { Remembered } from './counters/org-rows.ts';
+import type { Asked } from './counters/org-rows.ts';
 import { type CounterTables, peek, step } from './counters/org-step.ts';
 import { tidyOrgs } from './counters/tidy-orgs.ts';
 import type { Database } from './database/database.ts';
@@ -76,14 +76,10 @@ export function counterStoreOn(
     }
   }
 
-  const stepping = <T>(
-    org: string,
-    remembered: Remembered,
-    take: (ledger: CounterLedger, now: number) => T,
-  ) =>
+  const stepping = <T>(org: string, asked: Asked, take: (ledger: CounterLedger, now: number) => T) =>
     counting(async () => {
       const [result, now] = await database.transaction((sql) =>
-        step(sql, tables, org, remembered, (ledger, instant) => [take(ledger, instant), instant] as const),
+        step(sql, tables, org, asked, (ledger, instant) => [take(ledger, instant), instant] as const),
       );
       if (Math.abs(now - tidiedAt) >= TIDY_EVERY_MS) {
         tidiedAt = now;
@@ -94,7 +90,9 @@ export function counterStoreOn(
     });
 
   const settle = (request: SettleRequest) =>
-    stepping(request.org, { reservation: request.id }, (ledger, now) => ledger.settle(request, now));
+    stepping(request.org, { counters: [], reservation: request.id }, (ledger, now) =>
+      ledger.settle(request, now),
+    );
   const lateSettles = createLateSettles(settle, tables.lapsedKeepMs);
 
   const store: PostgresCounterStore = {
@@ -102,7 +100,8 @@ export function counterStoreOn(
       checkReserve(request);
       let isTaken = false;
       try {
-        return await stepping(request.org, { reservation: request.id }, (ledger, now) => {
+        const asked = { counters: request.charges, reservation: request.id };
+        return await stepping(request.org, asked, (ledger, now) => {
           const outcome = ledger.reserve(request, now);
           isTaken = outcome.outcome === 'reserved';
           return outcome;
@@ -133,7 +132,7 @@ export function counterStoreOn(
         // One that is locked holds up no other; after a whole lease there is nothing left to renew.
         if (failure !== undefined && performance.now() >= endsAt) break;
         try {
-          await stepping(org, {}, (ledger, now) => {
+          await stepping(org, { counters: [] }, (ledger, now) => {
             for (const [index, lease] of leases.entries()) {
               if (lease.org === org) held[index] = ledger.renew(lease.id, leaseMs, now);
             }
@@ -147,20 +146,24 @@ export function counterStoreOn(
     },
     async adjust(request) {
       checkAdjust(request);
-      const remembered = request.id === undefined ? {} : { adjustment: request.id };
-      return stepping(request.org, remembered, (ledger, now) => ledger.adjust(request, now));
+      const { org, id, adjustments: counters } = request;
+      const asked = id === undefined ? { counters } : { counters, adjustment: id };
+      return stepping(org, asked, (ledger, now) => ledger.adjust(request, now));
     },
     async read({ org, counters }) {
       return counting(() =>
-        database.transaction((sql) => peek(sql, tables, org, (ledger, now) => ledger.read(counters, now))),
+        database.transaction((sql) =>
+          peek(sql, tables, org, { counters }, (ledger, now) => ledger.read(counters, now)),
+        ),
       );
     },
     async beginRecount({ org, counters }) {
-      return stepping(org, {}, (ledger, now) => ledger.beginRecount(counters, now));
+      return stepping(org, { counters }, (ledger, now) => ledger.beginRecount(counters, now));
     },
     async finishRecount(request) {
       checkCounts(request);
-      return stepping(request.org, {}, (ledger, now) => ledger.finishRecount(request.counts, now));
+      const { org, counts } = request;
+      return stepping(org, { counters: counts }, (ledger, now) => ledger.finishRecount(counts, now));
     },
     async commitWithin(client, reservation) {
       checkSettle({ ...reservation, as: 'commit' });

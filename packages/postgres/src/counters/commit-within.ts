@@ -22,15 +22,21 @@ export async function commitWithin(
     // The host's own lock_timeout is put back, so that the rest of its transaction runs as it chose.
     const [host] = await sql<{ timeout: string }>(`select current_setting('lock_timeout') as timeout`);
     await sql(`select set_config('lock_timeout', $1, true)`, [`${Math.max(1, Math.floor(timeoutMs))}`]);
-    const outcome = await step(sql, tables, org, { reservation: id }, (ledger, now, transaction) => {
-      if (!transaction.isOpen) return 'no transaction';
-      // Lets leases run out first: one that has is refused here, where a late commit elsewhere would be counted.
-      ledger.read([], now);
-      // Settled before counts as well: one reservation is good for one transaction.
-      if (!ledger.live.has(id)) return 'not held';
-      const rememberMs = Math.max(reservation.rememberMs, REMEMBER_MS);
-      return ledger.settle({ ...reservation, rememberMs, as: 'commit' }, now).outcome;
-    });
+    const outcome = await step(
+      sql,
+      tables,
+      org,
+      { counters: [], reservation: id },
+      (ledger, now, transaction) => {
+        if (!transaction.isOpen) return 'no transaction';
+        // Lets leases run out first: one that has is refused here, where a late commit elsewhere would be counted.
+        ledger.read([], now);
+        // Settled before counts as well: one reservation is good for one transaction.
+        if (!ledger.live.has(id)) return 'not held';
+        const rememberMs = Math.max(reservation.rememberMs, REMEMBER_MS);
+        return ledger.settle({ ...reservation, rememberMs, as: 'commit' }, now).outcome;
+      },
+    );
     await sql(`select set_config('lock_timeout', $1, true)`, [host?.timeout ?? '0']);
     if (outcome === 'no transaction') throw noTransaction();
     if (outcome !== 'settled') throw new TollgateError('reservation_lapsed', { retryAfterSeconds: 1 });

@@ -1,3 +1,4 @@
+import type { CounterRef } from '@tollgate/core';
 import type { Sql } from '../database/database.ts';
 import type { ChangedRows } from './changed-rows.ts';
 import type { LedgerRows } from './ledger-rows.ts';
@@ -12,14 +13,25 @@ export interface OrgState {
   readonly transaction: string;
 }
 
-/** Which remembered ids are read along: only the asked ones, for far more may be stored. */
-export interface Remembered {
+/** What is read of an org beside its reservations and their counters: only what is asked for, since far more may be stored. */
+export interface Asked {
+  /** @default all of them */
+  readonly counters?: readonly CounterRef[];
+  /** A remembered id. */
   readonly reservation?: string;
   readonly adjustment?: string;
 }
 
 const rowsIn = (table: string, condition: string) =>
   `(select coalesce(jsonb_agg(to_jsonb(r)), '[]') from (select * from ${table} where ${condition}) r)`;
+
+const refOf = ({ key, window }: CounterRef): CounterRef => ({ key, window });
+
+/** Names of the counters in `$4` and of all that the org's open reservations charge, in the columns' collation so that the index serves. */
+const askedCounters = (s: string) => `
+  select key collate "C", "window" collate "C" from jsonb_to_recordset($4::jsonb) as asked (key text, "window" text)
+  union select (charge ->> 'key') collate "C", (charge ->> 'window') collate "C"
+  from ${s}.reservations, jsonb_array_elements(charges) as charge where org = $1`;
 
 export interface OrgLock {
   /** What tells one transaction from the next. */
@@ -57,19 +69,25 @@ export async function loadOrgRows(
   s: string,
   now: string,
   org: string,
-  remembered: Remembered,
+  { counters, reservation, adjustment }: Asked,
 ): Promise<OrgState> {
+  const areAsked = counters === undefined ? '' : `and (key, window_label) in (${askedCounters(s)})`;
   const [state] = await sql<OrgState['rows'] & Omit<OrgState, 'rows'>>(
     `select (extract(epoch from ${now}) * 1000)::bigint as now,
        coalesce((select serial from ${s}.counter_orgs where org = $1), 0) as serial,
        txid_current_if_assigned()::text as transaction,
        (select coalesce(
           jsonb_agg(to_jsonb(c) || jsonb_build_object('added', added::text, 'removed', removed::text)), '[]')
-        from ${s}.counters c where org = $1) as counters,
+        from ${s}.counters c where org = $1 ${areAsked}) as counters,
        ${rowsIn(`${s}.reservations`, 'org = $1')} as reservations,
        ${rowsIn(`${s}.settled_reservations`, 'org = $1 and id = $2')} as settled,
        ${rowsIn(`${s}.adjustments`, 'org = $1 and id = $3')} as adjustments`,
-    [org, remembered.reservation ?? null, remembered.adjustment ?? null],
+    [
+      org,
+      reservation ?? null,
+      adjustment ?? null,
+      ...(counters === undefined ? [] : [JSON.stringify(counters.map(refOf))]),
+    ],
   );
   if (state === undefined) throw new Error('A select without from answers one row.');
   const { now: instant, serial, transaction, ...rows } = state;

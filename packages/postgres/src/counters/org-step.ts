@@ -2,7 +2,7 @@ import { CounterLedger } from '@tollgate/core';
 import type { Sql } from '../database/database.ts';
 import { changedRows } from './changed-rows.ts';
 import { fillLedger, type LedgerRows, rowsOf } from './ledger-rows.ts';
-import { dropOrg, loadOrgRows, lockOrg, type OrgState, type Remembered, saveOrgRows } from './org-rows.ts';
+import { type Asked, dropOrg, loadOrgRows, lockOrg, type OrgState, saveOrgRows } from './org-rows.ts';
 
 /** What steps on counters are made from. */
 export interface CounterTables {
@@ -27,9 +27,10 @@ export async function peek<T>(
   sql: Sql,
   tables: CounterTables,
   org: string,
+  asked: Asked,
   look: (ledger: CounterLedger, now: number) => T,
 ): Promise<T> {
-  const state = await loadOrgRows(sql, tables.s, tables.now, org, {});
+  const state = await loadOrgRows(sql, tables.s, tables.now, org, asked);
   return look(openLedger(state, tables).ledger, state.now);
 }
 
@@ -46,12 +47,12 @@ export async function step<T>(
   sql: Sql,
   tables: CounterTables,
   org: string,
-  remembered: Remembered,
+  asked: Asked,
   take: (ledger: CounterLedger, now: number, transaction: StepTransaction) => T,
 ): Promise<T> {
   const { s, now } = tables;
   const lock = await lockOrg(sql, s, now, org);
-  const state = await loadOrgRows(sql, s, now, org, remembered);
+  const state = await loadOrgRows(sql, s, now, org, asked);
   const { ledger, serial } = openLedger(state, tables);
   const before = rowsOf(org, ledger);
   const result = take(ledger, state.now, { isOpen: lock.transaction === state.transaction });
