@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { describeFailure } from '../errors/describe-failure.ts';
 import type { Adjustment, Charge } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
+import { MOST_FAILURES } from './most-failures.ts';
 import type { Recounts } from './recounts.ts';
 import type { Snapshots } from './snapshots.ts';
 
@@ -40,8 +41,6 @@ interface Debtor {
 const MAX_OWED = 10_000;
 /** How long at least the store recognises a debt, ms: longer than any outage after which it is paid again. */
 const REMEMBER_MS = 86_400_000;
-/** So many orgs in a row that cannot pay: it is the store. */
-const MOST_FAILURES = 3;
 const WARN_EVERY_MS = 10_000;
 
 export function createDebts(

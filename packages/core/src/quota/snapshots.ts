@@ -2,6 +2,7 @@ import { describeFailure } from '../errors/describe-failure.ts';
 import type { UsageSnapshot } from '../ports/billing-repository.ts';
 import type { Charge, CounterRef } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
+import { MOST_FAILURES } from './most-failures.ts';
 
 /** A metered counter that changed. */
 export interface ChangedCounter extends CounterRef {
@@ -28,8 +29,6 @@ export interface Snapshots {
   close(): Promise<void>;
 }
 
-/** So many orgs in a row that cannot be read: it is the store. */
-const MOST_FAILURES = 3;
 const PURGE_EVERY_MS = 3_600_000;
 /** Windows are kept this long after their end, for whoever reads the repository. */
 const KEEP_MS = 45 * 86_400_000;
