@@ -94,3 +94,35 @@ it('what was settled before it was made known again, in another batch, is not he
   await waitUntil('nothing is held', async () => (await read(counters))?.held === 0, { timeoutMs: 2_000 });
   expect(await read(counters)).toMatchObject({ committed: 1, held: 0, uncertain: 0 });
 });
+
+it('what runs in another process is held again with its next renewal when its org alone was lost (F10, Q1)', async () => {
+  const redis = await server();
+  const [runs, counts] = [store({ url: redis.url }), store({ url: redis.url })];
+  const client = plain(redis);
+  await count(runs, 0);
+  await reserve(runs, 'r');
+  await client.del(await client.keys('{tg}:acme*'));
+  await count(counts, 0);
+  expect(await read(counts)).toMatchObject({ committed: 0, held: 0 });
+  const leases = ['r', 'never made'].map((id) => ({ org: 'acme', id }));
+  expect(await runs.renew({ leases, leaseMs: 30_000 })).toEqual([true, false]);
+  expect(await read(counts)).toMatchObject({ committed: 0, held: 1, uncertain: 0 });
+  // Whether the count saw its row is not known.
+  expect(await settle(runs, 'r', 'commit')).toEqual({ outcome: 'settled', late: false, overLimit: false });
+  expect(await read(counts)).toMatchObject({ committed: 0, held: 0, uncertain: 1 });
+});
+
+it('a renewal brings nothing back that was settled elsewhere, or here meanwhile, or has lapsed (Q4, Q5)', async () => {
+  const redis = await server();
+  const [runs, other] = [store({ url: redis.url }), store({ url: redis.url })];
+  await count(runs, 0);
+  for (const id of ['elsewhere', 'here']) await reserve(runs, id);
+  await reserve(runs, 'lapsed', { leaseMs: 20 });
+  await settle(other, 'elsewhere', 'commit', { rememberMs: 60_000 });
+  await waitUntil('one has lapsed', async () => (await read(other))?.uncertain === 1, { everyMs: 5 });
+  const settled = settle(runs, 'here', 'release');
+  const leases = ['elsewhere', 'here', 'lapsed'].map((id) => ({ org: 'acme', id }));
+  expect(await runs.renew({ leases, leaseMs: 30_000 })).toEqual([false, false, false]);
+  await settled;
+  expect(await read(other)).toMatchObject({ committed: 1, held: 0, uncertain: 1 });
+});

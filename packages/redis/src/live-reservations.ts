@@ -6,6 +6,8 @@ export interface LiveReservations {
   size(): number;
   add(org: OrgState, reservation: Reservation, leaseMs: number): void;
   has(org: OrgState, id: string): boolean;
+  /** Undefined also when its lease has run out. */
+  get(org: OrgState, id: string): Reservation | undefined;
   renewed(org: OrgState, id: string, leaseMs: number): void;
   /** Whether it was there. */
   remove(org: OrgState, id: string): boolean;
@@ -49,6 +51,10 @@ export function createLiveReservations(
       size += 1;
     },
     has: (org, id) => find(org, id) >= 0,
+    get(org, id) {
+      const live = org.live[find(org, id)];
+      return live !== undefined && live.endsAt > clock() ? live.reservation : undefined;
+    },
     renewed(org, id, leaseMs) {
       const live = org.live[find(org, id)];
       if (live !== undefined) live.endsAt = clock() + leaseMs;

@@ -137,9 +137,15 @@ export function openRedisCounterStore(
 
   async function renewOne({ org, id }: { org: string; id: string }, leaseMs: number): Promise<boolean> {
     const state = states.of(org);
-    const isHeld = await ask(renewOperation(state, id, leaseMs));
+    const isHeld = (await ask(renewOperation(state, id, leaseMs))) || (await holdAgain(state, id, leaseMs));
     if (isHeld) live.renewed(state, id, leaseMs);
     return isHeld;
+  }
+
+  /** One of this process' own that is gone: its org alone may have been lost, which no epoch tells. The store knows what has ended. */
+  async function holdAgain(org: OrgState, id: string, leaseMs: number): Promise<boolean> {
+    const reservation = live.get(org, id);
+    return reservation !== undefined && (await ask(new ReassertOperation(org, reservation, leaseMs, live)));
   }
 
   function keepBeating(): void {
