@@ -185,6 +185,31 @@ it('a user who may not ask for INFO is served, and still when that is taken away
   });
 });
 
+it('a user who lacks one right of those it takes writes nothing, the log names it, and all is well once it is given (F17, Q2)', async () => {
+  const redis = await server();
+  const admin = plain(redis);
+  const rights = ['+@read', '+@write', '+@scripting', '+@connection', '+time', '+info'];
+  const taken = 'pexpire get exists set del hget hmget hgetall hlen hset hdel pexpiretime persist'.split(' ');
+  await admin.acl('SETUSER', 'gate', 'on', '>secret', '~{tg*', ...rights);
+  for (const command of taken) {
+    await admin.acl('SETUSER', 'gate', `-${command}`);
+    const told: string[] = [];
+    const error = (_message: string, details?: { error?: unknown }) => told.push(String(details?.error));
+    const logger = { debug() {}, info() {}, warn() {}, error };
+    const counters = store({ url: redis.url.replace('//', '//gate:secret@'), logger });
+    expect((await timed(() => count(counters, 0))).result).toBe('quota_unavailable');
+    expect(await admin.keys('*')).toEqual([]);
+    expect(told.join()).toContain(`may not run ${command.toUpperCase()}`);
+    await admin.acl('SETUSER', 'gate', `+${command}`);
+    await answers(counters);
+    await count(counters, 0);
+    await reserve(counters, 'r');
+    expect(await read(counters)).toMatchObject({ held: 1 });
+    await counters.close();
+    await admin.flushall();
+  }
+});
+
 it("a logger or a telemetry of the host's that throws is in nobody's way (F11, Q13)", async () => {
   const redis = await server();
   const fails = () => {

@@ -90,6 +90,21 @@ local function open(seq)
     return redis.error_reply(string.format('LATEBATCH it is %.0f: an earlier copy might not be recognised', now))
   end
 
+  -- With some of the rights a batch would end in the middle, and what it had written would stay.
+  if (shared[5] or seen == 0) and redis.acl_check_cmd then
+    local key = keyList[2]
+    local commands = {
+      { 'GET', key }, { 'EXISTS', key }, { 'SET', key, '', 'PX', 1 }, { 'DEL', key },
+      { 'HGET', key, '' }, { 'HMGET', key, '' }, { 'HGETALL', key }, { 'HLEN', key }, { 'HSET', key, '', '' }, { 'HDEL', key, '' },
+      { 'PEXPIRETIME', key }, { 'PEXPIRE', key, 1 }, { 'PERSIST', key },
+    }
+    for index = 1, #commands do
+      if not redis.acl_check_cmd(unpack(commands[index])) then
+        return redis.error_reply('NORIGHTS the user of the counter store may not run ' .. commands[index][1])
+      end
+    end
+  end
+
   if kept[2] ~= epochText then readEpoch(kept[2]) end
   local server, number, continues = knownServer, knownNumber, isContinuing
   epoch = knownEpoch
