@@ -171,3 +171,11 @@ it.each(['uncertain', 'release', 'commit'] as const)(
     expect(/cmdstat_hgetall:calls=(\d+)/.exec(await client.info('commandstats'))?.[1]).toBe('1');
   },
 );
+
+it('what a process leaves behind to recognise its batches ends by itself (F13)', async () => {
+  const { client, counters } = await forgetful();
+  await create(counters, 'a');
+  const records = await client.keys('{tg}b:*');
+  expect(records.length).toBeGreaterThan(0);
+  await waitUntil('they are gone', async () => (await client.exists(...records)) === 0);
+});

@@ -189,6 +189,28 @@ describe('live reservations', () => {
     live.remove(org, 'r');
     expect([live.size(), live.list(org).length]).toEqual([0, 0]);
   });
+
+  it('are forgotten one by one, when they are settled and when their leases run out', () => {
+    let now = 0;
+    const own = createOrgStates(() => ({ tag: 0, leases: '', counters: () => '' }));
+    const live = createLiveReservations(own, () => now);
+    const org = own.of('several');
+    const named = (id: string) => ({ org: 'several', id, charges: [], rememberMs: 0 });
+    for (const id of ['a', 'b', 'c', 'd']) live.add(org, named(id), 1_000);
+    const left = () => live.list(org).map(({ reservation, leftMs }) => `${reservation.id} ${leftMs}`);
+    expect([live.remove(org, 'a'), live.remove(org, 'a')]).toEqual([true, false]);
+    expect(left().sort()).toEqual(['b 1000', 'c 1000', 'd 1000']);
+    now = 400;
+    live.renewed(org, 'c', 1_000);
+    now = 1_000;
+    expect(left()).toEqual(['c 400']);
+    expect(['a', 'b', 'c'].map((id) => live.get(org, id)?.id)).toEqual([undefined, undefined, 'c']);
+    expect(live.size()).toBe(3);
+    live.tidy();
+    expect([live.size(), live.orgs()]).toEqual([1, [org]]);
+    live.remove(org, 'c');
+    expect([live.size(), live.orgs()]).toEqual([0, []]);
+  });
 });
 
 describe('the shape of charges', () => {

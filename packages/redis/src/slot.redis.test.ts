@@ -1,0 +1,97 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { createServerClock } from './server-clock.ts';
+import { createSlot, type SlotOptions } from './slot.ts';
+
+const TIMEOUT_MS = 100;
+const RECORD_MS = 120_000;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setImmediate', 'performance', 'Date'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** The reply to the first batch of a slot, in an epoch: its number, the epoch, the server, the time. */
+const reply = (epoch: number) => Buffer.from([0x94, 1, epoch, 0, 0]);
+
+interface Copy {
+  readonly sentAt: number;
+  answer(reply: Buffer): void;
+  refuse(message: string): void;
+}
+
+/** A slot whose batches go nowhere: each copy is answered or refused by hand. */
+function scene() {
+  const copies: Copy[] = [];
+  const told: string[] = [];
+  const serverClock = createServerClock();
+  const options: SlotOptions = {
+    connection: {
+      run: () =>
+        new Promise((answer, refuse) =>
+          copies.push({
+            sentAt: performance.now(),
+            answer,
+            refuse: (message) => refuse(new Error(message)),
+          }),
+        ),
+      reconnect: () => told.push('reconnect'),
+      reconnectSilent: () => 'some',
+      info: async () => '',
+      close: () => {},
+    },
+    tag: { record: () => 'record', epoch: 'epoch' },
+    firstNumber: 1,
+    timeoutMs: TIMEOUT_MS,
+    lapsedKeepMs: 0,
+    serverClock,
+    recordMs: RECORD_MS,
+    clock: undefined,
+    onAnswer: ({ epoch }) => told.push(`answer ${epoch}`),
+    onTrouble: () => {},
+    onDrop: () => told.push('drop'),
+    onDroppedAnswer: () => told.push('late answer'),
+  };
+  const slot = createSlot(options);
+  slot.launch([], false);
+  return { slot, copies, told, serverClock };
+}
+
+it('a batch that was given up and is answered twice is heard once (F13, Q3)', async () => {
+  const { copies, told } = scene();
+  await vi.advanceTimersByTimeAsync(RECORD_MS / 2 + 11_000);
+  expect(told).toEqual(['drop']);
+  expect(copies.length).toBeGreaterThan(1);
+  for (const copy of copies) copy.answer(reply(7));
+  await vi.advanceTimersByTimeAsync(0);
+  expect(told).toEqual(['drop', 'late answer']);
+});
+
+it('nor is it heard once Redis would not recognise it (F13, Q3)', async () => {
+  const { copies, told } = scene();
+  await vi.advanceTimersByTimeAsync(RECORD_MS);
+  copies[0]?.answer(reply(7));
+  await vi.advanceTimersByTimeAsync(0);
+  expect(told).toEqual(['drop']);
+});
+
+it('a batch that was refused is told again, and Redis served after that', async () => {
+  const { slot, copies, told } = scene();
+  copies[0]?.refuse('LOADING Redis is loading the dataset in memory');
+  await vi.advanceTimersByTimeAsync(TIMEOUT_MS / 2);
+  expect(copies).toHaveLength(2);
+  copies[1]?.answer(reply(7));
+  await vi.advanceTimersByTimeAsync(0);
+  expect(told).toEqual(['answer 7']);
+  expect(slot.servedAt()).toBe(copies[1]?.sentAt);
+  expect(slot.batch()).toBeUndefined();
+});
+
+it('what comes too late is given up, and the time it was refused at is heard', async () => {
+  const { copies, told, serverClock } = scene();
+  copies[0]?.refuse('LATEBATCH it is 1700000000123: an earlier copy might not be recognised');
+  await vi.advanceTimersByTimeAsync(0);
+  expect(told).toEqual(['drop']);
+  expect(serverClock.now()).toBe(1_700_000_000_123);
+});
