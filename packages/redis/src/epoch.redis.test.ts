@@ -89,6 +89,16 @@ describe('the epoch of a Redis counter store', () => {
     expect(await read(second)).toMatchObject({ committed: 3 });
   });
 
+  it('is new when the record of a batch that was acknowledged is gone before its time (F16, Q9)', async () => {
+    const redis = await server();
+    const client = plain(redis);
+    const counters = store({ url: redis.url });
+    await count(counters, 3);
+    expect(await read(counters)).toMatchObject({ committed: 3 });
+    await client.del(await client.keys('{tg}b:*'));
+    expect(await read(counters)).toBeNull();
+  });
+
   it('is new when a server that was replaced has acknowledged more since the epoch of its successor began (F16, Q9)', async () => {
     const old = await server({ args: QUICK_SYNC });
     const late = store({ url: old.url });

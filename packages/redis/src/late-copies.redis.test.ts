@@ -11,6 +11,7 @@ import {
   server,
   store,
 } from './outage-scene.test-support.ts';
+import { OPERATION } from './protocol.ts';
 import { openRedisCounterStore } from './redis-counter-store.ts';
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
@@ -178,4 +179,33 @@ it('what a process leaves behind to recognise its batches ends by itself (F13)',
   const records = await client.keys('{tg}b:*');
   expect(records.length).toBeGreaterThan(0);
   await waitUntil('they are gone', async () => (await client.exists(...records)) === 0);
+});
+
+it('a copy of a batch that comes after a later one is refused, and changes nothing (F13, Q3)', async () => {
+  const redis = await server();
+  const copies: (() => Promise<unknown>)[] = [];
+  const client = clientWhoseCalls(redis, async (send, values) => {
+    if (values.some((value) => String(value).includes(`,0,${OPERATION.adjust},`))) copies.push(send);
+    return await send();
+  });
+  const counters = store({ client });
+  await count(counters, 5);
+  const adjustments = [{ ...DEVICES, amount: 2, change: 'refunded', forgetAt: null }] as const;
+  await counters.adjust({ org: 'acme', adjustments });
+  expect(await read(counters)).toMatchObject({ committed: 3 });
+  await expect(copies.at(-1)?.()).rejects.toThrow('STALEBATCH');
+  expect(await read(counters)).toMatchObject({ committed: 3 });
+});
+
+it('counts of an earlier epoch do not pass for those of the present one, however long nothing was asked (F16, Q9)', async () => {
+  const { client, counters } = await forgetful();
+  const earlier = await Promise.all(
+    ['{tg}e', '{tg}:acme'].map(async (key) => [key, await client.dumpBuffer(key)] as const),
+  );
+  await client.flushall();
+  expect(await read(counters)).toBeNull();
+  await count(counters, 9);
+  await waitUntil('no record is left', async () => (await client.keys('{tg}b:*')).length === 0);
+  for (const [key, dump] of earlier) await client.restore(key, 0, dump, 'REPLACE');
+  expect(await read(counters)).toBeNull();
 });
