@@ -49,11 +49,13 @@ const OWN_REDIS_OPTIONS = {
   autoResendUnfulfilledCommands: true,
   commandTimeout: undefined,
   socketTimeout: undefined,
+  // Of a client that reads from replicas, too.
+  role: 'master',
   // A Sentinel that is away or silent is passed over, and all of them are asked again.
   sentinelRetryStrategy: OWN_OPTIONS.retryStrategy,
   sentinelCommandTimeout: OWN_OPTIONS.connectTimeout,
   reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
-};
+} as const;
 
 /** Opens a connection of the store's own beside the host's client, so that neither one's settings and load touch the other's. */
 export function openConnection(

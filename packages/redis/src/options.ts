@@ -16,7 +16,8 @@ export interface RedisCounterStoreOptions {
   readonly prefix?: string;
   /**
    * Into how many hash tags orgs are grouped: each is one slot of a Redis Cluster and one stream of batches. About two a master is
-   * right. Part of the stored layout: after a change every counter is recounted.
+   * right. Part of the stored layout: after a change every counter is recounted, and processes that still
+   * have the old one count apart.
    * @default 1 on a single server, 6 on a Redis Cluster
    */
   readonly hashTags?: number;

@@ -27,9 +27,10 @@ async function sentinel(port: number, masterPort: number, isSilent = false): Pro
   });
 }
 
-function clientOf(ports: readonly number[]): Redis {
+function clientOf(ports: readonly number[], role: 'master' | 'slave' = 'master'): Redis {
   const sentinels = ports.map((port) => ({ host: '127.0.0.1', port }));
-  const client = new Redis({ sentinels, name: 'main', lazyConnect: true, sentinelRetryStrategy: () => null });
+  const sentinelRetryStrategy = () => null;
+  const client = new Redis({ sentinels, name: 'main', role, lazyConnect: true, sentinelRetryStrategy });
   endings.push(() => client.disconnect());
   return client;
 }
@@ -49,4 +50,11 @@ it('asks the next Sentinel where one is silent (F11)', async () => {
   await sentinel(ports[0], redis.port, true);
   await sentinel(ports[1], redis.port);
   await answers(store({ client: clientOf(ports), timeoutMs: 200 }));
+});
+
+it('counts on the master though the client of the host reads from replicas (F17)', async () => {
+  const redis = await server();
+  const port = await freePort();
+  await sentinel(port, redis.port);
+  await answers(store({ client: clientOf([port], 'slave'), timeoutMs: 200 }));
 });
