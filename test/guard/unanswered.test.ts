@@ -4,6 +4,7 @@ import { Router } from '@koa/router';
 import { capacity, createBilling } from '@tollgate/core';
 import { billingRouter, releaseQuota, requireQuota } from '@tollgate/koa';
 import Koa from 'koa';
+import Koa2 from 'koa2';
 import request from 'supertest';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { listen, unlisten } from '../http/listen.ts';
@@ -29,6 +30,37 @@ it('a Koa handler that writes its row and forgets to answer cannot pass the limi
   expect(statuses).toEqual([404, 404, 404, 429, 429]);
   expect(rows).toBe(3);
   await billing.close();
+});
+
+describe.each([
+  ['Koa 2', Koa2 as unknown as typeof Koa],
+  ['Koa 3', Koa],
+])('on %s', (_name, KoaOf) => {
+  const FREE = { committed: 0, held: 0, uncertain: 0 };
+  const UNCERTAIN = { committed: 0, held: 0, uncertain: 1 };
+  const sets = (status: number) => (ctx: Koa.Context) => {
+    ctx.status = status;
+  };
+  const nothing = () => {};
+
+  it.each<[string, (ctx: Koa.Context) => void, (ctx: Koa.Context) => void, object]>([
+    ['a 404 without a body that the handler set gives units back', nothing, sets(404), FREE],
+    ['a 404 that nobody set leaves them uncertain', nothing, nothing, UNCERTAIN],
+    ['a 404 set before the guard tells nothing of the handler', sets(404), nothing, UNCERTAIN],
+    ['the handler counts though another status was set before', sets(500), sets(404), FREE],
+  ])('%s', async (_what, before, handler, expected) => {
+    const host = guardScene({ devices: 1 });
+    const app = new KoaOf()
+      .use((ctx, next) => {
+        before(ctx);
+        return next();
+      })
+      .use(requireQuota('devices', { billing: host.billing }))
+      .use(handler);
+    expect((await request(app.callback()).post('/things')).status).toBe(404);
+    await host.settles('devices', expected);
+    await host.billing.close();
+  });
 });
 
 describe.each(['HTTP/1.1', 'HTTP/2'])(

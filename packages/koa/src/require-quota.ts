@@ -45,6 +45,7 @@ export function requireQuota(
     if (!res.headersSent)
       for (const [name, value] of Object.entries(entered.headers)) res.setHeader(name, value);
     attachReservation(ctx, entered.reservation);
+    const was404 = isSetTo404(ctx);
     try {
       await next();
     } catch (error) {
@@ -52,14 +53,20 @@ export function requireQuota(
       throw error;
     }
     if (isAnsweredLater(ctx)) onAnswer(ctx, (ending) => entered.leave(ending));
-    else entered.leave(answerOf(ctx));
+    else entered.leave(answerOf(ctx, was404));
   };
 }
 
-/** Koa answers 404 for a handler that set nothing at all: that says nothing of what it created. */
-function answerOf(ctx: Context): Ending {
+/** Koa answers 404 for a handler that set nothing at all, or leaves the one set before it: that says nothing of what it created. */
+function answerOf(ctx: Context, was404: boolean): Ending {
   if (ctx.respond === false) return { status: ctx.res.statusCode };
-  return ctx.status === 404 && ctx.body == null ? 'failed' : { status: ctx.status };
+  const isTheHandlers = ctx.body != null || (isSetTo404(ctx) && !was404);
+  return ctx.status === 404 && !isTheHandlers ? 'failed' : { status: ctx.status };
+}
+
+/** Whether somebody set the 404 that Koa begins with; Koa tells in no other way. Without it no 404 counts as set. */
+function isSetTo404({ response }: Context): boolean {
+  return response.status === 404 && (response as { _explicitStatus?: unknown })._explicitStatus === true;
 }
 
 /** `ctx.throw(409)` is the handler's own refusal; any other throw tells nothing of what was created. */
