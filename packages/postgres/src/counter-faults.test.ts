@@ -12,15 +12,18 @@ const charges: readonly Charge[] = [
   { ...DEVICES, amount: 1, limit: 100, onUnknown: 'uncertain', forgetAt: null },
 ];
 
-/** A pool whose connections break right behind each commit, while `link.losesReplies`. */
-function losingReplies(pool: pg.Pool, link: { readonly losesReplies: boolean }): PgPool {
+type Query = Parameters<Awaited<ReturnType<PgPool['connect']>>['query']>[0];
+type Answer = pg.QueryResult<Record<string, unknown>>;
+
+/** A pool of which each answer is heard, and may be lost by a throw, before its caller has it. */
+function heard(pool: pg.Pool, hear: (query: Query, answer: Answer) => void): PgPool {
   return {
     async connect() {
       const client = await pool.connect();
       return {
         async query(config) {
-          const answer = await client.query(config);
-          if (link.losesReplies && config.text === 'commit') throw new Error('the connection broke');
+          const answer: Answer = await client.query(config);
+          hear(config, answer);
           return answer;
         },
         release: (destroy) => client.release(destroy),
@@ -33,30 +36,21 @@ function losingReplies(pool: pg.Pool, link: { readonly losesReplies: boolean }):
   };
 }
 
+/** A pool whose connections break right behind each commit, while `link.losesReplies`. */
+function losingReplies(pool: pg.Pool, link: { readonly losesReplies: boolean }): PgPool {
+  return heard(pool, ({ text }) => {
+    if (link.losesReplies && text === 'commit') throw new Error('the connection broke');
+  });
+}
+
 /** A pool that tells how many rows of an org were read at once, beside those that tidying reads. */
 function watching(pool: pg.Pool) {
   const most: Record<string, number> = {};
-  const watched: PgPool = {
-    async connect() {
-      const client = await pool.connect();
-      return {
-        async query(config) {
-          const answer = await client.query<Record<string, unknown>>(config);
-          for (const row of answer.rows ?? []) {
-            for (const [name, list] of Object.entries(row))
-              if (Array.isArray(list)) most[name] = Math.max(most[name] ?? 0, list.length);
-          }
-          return answer;
-        },
-        release: (destroy) => client.release(destroy),
-        on: (event, listener) => client.on(event, listener),
-        removeListener: (event, listener) => client.removeListener(event, listener),
-      };
-    },
-    on: pool.on.bind(pool) as PgPool['on'],
-    removeListener: pool.removeListener.bind(pool) as PgPool['removeListener'],
-  };
-  return { pool: watched, most: (name: string) => most[name] ?? 0 };
+  const watched = heard(pool, (_query, { rows }) => {
+    for (const [name, list] of (rows ?? []).flatMap(Object.entries))
+      if (Array.isArray(list)) most[name] = Math.max(most[name] ?? 0, list.length);
+  });
+  return { pool: watched, most: (name: string) => most[name] };
 }
 
 /** A store that waits 300 ms for the database. */
