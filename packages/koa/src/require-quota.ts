@@ -59,14 +59,15 @@ export function requireQuota(
 
 /** Koa answers 404 for a handler that set nothing at all, or leaves the one set before it: that says nothing of what it created. */
 function answerOf(ctx: Context, was404: boolean): Ending {
-  if (ctx.respond === false) return { status: ctx.res.statusCode };
+  const { statusCode: status } = ctx.res;
+  if (status !== 404 || ctx.respond === false) return { status };
   const isTheHandlers = ctx.body != null || (isSetTo404(ctx) && !was404);
-  return ctx.status === 404 && !isTheHandlers ? 'failed' : { status: ctx.status };
+  return isTheHandlers ? { status } : 'failed';
 }
 
 /** Whether somebody set the 404 that Koa begins with; Koa tells in no other way. Without it no 404 counts as set. */
-function isSetTo404({ response }: Context): boolean {
-  return response.status === 404 && (response as { _explicitStatus?: unknown })._explicitStatus === true;
+function isSetTo404({ res, response }: Context): boolean {
+  return res.statusCode === 404 && (response as { _explicitStatus?: unknown })._explicitStatus === true;
 }
 
 /** `ctx.throw(409)` is the handler's own refusal; any other throw tells nothing of what was created. */
