@@ -8,6 +8,7 @@ import {
 } from '@tollgate/core';
 import type { Request, RequestHandler } from 'express';
 import { guardedRequest } from './express-request.ts';
+import type { Middleware } from './middleware.ts';
 
 /**
  * Delays requests of an org that is degraded by `level x maxDelayMs`, admins' excepted, and refuses none; see docs/over-capacity.md.
@@ -16,9 +17,9 @@ import { guardedRequest } from './express-request.ts';
  * app.post('/doors/:id/open', friction('door_opens'), openDoor);
  * ```
  */
-export function friction(key: RegisteredKey, options: FrictionOptions<Request> = {}): RequestHandler {
+export function friction(key: RegisteredKey, options: FrictionOptions<Request> = {}): Middleware {
   const hold = createFriction<Request>(key, options);
-  return async function frictionDelay(req, res, next) {
+  const frictionDelay: RequestHandler = async (req, res, next) => {
     try {
       const { headers, proceed } = await hold(guardedRequest(req), res);
       if (!proceed || res.headersSent) return;
@@ -29,6 +30,7 @@ export function friction(key: RegisteredKey, options: FrictionOptions<Request> =
     }
     next();
   };
+  return frictionDelay as Middleware;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { type Billing, createRelease, type RegisteredKey, type ReleaseOptions } from '@tollgate/core';
 import type { Request, RequestHandler } from 'express';
 import { guardedRequest } from './express-request.ts';
+import type { Middleware } from './middleware.ts';
 import { onEnd } from './on-ending.ts';
 
 /**
@@ -13,11 +14,11 @@ import { onEnd } from './on-ending.ts';
 export function releaseQuota<K extends string>(
   key: NoInfer<K>,
   options: ReleaseOptions<Request, K> & { readonly billing: Billing<K> },
-): RequestHandler;
+): Middleware;
 export function releaseQuota(
   key: RegisteredKey,
   options?: ReleaseOptions<Request> & { readonly billing?: never },
-): RequestHandler;
+): Middleware;
 export function releaseQuota(key: string, options: ReleaseOptions<Request, string> = {}): RequestHandler {
   const release = createRelease<Request, string>(key, options);
   return function quotaRelease(req, res, next) {

@@ -9,6 +9,7 @@ import {
 } from '@tollgate/core';
 import type { Request, RequestHandler } from 'express';
 import { guardedRequest } from './express-request.ts';
+import type { Middleware } from './middleware.ts';
 import { onEnding, prepareEndings } from './on-ending.ts';
 import { sendReply } from './send-reply.ts';
 
@@ -23,12 +24,12 @@ import { sendReply } from './send-reply.ts';
 export function requireQuota<K extends string>(
   keys: GuardKeys<NoInfer<K>>,
   options: GuardOptions<Request, K> & { readonly billing: Billing<K> },
-): RequestHandler;
+): Middleware;
 export function requireQuota(
   keys: GuardKeys<RegisteredKey> | KeyedGuardOptions<Request>,
   // An engine that is given brings its own keys: the overload above.
   options?: GuardOptions<Request> & { readonly billing?: never },
-): RequestHandler;
+): Middleware;
 export function requireQuota(
   keys: GuardKeys<string> | KeyedGuardOptions<Request, string>,
   options: GuardOptions<Request, string> = {},
