@@ -48,6 +48,12 @@ function statuses(socket: Socket, count: number): Promise<readonly number[]> {
   });
 }
 
+const replaceEnd: express5.RequestHandler = (_req, res, next) => {
+  const { end } = res;
+  res.end = ((...args: unknown[]) => Reflect.apply(end, res, args)) as typeof end;
+  next();
+};
+
 describe.each([
   ['express 4', express4 as unknown as typeof express5],
   ['express 5', express5],
@@ -199,6 +205,29 @@ describe.each([
         res.status(201).end();
         res.status(status);
       });
+      const socket = open();
+      const answer = statuses(socket, 1);
+      socket.write(`${CREATE}\r\n`);
+      expect(await answer).toEqual([201]);
+      await settles('devices', { committed: 1, held: 0, uncertain: 0 });
+      socket.destroy();
+    },
+  );
+
+  it.each([
+    ['alone', []],
+    ['behind an end that was replaced, as by sessions and compression', [replaceEnd]],
+  ])(
+    'is told by the head that was sent, %s, though somebody ends it with another status',
+    async (_where, before) => {
+      const handler: express5.RequestHandler = (_req, res) => {
+        res.status(201).write('begun');
+        res.status(500).end();
+      };
+      const { connect: open, settles } = await scene(express, handler, (guard) => [
+        ...before,
+        guard('devices'),
+      ]);
       const socket = open();
       const answer = statuses(socket, 1);
       socket.write(`${CREATE}\r\n`);

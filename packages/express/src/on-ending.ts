@@ -92,7 +92,8 @@ export function onEnding(response: Response, listener: Listener): void {
 export function onEnd(response: ServerResponse, listener: Listener): void {
   const end = response.end;
   response.end = function (this: ServerResponse, ...args: Parameters<typeof end>) {
-    listener(judge(response.statusCode));
+    // A handler that ends an answer that was given in its stead tells its own end by the status it set.
+    listener(response.writableEnded ? judge(response.statusCode) : endingOf(response));
     return end.apply(this, args);
   } as typeof end;
 }
