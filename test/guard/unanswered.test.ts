@@ -61,6 +61,52 @@ describe.each([
     await host.settles('devices', expected);
     await host.billing.close();
   });
+
+  /** A time-out that answers 408 when it is let, and how. */
+  type Impatience = (late: Promise<void>) => Koa.Middleware;
+  const gone = Symbol('late');
+  const race = (next: Koa.Next, late: Promise<void>) => Promise.race([next(), late.then(() => gone)]);
+  const answers: Impatience = (late) => async (ctx, next) => {
+    if ((await race(next, late)) === gone) ctx.status = 408;
+  };
+  const throws: Impatience = (late) => async (ctx, next) => {
+    if ((await race(next, late)) === gone) ctx.throw(408);
+  };
+
+  it.each([
+    ['answers 408 before the guard', answers, 'before'],
+    ['throws 408 before the guard', throws, 'before'],
+    ['answers 408 behind the guard', answers, 'behind'],
+    ['throws 408 behind the guard', throws, 'behind'],
+  ])(
+    'a time-out that %s gives nothing back: its handler creates all the same (T24)',
+    async (_what, impatience, place) => {
+      const host = guardScene({ devices: 1 });
+      const began = gate();
+      const late = gate();
+      const finish = gate();
+      const guard = requireQuota('devices', { billing: host.billing });
+      const timeout = impatience(late.opened);
+      const app = new KoaOf();
+      app.silent = true;
+      for (const one of place === 'before' ? [timeout, guard] : [guard, timeout]) app.use(one);
+      app.use(async (ctx) => {
+        began.open();
+        await finish.opened;
+        host.add('devices');
+        ctx.status = 201;
+      });
+      const posted = request(app.callback()).post('/things').then();
+      await began.opened;
+      late.open();
+      expect((await posted).status).toBe(408);
+      finish.open();
+      await host.settles('devices', UNCERTAIN);
+      const other = await host.billing.reserve({ org: 'acme', charges: [{ key: 'devices' }] });
+      expect(other.admitted).toBe(false);
+      await host.billing.close();
+    },
+  );
 });
 
 describe.each(['HTTP/1.1', 'HTTP/2'])(

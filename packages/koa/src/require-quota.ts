@@ -9,7 +9,7 @@ import {
   type RegisteredKey,
 } from '@tollgate/core';
 import type { Context, Middleware } from 'koa';
-import { isAnsweredLater, onAnswer } from './answered-later.ts';
+import { isAnsweredLater, judge, onAnswer } from './answered-later.ts';
 import { guardedRequest } from './koa-request.ts';
 import { sendReply } from './send-reply.ts';
 
@@ -60,7 +60,7 @@ export function requireQuota(
 /** Koa answers 404 for a handler that set nothing at all, or leaves the one set before it: that says nothing of what it created. */
 function answerOf(ctx: Context, was404: boolean): Ending {
   const { statusCode: status } = ctx.res;
-  if (status !== 404 || ctx.respond === false) return { status };
+  if (status !== 404 || ctx.respond === false) return judge(status);
   const isTheHandlers = ctx.body != null || (isSetTo404(ctx) && !was404);
   return isTheHandlers ? { status } : 'failed';
 }
@@ -73,5 +73,5 @@ function isSetTo404({ res, response }: Context): boolean {
 /** `ctx.throw(409)` is the handler's own refusal; any other throw tells nothing of what was created. */
 function endingOf(error: unknown): Ending {
   const status = typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
-  return typeof status === 'number' && status >= 400 && status < 500 ? { status } : 'failed';
+  return typeof status === 'number' && status >= 400 && status < 500 ? judge(status) : 'failed';
 }
