@@ -107,6 +107,20 @@ describe.each([
       await host.billing.close();
     },
   );
+
+  it.each([
+    ['status', 409],
+    ['statusCode', 422],
+  ])('an error whose `%s` is %i gives units back: Koa answers it so', async (name, status) => {
+    const host = guardScene({ devices: 1 });
+    const app = new KoaOf().use(requireQuota('devices', { billing: host.billing })).use(() => {
+      throw Object.assign(new Error('taken'), { [name]: status });
+    });
+    app.silent = true;
+    expect((await request(app.callback()).post('/things')).status).toBe(status);
+    await host.settles('devices', FREE);
+    await host.billing.close();
+  });
 });
 
 describe.each(['HTTP/1.1', 'HTTP/2'])(

@@ -72,6 +72,11 @@ function isSetTo404({ res, response }: Context): boolean {
 
 /** `ctx.throw(409)` is the handler's own refusal; any other throw tells nothing of what was created. */
 function endingOf(error: unknown): Ending {
-  const status = typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
-  return typeof status === 'number' && status >= 400 && status < 500 ? judge(status) : 'failed';
+  const { status, statusCode } = Object(error) as {
+    readonly status?: unknown;
+    readonly statusCode?: unknown;
+  };
+  // As Koa answers it.
+  const answered = status || statusCode;
+  return typeof answered === 'number' && answered >= 400 && answered < 500 ? judge(answered) : 'failed';
 }
