@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { createServer as createHttp2Server, connect as http2Connect } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { Router } from '@koa/router';
@@ -107,6 +108,57 @@ describe.each([
       await host.billing.close();
     },
   );
+
+  it.each([
+    [201, { committed: 1, held: 0, uncertain: 0 }],
+    [409, FREE],
+    [500, UNCERTAIN],
+  ])(
+    'a handler that answers %i by itself and never returns, as wrapped Express middleware does, is over',
+    async (status, expected) => {
+      const host = guardScene({ devices: 1 });
+      const app = new KoaOf().use(requireQuota('devices', { billing: host.billing })).use((ctx) => {
+        ctx.res.writeHead(status).end();
+        return new Promise(() => {});
+      });
+      expect((await request(app.callback()).post('/things')).status).toBe(status);
+      await host.settles('devices', expected);
+      await host.billing.close();
+    },
+  );
+
+  it.each<[string, (res: ServerResponse) => void]>([
+    ['answers 404, as Koa may', (res) => res.writeHead(404).end()],
+    ['answers 503, as a time-out may', (res) => res.writeHead(503).end()],
+    ['has begun its answer when its client goes away', (res) => res.writeHead(201).write('begun')],
+  ])('such a handler that %s holds its units for a lease', async (_what, answer) => {
+    // Leases are renewed by an interval.
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const leaseMs = 1_000;
+    const host = guardScene({ devices: 1 }, { leaseMs });
+    const closed = gate();
+    const app = new KoaOf().use(requireQuota('devices', { billing: host.billing })).use((ctx) => {
+      ctx.res.on('close', closed.open);
+      answer(ctx.res);
+      return new Promise(() => {});
+    });
+    const server = await listen(app.callback(), '');
+    onTestFinished(async () => {
+      await unlisten(server);
+      await host.billing.close();
+    });
+    const client = new AbortController();
+    await fetch(`http://127.0.0.1:${server.port}/things`, { method: 'POST', signal: client.signal });
+    client.abort();
+    await closed.opened;
+    expect(await host.reading('devices')).toEqual({ committed: 0, held: 1, uncertain: 0 });
+    for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
+      host.clock.advance(leaseMs / 4);
+      vi.advanceTimersByTime(leaseMs / 4);
+    }
+    await host.settles('devices', UNCERTAIN);
+  });
 
   it.each([
     ['status', 409],

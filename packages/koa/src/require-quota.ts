@@ -9,7 +9,7 @@ import {
   type RegisteredKey,
 } from '@tollgate/core';
 import type { Context, Middleware } from 'koa';
-import { isAnsweredLater, judge, onAnswer } from './answered-later.ts';
+import { isAnsweredLater, isStatusSet, judge, onAnswer, onOwnAnswer } from './answered-later.ts';
 import { guardedRequest } from './koa-request.ts';
 import { sendReply } from './send-reply.ts';
 
@@ -45,6 +45,7 @@ export function requireQuota(
     if (!res.headersSent)
       for (const [name, value] of Object.entries(entered.headers)) res.setHeader(name, value);
     attachReservation(ctx, entered.reservation);
+    onOwnAnswer(ctx, (ending) => entered.leave(ending));
     const was404 = isSetTo404(ctx);
     try {
       await next();
@@ -65,9 +66,9 @@ function answerOf(ctx: Context, was404: boolean): Ending {
   return isTheHandlers ? { status } : 'failed';
 }
 
-/** Whether somebody set the 404 that Koa begins with; Koa tells in no other way. Without it no 404 counts as set. */
-function isSetTo404({ res, response }: Context): boolean {
-  return res.statusCode === 404 && (response as { _explicitStatus?: unknown })._explicitStatus === true;
+/** Whether somebody set the 404 that Koa begins with. */
+function isSetTo404(ctx: Context): boolean {
+  return ctx.res.statusCode === 404 && isStatusSet(ctx);
 }
 
 /** `ctx.throw(409)` is the handler's own refusal; any other throw tells nothing of what was created. */
