@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { CounterStore } from '../ports/counter-store.ts';
 import { gateOn, gateOnMemory } from './gate.test-support.ts';
-import type { Admission, ReservationHandle } from './types.ts';
+import type { Admission, InTransaction, ReservationHandle } from './types.ts';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 const one = (key: string, amount?: number) => ({
@@ -136,7 +136,7 @@ describe('settling', () => {
   it('keeps part of a batch and gives the rest back', async () => {
     const { gate, counters } = gateOnMemory();
     const reservation = held(await gate.reserve(one('devices', 3)));
-    for (const wrong of [4, -1, 1.5, '2', null, true])
+    for (const wrong of [4, -1, 1.5, '2', null, true, { devcies: 1 }, { devices: 1, zones: 0 }, [1]])
       expect(() => reservation.commit(wrong as number)).toThrow(
         expect.objectContaining({ code: 'invalid_amount' }),
       );
@@ -200,6 +200,16 @@ describe('settling', () => {
     const reservation = held(await gate.reserve(one('devices')));
     await expect(reservation.commit({ transaction: {} })).rejects.toEqual(code('invalid_configuration'));
     expect(await reservation.commit()).toBe('committed');
+  });
+
+  it('takes no part of a batch in a transaction for one under a misspelt name, which would keep all of it', async () => {
+    const { gate } = gateOnMemory();
+    const reservation = held(await gate.reserve(one('devices', 3)));
+    const committing = reservation.commit({ transaction: {}, amuont: 1 } as InTransaction);
+    await expect(committing).rejects.toMatchObject({
+      code: 'invalid_configuration',
+      message: expect.stringContaining('amuont'),
+    });
   });
 
   it.each([undefined, null])('is not done outside a transaction for one that is %s', async (transaction) => {

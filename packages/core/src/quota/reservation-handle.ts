@@ -154,11 +154,18 @@ class Handle implements ReservationHandle {
   }
 
   /** Not settled by this: the transaction may still be rolled back, and what the guard settles after it changes nothing. */
-  async #commitWithin({ transaction, amount }: InTransaction): Promise<SettledAs> {
+  async #commitWithin({ transaction, amount, ...others }: InTransaction): Promise<SettledAs> {
     // Without it the units would count also where the row is rolled back.
     if (typeof transaction !== 'object' || transaction === null) {
       throw new TollgateError('invalid_configuration', {
         message: 'There is no transaction to commit in: `transaction` is none.',
+      });
+    }
+    // Under a misspelt name, all would be kept.
+    const [other] = Object.keys(others);
+    if (other !== undefined) {
+      throw new TollgateError('invalid_configuration', {
+        message: `${other}: is no option of a commit in a transaction. Say what is kept as \`amount\`.`,
       });
     }
     await this.#settler.commitWithin(
@@ -170,7 +177,9 @@ class Handle implements ReservationHandle {
   }
 
   #amounts(amount: CommitAmount): readonly number[] {
-    return this.#reservation.charges.map((charge) => partOf(charge, amount));
+    const { charges } = this.#reservation;
+    if (typeof amount === 'object' && amount !== null) checkKeys(Object.keys(amount), charges);
+    return charges.map((charge) => partOf(charge, amount));
   }
 
   #settle(as: SettleAs, amounts?: readonly number[]): Promise<SettledAs> {
@@ -213,6 +222,15 @@ function settledAs(outcome: SettleOutcome, as: SettleAs): SettledAs {
 
 function plainCharge({ key, window, amount, limit, onUnknown, forgetAt }: Charge): Charge {
   return { key, window, amount, limit, onUnknown, forgetAt };
+}
+
+/** Under a misspelt key, all would be kept. @throws TollgateError `invalid_amount` */
+function checkKeys(keys: readonly string[], charges: readonly Charge[]): void {
+  if (keys.every((key) => charges.some((charge) => charge.key === key))) return;
+  const reserved = [...new Set(charges.map((charge) => charge.key))].join(', ');
+  throw new TollgateError('invalid_amount', {
+    message: `Amounts to keep are given by the keys that were reserved: ${reserved}.`,
+  });
 }
 
 function partOf(charge: Charge, amount: CommitAmount): number {

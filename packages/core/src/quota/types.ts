@@ -125,8 +125,8 @@ export interface ReservationHandle {
    * Keeps the units: all, or `amount` of every key, or an amount by key (keys left out: all). The rest is given back.
    * With a `transaction` (strict mode, for a store in the host's own database) the units are counted if and only if that open
    * transaction of the host's commits. Call it last before that; the reservation stays the guard's to settle, which then changes nothing.
-   * @throws TollgateError `invalid_amount` for more than was reserved; with a transaction `reservation_lapsed`, after which the host must
-   * roll back, and `invalid_configuration` for a store that cannot do it.
+   * @throws TollgateError `invalid_amount` for more than was reserved, or a key that was not; with a transaction `reservation_lapsed`,
+   * after which the host must roll back, and `invalid_configuration` for a store that cannot do it.
    */
   commit(amount?: CommitAmount | InTransaction): Promise<SettledAs>;
   /** Gives the units back. Only if nothing was created, for certain. */
