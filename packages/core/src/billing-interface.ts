@@ -25,7 +25,7 @@ import type {
 export interface Billing<K extends string = string> {
   // The gate
   reserve(request: ReserveRequest<K>): Promise<Admission>;
-  /** Takes up a reservation that another process made, from its `toJSON()`. */
+  /** Takes up a reservation that another process made, from its `toJSON()`. @throws TollgateError `invalid_request` for what is no record */
   resume(record: ReservationRecord): ReservationHandle;
   /** Says that rows of a capacity key were deleted, or gives metered units back. With an `idempotencyKey` once, however often it is called. */
   release(request: {

@@ -3,6 +3,7 @@ import { checkRequest } from '../check-request.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { OrgView, OrgViews } from '../org/org-views.ts';
 import type { CounterReading } from '../ports/counter-store.ts';
+import { checkReservation } from '../ports/counter-store-checks.ts';
 import type { Wiring } from '../wiring.ts';
 import { type PlannedCharge, planUnlimited, quotaState } from './charges.ts';
 import { checkIdempotencyKey } from './check-idempotency-key.ts';
@@ -151,6 +152,8 @@ export function createReservations(
     reserve,
     resume(record) {
       checkRequest(record);
+      // Now, and not when it is settled: until then it would be renewed, and one that is none fails the renewals of all others.
+      checkReservation(record);
       return resumedHandle(record, settler);
     },
   };
