@@ -307,6 +307,17 @@ describe('a create that the store let in before an outage', () => {
 });
 
 describe("a create that was let in under 'recount'", () => {
+  it('is out of the room that the next is told of, when that is refused', async () => {
+    const { reserve, rows, link } = scene();
+    rows.set('acme/devices', 2);
+    link.state = 'down';
+    expect(await reserve('devices', 'recount')).toMatchObject({ admitted: true, quotas: [{ remaining: 0 }] });
+    expect(await reserve('devices', 'recount')).toMatchObject({
+      admitted: false,
+      quotas: [{ remaining: 0 }],
+    });
+  });
+
   it('takes its room as long as a lease lasts when nobody saw its end', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
@@ -323,6 +334,42 @@ describe("a create that was let in under 'recount'", () => {
     await next.release();
     expect((await reserve('devices', 'recount')).admitted).toBe(true);
     expect((await reserve('devices', 'recount')).admitted).toBe(false);
+  });
+});
+
+describe("creates under 'recount' that come without a pause", () => {
+  it('are refused for no row that their count has seen: an import goes on up to the limit (Q13)', async () => {
+    const { reserve, rows, wiring, link } = scene();
+    link.state = 'down';
+    const answers: (() => void)[] = [];
+    const { count } = wiring.inventory;
+    wiring.inventory.count = async (request) => {
+      const seen = await count(request);
+      await new Promise<void>((resolve) => answers.push(resolve));
+      return seen;
+    };
+    /** One that waits for its rows to be counted. */
+    async function begin() {
+      const deciding = reserve('devices', 'recount');
+      await vi.waitFor(() => expect(answers).toHaveLength(1), { interval: 1 });
+      return { deciding, answer: answers.pop() ?? (() => {}) };
+    }
+    const admitted: boolean[] = [];
+    let next = await begin();
+    for (let create = 1; create <= 4; create++) {
+      const { deciding, answer } = next;
+      // While one is decided, the rows are being counted for another.
+      next = await begin();
+      answer();
+      const decided = await deciding;
+      admitted.push(decided.admitted);
+      if (!decided.admitted) continue;
+      rows.set('acme/devices', create);
+      await decided.reservation.commit();
+    }
+    next.answer();
+    await next.deciding;
+    expect(admitted).toEqual([true, true, true, false]);
   });
 });
 

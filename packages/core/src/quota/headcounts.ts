@@ -6,24 +6,27 @@ import { countRows } from './count-rows.ts';
 export interface Headcount {
   /** Positions of the charges that do not fit; empty when let in. */
   readonly misfits: readonly number[];
-  /** Rows in use by charge, those of this create included when let in. */
+  /** Units in use by charge, those of this create included when let in. */
   readonly counts: readonly number[];
   /** Ends the create, once; its rows are in the host's count from then on. */
   readonly leave: () => void;
 }
 
 interface Crowd {
-  /** Units let in whose rows a count may not have seen yet. */
+  /** Units of creates that were let in and have not ended. */
   inside: number;
-  /** Counts under way. */
-  counting: number;
-  /** Units of creates that ended while a count was under way, which that count may have missed. */
-  leaving: number;
+  readonly counts: Set<Count>;
+}
+
+/** A count of rows that is under way. */
+interface Count {
+  /** Units of creates that ended meanwhile: it may not have seen their rows. */
+  missed: number;
 }
 
 /**
- * Decides creates of this process on the host's count while the store is away. Exact within the process: units are held until no
- * count that may have missed their rows is under way. Other processes are not seen.
+ * Decides creates of this process on the host's count while the store is away. Exact within the process: a count takes with it what it
+ * may have missed. Other processes are not seen.
  *
  * @param heldBy - the reservations of this process that the store let in and whose handlers may be running, of one org
  */
@@ -35,60 +38,53 @@ export function createHeadcounts(
 } {
   const crowds = new Map<string, Crowd>();
 
-  function crowdOf(name: string): Crowd {
-    const crowd = crowds.get(name) ?? { inside: 0, counting: 0, leaving: 0 };
+  function begin(org: string, charge: PlannedCharge) {
+    const name = `${org}\n${charge.key}`;
+    const crowd = crowds.get(name) ?? { inside: 0, counts: new Set() };
     crowds.set(name, crowd);
-    return crowd;
+    const count: Count = { missed: 0 };
+    crowd.counts.add(count);
+    return { charge, name, crowd, count };
   }
 
   function tidy(name: string, crowd: Crowd): void {
-    if (crowd.counting === 0) {
-      crowd.inside -= crowd.leaving;
-      crowd.leaving = 0;
-      if (crowd.inside === 0) crowds.delete(name);
-    }
+    if (crowd.inside === 0 && crowd.counts.size === 0) crowds.delete(name);
   }
 
   return {
     async enter(org, charges) {
-      const names = charges.map((charge) => `${org}\n${charge.key}`);
-      const all = names.map(crowdOf);
-      for (const crowd of all) crowd.counting++;
+      const asked = charges.map((charge) => begin(org, charge));
       try {
         // One that ends while the rows are counted may have been missed by the count.
         const held = new Set(heldBy(org));
         const rows = await Promise.all(charges.map((charge) => countRows(wiring, org, charge.key)));
         for (const reservation of heldBy(org)) held.add(reservation);
-        const counts = charges.map(
-          (charge, i) => (rows[i] ?? 0) + (all[i]?.inside ?? 0) + unitsOf(charge, held) + charge.amount,
+        const used = asked.map(
+          ({ charge, crowd, count }, i) =>
+            (rows[i] ?? 0) + crowd.inside + count.missed + unitsOf(charge, held),
         );
+        const counts = charges.map(({ amount }, i) => (used[i] ?? 0) + amount);
         const misfits = charges.flatMap(({ limit }, i) =>
           limit !== null && (counts[i] ?? 0) > limit ? [i] : [],
         );
-        if (misfits.length > 0) return { misfits, counts: rows, leave: () => undefined };
-        charges.forEach((charge, i) => {
-          const crowd = all[i];
-          if (crowd !== undefined) crowd.inside += charge.amount;
-        });
+        if (misfits.length > 0) return { misfits, counts: used, leave: () => undefined };
+        for (const { charge, crowd } of asked) crowd.inside += charge.amount;
         let isInside = true;
         const leave = () => {
           if (!isInside) return;
           isInside = false;
-          charges.forEach((charge, i) => {
-            const crowd = all[i];
-            const name = names[i];
-            if (crowd === undefined || name === undefined) return;
-            crowd.leaving += charge.amount;
+          for (const { charge, name, crowd } of asked) {
+            crowd.inside -= charge.amount;
+            for (const count of crowd.counts) count.missed += charge.amount;
             tidy(name, crowd);
-          });
+          }
         };
         return { misfits, counts, leave };
       } finally {
-        all.forEach((crowd, i) => {
-          crowd.counting--;
-          const name = names[i];
-          if (name !== undefined) tidy(name, crowd);
-        });
+        for (const { name, crowd, count } of asked) {
+          crowd.counts.delete(count);
+          tidy(name, crowd);
+        }
       }
     },
   };
