@@ -85,6 +85,37 @@ describe('what an outage let through', () => {
     expect(await read(OPENS)).toMatchObject({ committed: 3 });
   });
 
+  it('is counted when the engine closes, also where its org came to owe while others paid', async () => {
+    const { gate, counters, read, link, wiring } = scene();
+    const letThrough = async (org: string) => {
+      link.state = 'down';
+      const charges = [{ key: 'door_opens' }];
+      await held(await gate.reserve({ org, charges, onStoreError: 'open' })).commit();
+      link.state = 'up';
+    };
+    await letThrough('globex');
+    const { adjust } = counters;
+    let answer = () => {};
+    const isAnswered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const isAsked = new Promise<void>((resolve) => {
+      wiring.counters.adjust = async (request) => {
+        if (request.org !== 'globex') return adjust(request);
+        resolve();
+        await isAnswered;
+        return adjust(request);
+      };
+    });
+    await held(await gate.reserve({ org: 'initech', charges: [{ key: 'zones' }] })).release();
+    await isAsked;
+    await letThrough('acme');
+    const closing = gate.close();
+    answer();
+    await closing;
+    expect(await read(OPENS)).toMatchObject({ committed: 1 });
+  });
+
   it('is paid before the first create of the org is decided, once for all that ask together (Q1)', async () => {
     const { create, reserve, link } = scene();
     await create('devices');

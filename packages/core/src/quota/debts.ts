@@ -127,11 +127,15 @@ export function createDebts(
 
   async function payEach(): Promise<void> {
     let failures = 0;
-    for (const org of [...debtors.keys()]) {
+    const failed = new Set<string>();
+    // Reaches those too who owe meanwhile: who joins may be about to end the process.
+    for (const org of debtors.keys()) {
+      if (failed.has(org)) continue;
       try {
         await pay(org);
         failures = 0;
       } catch (error) {
+        failed.add(org);
         warnSometimes(error);
         failures += 1;
         if (failures === MOST_FAILURES) return;
