@@ -2,6 +2,7 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { capacity } from '../catalog/quota.ts';
 import { createBilling } from '../create-billing.ts';
+import { TollgateError } from '../errors/tollgate-error.ts';
 import type { BillingOptions } from '../options.ts';
 import type { HttpRequest } from '../ports/http-message.ts';
 import type { ReservationHandle } from '../quota/types.ts';
@@ -150,6 +151,72 @@ describe('a guard', () => {
       release.mockRestore();
     },
   );
+
+  it.each<[string, object]>([
+    ['values', { amount: 3, scope: 's1' }],
+    ['functions of the request', { amount: () => 3, scope: () => 's1' }],
+  ])(
+    'charges named keys by `amount` and `scope`, and spelt-out ones as they are spelt: %s',
+    async (_how, given) => {
+      const { billing } = engine();
+      const reserve = vi.spyOn(billing, 'reserve').mockRejectedValue(new TollgateError('quota_unavailable'));
+      const keys = ['devices', { key: 'devices', amount: 2 }, { key: 'devices' }];
+      await enter(createGuard<object, string>(keys, { billing, org: 'acme', ...given }));
+      expect(reserve.mock.lastCall?.[0].charges).toEqual([
+        { key: 'devices', amount: 3, session: 's1' },
+        { key: 'devices', amount: 2 },
+        { key: 'devices' },
+      ]);
+    },
+  );
+
+  it('keeps the lease of its handler alive', async () => {
+    const { billing } = engine();
+    const keepAlive = vi.fn();
+    const reservation = { keepAlive } as unknown as ReservationHandle;
+    const admission = {
+      admitted: true,
+      reservation,
+      quotas: [],
+      decidedBy: 'store',
+      repeated: false,
+    } as const;
+    vi.spyOn(billing, 'reserve').mockResolvedValue(admission);
+    await enter(createGuard('devices', { billing, org: 'acme' }));
+    expect(keepAlive).toHaveBeenCalledOnce();
+  });
+
+  it('names those keys alone that were full', async () => {
+    const { billing } = engine();
+    const [full, free] = ['devices', 'zones'].map((key, i) => ({
+      key,
+      period: 'lifetime' as const,
+      unit: 'count' as const,
+      window: { label: 'lifetime', startsAt: null, endsAt: null },
+      limit: { value: 3, source: { kind: 'default' as const } },
+      remaining: i,
+    }));
+    if (full === undefined || free === undefined) throw new Error('there are two');
+    const admission = { admitted: false, denied: [full], quotas: [full, free] } as const;
+    vi.spyOn(billing, 'reserve').mockResolvedValue(admission);
+    const entered = await enter(createGuard('devices', { billing, org: 'acme' }));
+    const message = entered.admitted ? '' : JSON.parse(entered.reply.body).message;
+    expect(message).toContain('devices');
+    expect(message).not.toContain('zones');
+  });
+
+  it('of a delete gives back what its options say', async () => {
+    const { billing } = engine();
+    const release = vi.spyOn(billing, 'release').mockResolvedValue();
+    const options = { billing, org: 'acme', amount: () => 2, scope: () => 's1' };
+    await createRelease('devices', options)({ request, native: {}, passage: () => undefined })();
+    expect(release).toHaveBeenCalledExactlyOnceWith({
+      org: 'acme',
+      key: 'devices',
+      amount: 2,
+      session: 's1',
+    });
+  });
 
   it("holds the limit of an override until the millisecond it ends, and the plan's from then on (Q12)", async () => {
     let now = Date.UTC(2026, 3, 9);

@@ -263,3 +263,46 @@ describe("the memory counter store's own memory (T17)", () => {
     expect(store.contents().orgs).toEqual([]);
   });
 });
+
+it('remembers the id of an adjustment for its time, also when nothing else of its org is left (Q3)', async () => {
+  const clock = fakeClock();
+  const store = memoryCounterStore({ clock });
+  const day = { key: 'opens', window: 'day:1' };
+  const [token] = await store.beginRecount({ org: 'o', counters: [day] });
+  if (token === undefined) throw new Error('there is no token');
+  const forgetAt = clock.now() + 1_000;
+  await store.finishRecount({ org: 'o', counts: [{ ...token, count: 0, forgetAt }] });
+  const adjustments = [{ ...day, amount: 1, change: 'charged', forgetAt } as const];
+  const adjust = () => store.adjust({ org: 'o', adjustments, id: 'debt', rememberMs: 86_400_000 });
+  await adjust();
+  clock.advance(86_399_999);
+  expect(await store.read({ org: 'o', counters: [day] })).toEqual([null]);
+  await store.read({ org: 'other', counters: [DEVICES] });
+  expect(await adjust()).toEqual({ missing: [], repeated: true });
+  clock.advance(1);
+  expect(await adjust()).toEqual({ missing: [0], repeated: false });
+});
+
+it('takes a first count up to ten minutes after the last that was begun, and none later', async () => {
+  const clock = fakeClock();
+  const store = memoryCounterStore({ clock });
+  const begin = async () => {
+    const [token] = await store.beginRecount({ org: 'o', counters: [DEVICES] });
+    if (token === undefined) throw new Error('there is no token');
+    return token;
+  };
+  const finish = async (token: Awaited<ReturnType<typeof begin>>) => {
+    const counts = [{ ...token, count: 1, forgetAt: null }];
+    return (await store.finishRecount({ org: 'o', counts }))[0]?.applied;
+  };
+  const first = await begin();
+  clock.advance(599_999);
+  await begin();
+  clock.advance(600_000);
+  expect(await finish(first)).toBe(false);
+  const second = await begin();
+  clock.advance(599_999);
+  await begin();
+  clock.advance(599_999);
+  expect(await finish(second)).toBe(true);
+});

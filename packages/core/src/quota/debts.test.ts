@@ -3,7 +3,8 @@ import { TollgateError } from '../errors/tollgate-error.ts';
 import { memoryCounterStore } from '../memory/memory-counter-store.ts';
 import type { BillingOptions } from '../options.ts';
 import type { CounterStore, SettleOutcome } from '../ports/counter-store.ts';
-import { gateOnMemory } from './gate.test-support.ts';
+import { gateOn, gateOnMemory } from './gate.test-support.ts';
+import { settleUnawaited } from './reservation-handle.ts';
 import type { Admission, OnStoreError, ReservationHandle } from './types.ts';
 
 const DEVICES = { key: 'devices', window: 'lifetime' };
@@ -18,7 +19,7 @@ function held(admission: Admission): ReservationHandle {
 /** A gate whose store goes away, loses the replies to what it did, and comes back empty, as told. */
 function scene(options: Partial<BillingOptions> = {}) {
   const link = {
-    state: 'up' as 'up' | 'down' | 'replies are lost',
+    state: 'up' as 'up' | 'down' | 'replies are lost' | 'payments are lost',
     asked: [] as string[],
     /** What is called instead of the store's own. */
     instead: {} as Partial<CounterStore>,
@@ -36,6 +37,7 @@ function scene(options: Partial<BillingOptions> = {}) {
           if (link.state === 'down') throw away;
           const answer = await (call as (request: never) => Promise<unknown>)(request);
           if (link.state === 'replies are lost') throw away;
+          if (link.state === 'payments are lost' && name === 'adjust') throw away;
           return answer;
         };
       },
@@ -66,23 +68,61 @@ function scene(options: Partial<BillingOptions> = {}) {
 }
 
 describe('what an outage let through', () => {
-  it('is counted once when the reply to its payment is lost, with what was let through after it (F13, Q3)', async () => {
-    const { create, reserve, read, link } = scene();
-    await create('door_opens');
+  it.each(['replies are lost', 'payments are lost'] as const)(
+    'is counted once when %s, within a day, with what was let through after it (F13, Q3)',
+    async (lost) => {
+      const { create, reserve, read, link, clock } = scene({ idempotencyMs: 1 });
+      await create('door_opens');
+      link.state = 'down';
+      await create('door_opens', 'open');
+      link.state = lost;
+      await expect(reserve('devices')).rejects.toEqual(unavailable);
+      await expect(reserve('devices')).rejects.toEqual(unavailable);
+      link.state = 'down';
+      await create('door_opens', 'open');
+      link.state = lost;
+      await expect(reserve('devices')).rejects.toEqual(unavailable);
+      clock.at += 86_399_999;
+      link.state = 'up';
+      await create('devices');
+      expect(await read(OPENS)).toMatchObject({ committed: 3 });
+      await create('devices');
+      expect(await read(OPENS)).toMatchObject({ committed: 3 });
+    },
+  );
+
+  it('is owed up to 10,000 counters, which the metrics say beyond it, and again when it was paid', async () => {
+    const made = scene();
+    const { gate, create, read, link, wiring } = made;
+    const uncounted: number[] = [];
+    wiring.telemetry = { count: (name, by) => void (name === 'tollgate.uncounted' && uncounted.push(by)) };
+    const owing = gateOn(wiring);
+    const session = (id: string, amount = 1) => ({
+      key: 'video_session_duration_seconds',
+      session: id,
+      amount,
+    });
+    const letThrough = async (charges: { key: string }[]) =>
+      held(await owing.reserve({ org: 'acme', charges, onStoreError: 'open' })).commit();
     link.state = 'down';
-    await create('door_opens', 'open');
-    link.state = 'replies are lost';
-    await expect(reserve('devices')).rejects.toEqual(unavailable);
-    await expect(reserve('devices')).rejects.toEqual(unavailable);
-    link.state = 'down';
-    await create('door_opens', 'open');
-    link.state = 'replies are lost';
-    await expect(reserve('devices')).rejects.toEqual(unavailable);
+    for (let n = 0; n < 2; n++) await letThrough([{ key: 'door_opens' }]);
+    for (let from = 0; from < 9_998; from += 1_000) {
+      const many = Array.from({ length: Math.min(1_000, 9_998 - from) }, (_, n) => session(`s${from + n}`));
+      await letThrough(many);
+    }
+    expect(uncounted).toEqual([]);
+    await letThrough([session('one-too-many', 3)]);
+    await letThrough([{ key: 'door_opens' }]);
+    expect(uncounted).toEqual([3]);
     link.state = 'up';
-    await create('devices');
+    await owing.close();
     expect(await read(OPENS)).toMatchObject({ committed: 3 });
-    await create('devices');
-    expect(await read(OPENS)).toMatchObject({ committed: 3 });
+    link.state = 'down';
+    await letThrough([session('one-more', 3)]);
+    expect(uncounted).toEqual([3]);
+    link.state = 'up';
+    await create('zones');
+    await gate.close();
   });
 
   it('is counted when the engine closes, also where its org came to owe while others paid', async () => {
@@ -114,6 +154,31 @@ describe('what an outage let through', () => {
     answer();
     await closing;
     expect(await read(OPENS)).toMatchObject({ committed: 1 });
+  });
+
+  it('of other orgs is counted in the background, as soon as the store has answered one', async () => {
+    const { gate, create, counters, link } = scene();
+    link.state = 'down';
+    const charges = [{ key: 'door_opens' }];
+    await held(await gate.reserve({ org: 'globex', charges, onStoreError: 'open' })).commit();
+    link.state = 'up';
+    await create('zones');
+    const owed = () => counters.read({ org: 'globex', counters: [OPENS] });
+    await vi.waitFor(async () => expect(await owed()).toMatchObject([{ committed: 1 }]), { interval: 1 });
+  });
+
+  it('is in the usage report, which is answered also where it cannot be paid', async () => {
+    const { gate, create, link } = scene();
+    const opens = async () =>
+      (await gate.usage.report('acme')).items.find(({ key }) => key === 'door_opens')?.current;
+    await create('door_opens');
+    link.state = 'down';
+    await create('door_opens', 'open');
+    link.state = 'up';
+    link.instead = { adjust: () => Promise.reject(new TollgateError('quota_unavailable')) };
+    expect(await opens()).toBe(1);
+    link.instead = {};
+    expect(await opens()).toBe(2);
   });
 
   it('is paid before the first create of the org is decided, once for all that ask together (Q1)', async () => {
@@ -157,7 +222,9 @@ describe('what an outage let through', () => {
   });
 
   it('is not asked to be paid again and again of a store that is away', async () => {
-    const { create, reserve, link } = scene();
+    const { gate, create, reserve, link } = scene();
+    // All is paid: the store answers as yet.
+    await gate.close();
     link.state = 'down';
     for (let n = 0; n < 10; n++) await create('door_opens', 'open');
     for (let n = 0; n < 10; n++) await expect(reserve('devices')).rejects.toEqual(unavailable);
@@ -176,6 +243,28 @@ describe('what an outage let through', () => {
       request.org === 'acme' ? adjust(request) : Promise.reject(new TollgateError('quota_unavailable'));
     await gate.close();
     expect(await read(OPENS)).toMatchObject({ committed: 1 });
+  });
+
+  it('of other orgs is counted at the next try where one is behind three that cannot be paid', async () => {
+    const { gate, counters, link, wiring } = scene();
+    link.state = 'down';
+    const charges = [{ key: 'door_opens' }];
+    const orgs = ['no-1', 'no-2', 'first', 'no-3', 'no-4', 'no-5', 'last'];
+    for (const org of orgs) await held(await gate.reserve({ org, charges, onStoreError: 'open' })).commit();
+    link.state = 'up';
+    const { adjust } = counters;
+    const tried: string[] = [];
+    wiring.counters.adjust = (request) => {
+      if (!request.org.startsWith('no-')) return adjust(request);
+      tried.push(request.org);
+      return Promise.reject(new TollgateError('quota_unavailable'));
+    };
+    const isCounted = async (org: string) => (await counters.read({ org, counters: [OPENS] }))[0] !== null;
+    await gate.close();
+    expect([await isCounted('first'), await isCounted('last')]).toEqual([true, false]);
+    expect(tried).toEqual(['no-1', 'no-2', 'no-3', 'no-4', 'no-5']);
+    await gate.close();
+    expect(await isCounted('last')).toBe(true);
   });
 
   it('is counted in all its periods where even the limits could not be read', async () => {
@@ -285,6 +374,15 @@ describe('a create of an outage that nobody knows the end of', () => {
   });
 });
 
+describe('a create of an outage in strict mode', () => {
+  it('is not committed within a transaction: no store holds its units', async () => {
+    const { reserve, link } = scene();
+    link.state = 'down';
+    const committing = held(await reserve('devices', 'open')).commit({ transaction: {} });
+    await expect(committing).rejects.toMatchObject({ code: 'reservation_lapsed' });
+  });
+});
+
 describe('a create of an outage that ends after its lease', () => {
   it.each<[string, (handle: ReservationHandle) => Promise<unknown>]>([
     ['kept', (handle) => handle.commit()],
@@ -320,6 +418,14 @@ describe('a create that the store let in before an outage', () => {
     expect((await reserve('devices', 'recount')).admitted).toBe(true);
   });
 
+  it("takes no room of another org under 'recount'", async () => {
+    const { gate, reserve, link } = scene();
+    const charges = [{ key: 'devices', amount: 3 }];
+    held(await gate.reserve({ org: 'globex', charges })).keepAlive();
+    link.state = 'down';
+    expect((await reserve('devices', 'recount')).admitted).toBe(true);
+  });
+
   it("takes its room under 'recount' when it ends while the rows are counted, which may have missed its row", async () => {
     const { reserve, rows, link, wiring } = scene();
     rows.set('acme/devices', 2);
@@ -347,6 +453,31 @@ describe("a create that was let in under 'recount'", () => {
       admitted: false,
       quotas: [{ remaining: 0 }],
     });
+  });
+
+  it('takes its room for as long as it is kept alive', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { reserve, rows, link } = scene();
+    rows.set('acme/devices', 2);
+    link.state = 'down';
+    held(await reserve('devices', 'recount')).keepAlive();
+    vi.advanceTimersByTime(10_000);
+    expect((await reserve('devices', 'recount')).admitted).toBe(false);
+  });
+
+  it('gives its room back once, where it lapses and ends later beside others', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { reserve, rows, link } = scene();
+    rows.set('acme/devices', 1);
+    link.state = 'down';
+    const unseen = held(await reserve('devices', 'recount'));
+    held(await reserve('devices', 'recount')).keepAlive();
+    vi.advanceTimersByTime(1_000);
+    await unseen.release();
+    expect((await reserve('devices', 'recount')).admitted).toBe(true);
+    expect((await reserve('devices', 'recount')).admitted).toBe(false);
   });
 
   it('takes its room as long as a lease lasts when nobody saw its end', async () => {
@@ -443,6 +574,20 @@ describe("an outage's create whose record was given away", () => {
     expect(await made.read(OPENS)).toMatchObject({ committed: 3 });
   });
 
+  it('is a debt of its own: what is let through after it is counted, also where a job was faster (Q3)', async () => {
+    const { create, reserve, read, link, wiring } = scene();
+    await create('door_opens');
+    link.state = 'down';
+    const handle = held(await reserve('door_opens', 'open'));
+    const record = JSON.parse(JSON.stringify(handle));
+    await handle.commit();
+    await create('door_opens', 'open');
+    link.state = 'up';
+    await gateOn(wiring).resume(record).commit();
+    await create('zones');
+    expect(await read(OPENS)).toMatchObject({ committed: 3 });
+  });
+
   it.each<[string, (held: ReservationHandle, resumed: ReservationHandle) => Promise<unknown>]>([
     ['by its handle', (handle) => handle.commit()],
     ['by a job', (_handle, resumed) => resumed.commit()],
@@ -501,7 +646,43 @@ describe('units held when the store lost its data', () => {
     },
   );
 
-  it('are added when the answer comes after the commit had failed', async () => {
+  it.each<[string, number, 'release' | 'charge', (handle: ReservationHandle) => Promise<unknown>]>([
+    ['kept', 3, 'release', (handle) => handle.commit()],
+    ['kept in part', 1, 'release', (handle) => handle.commit(1)],
+    ['given back', 0, 'charge', (handle) => handle.release()],
+    ['uncertain and charged then', 3, 'charge', (handle) => handle.abandon()],
+    ['uncertain and given back then', 0, 'release', (handle) => handle.abandon()],
+  ])('are added as they ended, when they were %s: %i of 3', async (_how, added, onFailure, end) => {
+    const { gate, create, read, loseEverything } = scene();
+    const charges = [{ key: 'door_opens', amount: 3 }];
+    const running = held(await gate.reserve({ org: 'acme', charges, onFailure }));
+    loseEverything();
+    await end(running);
+    await create('door_opens');
+    expect(await read(OPENS)).toMatchObject({ committed: added + 1 });
+  });
+
+  it('are added to the counters alone that are gone, and stay owed while they cannot be', async () => {
+    const { gate, create, read, rows, link } = scene();
+    const charges = [{ key: 'devices' }, { key: 'door_opens' }];
+    const running = held(await gate.reserve({ org: 'acme', charges }));
+    link.instead = {
+      settle: async () => ({ outcome: 'settled', late: false, overLimit: false, missing: [0, 2] }),
+      adjust: () => Promise.reject(new TollgateError('quota_unavailable')),
+    };
+    rows.set('acme/devices', 1);
+    expect(await running.commit()).toBe('committed');
+    link.instead = {};
+    await create('zones');
+    expect(await read(OPENS)).toMatchObject({ committed: 0 });
+    expect(await read({ key: 'door_opens', window: 'month:2026-04' })).toMatchObject({ committed: 1 });
+    expect(await read(DEVICES)).toMatchObject({ committed: 0, uncertain: 0 });
+  });
+
+  it.each<[string, (handle: ReservationHandle) => unknown]>([
+    ['the commit', (handle) => expect(handle.commit()).rejects.toEqual(unavailable)],
+    ['a commit that nobody waits for', (handle) => settleUnawaited(handle, 'commit')],
+  ])('are added when the answer comes after %s had failed', async (_what, commit) => {
     const { create, reserve, read, loseEverything, link } = scene();
     const running = held(await reserve('door_opens'));
     loseEverything();
@@ -512,7 +693,7 @@ describe('units held when the store lost its data', () => {
         throw new TollgateError('quota_unavailable');
       },
     };
-    await expect(running.commit()).rejects.toEqual(unavailable);
+    await commit(running);
     answerLate();
     link.instead = {};
     await create('zones');

@@ -90,6 +90,40 @@ describe('a create of several keys', () => {
   });
 });
 
+it('an org whose count is older than `recountEveryMs` is counted in the background, once: rows made behind the back of the gate are found', async () => {
+  const { gate, rows, clock, counted } = gateOnMemory();
+  const create = async () => {
+    const decided = await gate.reserve(one('devices'));
+    if (decided.admitted) await decided.reservation.release();
+    await new Promise((resolve) => setImmediate(resolve));
+    return decided.admitted;
+  };
+  await create();
+  rows.set('acme/devices', 3);
+  clock.at += 300_000;
+  expect(await create()).toBe(true);
+  expect(counted).toHaveLength(1);
+  clock.at += 1;
+  expect(await create()).toBe(true);
+  await vi.waitFor(() => expect(counted).toHaveLength(2), { interval: 1 });
+  expect(await create()).toBe(false);
+  expect(counted).toHaveLength(2);
+});
+
+it('a recount counts once more where a create ended while it counted', async () => {
+  const { gate, rows, wiring } = gateOnMemory();
+  const running = await gate.reserve(one('devices'));
+  const { count } = wiring.inventory;
+  wiring.inventory.count = async (request) => {
+    wiring.inventory.count = count;
+    const before = await count(request);
+    rows.set('acme/devices', 1);
+    if (running.admitted) await running.reservation.commit();
+    return before;
+  };
+  expect((await gate.recountRows('acme', ['devices'])).get('devices')).toBe(1);
+});
+
 it('a create that a count refused because it saw rows whose units were still held is let in once they are settled (Q8)', async () => {
   const { gate, rows } = gateOnMemory();
   const running = [await gate.reserve(one('devices')), await gate.reserve(one('devices'))];

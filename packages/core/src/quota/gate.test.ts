@@ -1,8 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { CounterStore } from '../ports/counter-store.ts';
 import { gateOn, gateOnMemory } from './gate.test-support.ts';
-import type { Admission, InTransaction, ReservationHandle } from './types.ts';
+import { settleUnawaited } from './reservation-handle.ts';
+import type { Admission, CommitAmount, InTransaction, ReservationHandle } from './types.ts';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 const one = (key: string, amount?: number) => ({
@@ -112,11 +113,38 @@ describe('reserve', () => {
     await expect(gate.reserve(one('__proto__'))).rejects.toEqual(code('unknown_quota_key'));
   });
 
-  it('asks a per-session key for its session, and counts each session apart', async () => {
+  it.each([undefined, '', 'a/b', 'a b', 'x'.repeat(65)])(
+    'asks a per-session key for its session, and takes none that is none: %j',
+    async (session) => {
+      const { gate } = gateOnMemory();
+      const charge = { key: 'video_session_duration_seconds', ...(session === undefined ? {} : { session }) };
+      await expect(gate.reserve({ org: 'acme', charges: [charge] })).rejects.toEqual(code('invalid_request'));
+    },
+  );
+
+  it('takes no charges of one key whose sum is no amount', async () => {
     const { gate } = gateOnMemory();
-    await expect(gate.reserve(one('video_session_duration_seconds'))).rejects.toEqual(
-      code('invalid_request'),
-    );
+    const charges = [{ key: 'devices', amount: Number.MAX_SAFE_INTEGER }, { key: 'devices' }];
+    await expect(gate.reserve({ org: 'acme', charges })).rejects.toEqual(code('invalid_amount'));
+  });
+
+  it('tells what is left beside uncertain units, and never less than nothing', async () => {
+    const { gate, rows } = gateOnMemory();
+    await held(await gate.reserve(one('devices'))).abandon();
+    expect(await gate.reserve(one('devices'))).toMatchObject({ admitted: true, quotas: [{ remaining: 1 }] });
+    rows.set('acme/zones', 5);
+    expect(await gate.reserve(one('zones'))).toMatchObject({ admitted: false, quotas: [{ remaining: 0 }] });
+  });
+
+  it('holds no more at once than `maxHeldPerOrg`', async () => {
+    const { gate } = gateOnMemory({ maxHeldPerOrg: 1 });
+    const first = held(await gate.reserve(one('devices')));
+    await expect(gate.reserve(one('devices'))).rejects.toMatchObject({
+      code: 'too_many_pending',
+      retryAfterSeconds: 1,
+    });
+    await first.release();
+    expect((await gate.reserve(one('devices'))).admitted).toBe(true);
   });
 });
 
@@ -146,6 +174,49 @@ describe('settling', () => {
       counters: [{ key: 'devices', window: 'lifetime' }],
     });
     expect(reading).toMatchObject({ committed: 2, held: 0 });
+  });
+
+  it.each<[CommitAmount, number, number]>([
+    [0, 0, 0],
+    [2, 2, 2],
+    [{ devices: 1 }, 1, 2],
+    [{}, 2, 2],
+  ])('keeps of each key what is said, and all of those left out: %j', async (amount, devices, zones) => {
+    const { gate, counters } = gateOnMemory();
+    const charges = ['devices', 'zones'].map((key) => ({ key, amount: 2 }));
+    await held(await gate.reserve({ org: 'acme', charges })).commit(amount);
+    const refs = charges.map(({ key }) => ({ key, window: 'lifetime' }));
+    expect(await counters.read({ org: 'acme', counters: refs })).toMatchObject([
+      { committed: devices, held: 0 },
+      { committed: zones, held: 0 },
+    ]);
+  });
+
+  it('within a transaction says what is kept, and is remembered where its record was given away', async () => {
+    const told: object[] = [];
+    const transactions = { commitWithin: async (request: object) => void told.push(request) };
+    const { gate } = gateOnMemory({ idempotencyMs: 77 }, (store) => ({ ...store, transactions }));
+    const reservation = held(await gate.reserve(one('devices', 3)));
+    const transaction = {};
+    await reservation.commit({ transaction, amount: 2 });
+    reservation.toJSON();
+    await reservation.commit({ transaction });
+    const { id } = reservation;
+    expect(told).toMatchObject([
+      { id, transaction, amounts: [2], rememberMs: 0 },
+      { id, transaction, rememberMs: 77 },
+    ]);
+  });
+
+  it('tells of units that were committed above their limit, late', async () => {
+    const { gate, clock, wiring } = gateOnMemory();
+    const count = vi.spyOn(wiring.telemetry, 'count');
+    const late = held(await gate.reserve(one('devices', 3)));
+    clock.at += 1_000;
+    await held(await gate.reserve(one('devices', 3))).commit();
+    expect(count).not.toHaveBeenCalledWith('tollgate.committed_over_limit', 1);
+    await late.commit();
+    expect(count).toHaveBeenCalledWith('tollgate.committed_over_limit', 1);
   });
 
   it('T24: frees what a failed create took only when the host counts no row of it', async () => {
@@ -195,6 +266,55 @@ describe('settling', () => {
     expect(reading).toMatchObject({ committed: 1, held: 0, uncertain: 1 });
   });
 
+  it('run answers when it has settled, and what the create did, also where that failed', async () => {
+    const settles: (() => void)[] = [];
+    const { gate } = gateOnMemory({}, (store) => ({
+      ...store,
+      settle: () =>
+        new Promise((_resolve, reject) => {
+          settles.push(() => reject(new TollgateError('quota_unavailable')));
+        }),
+    }));
+    const answered: unknown[] = [];
+    const made = held(await gate.reserve(one('devices'))).run(() => 'd1');
+    const failing = held(await gate.reserve(one('devices'))).run(() => {
+      throw new Error('boom');
+    });
+    void made.then((answer) => answered.push(answer));
+    void failing.catch((error: Error) => answered.push(error.message));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(answered).toEqual([]);
+    for (const fail of settles) fail();
+    await vi.waitFor(() => expect(answered).toEqual(['d1', 'boom']), { interval: 1 });
+    await gate.close();
+  });
+
+  it('is waited for when the engine closes, and by who asks how it ended', async () => {
+    const settles: (() => void)[] = [];
+    const { gate, snapshots } = gateOnMemory({}, (store) => ({
+      ...store,
+      async settle(request) {
+        await new Promise<void>((resolve) => settles.push(resolve));
+        if (request.charges[0]?.key === 'devices') throw new TollgateError('quota_unavailable');
+        return await store.settle(request);
+      },
+    }));
+    const kept = held(await gate.reserve(one('door_opens')));
+    const failed = held(await gate.reserve(one('devices')));
+    for (const handle of [kept, failed]) settleUnawaited(handle, 'commit');
+    const ends = [kept.commit(), expect(failed.commit()).rejects.toEqual(code('quota_unavailable'))];
+    let isClosed = false;
+    const closing = gate.close().then(() => {
+      isClosed = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isClosed).toBe(false);
+    for (const settle of settles) settle();
+    await Promise.all([closing, ...ends]);
+    expect(await kept.commit()).toBe('committed');
+    expect(snapshots.get('acme/door_opens/day:2026-04-09')).toMatchObject({ used: 1 });
+  });
+
   it('cannot be part of a transaction of the host where the store is not in its database', async () => {
     const { gate } = gateOnMemory();
     const reservation = held(await gate.reserve(one('devices')));
@@ -241,16 +361,30 @@ describe('idempotency keys', () => {
   const keyed = { ...one('devices'), idempotencyKey: 'create-1' };
 
   it('Q3: take one unit however often they are used', async () => {
-    const { gate, counters } = gateOnMemory();
+    const { gate, counters, clock } = gateOnMemory();
     await held(await gate.reserve(keyed)).commit();
     const again = await gate.reserve(keyed);
     expect(again).toMatchObject({ admitted: true, repeated: true });
     await held(again).release();
+    clock.at += 86_399_999;
+    expect(await gate.reserve(keyed)).toMatchObject({ admitted: true, repeated: true });
     const [reading] = await counters.read({
       org: 'acme',
       counters: [{ key: 'devices', window: 'lifetime' }],
     });
     expect(reading).toMatchObject({ committed: 1, held: 0 });
+    clock.at += 1;
+    expect(await gate.reserve(keyed)).toMatchObject({ admitted: true, repeated: false });
+  });
+
+  it('are apart for each set of quota keys, in whatever order they stand', async () => {
+    const { gate } = gateOnMemory();
+    const asked = (...keys: string[]) =>
+      gate.reserve({ org: 'acme', charges: keys.map((key) => ({ key })), idempotencyKey: 'k'.repeat(255) });
+    await held(await asked('devices')).commit();
+    await held(await asked('devices', 'zones')).commit();
+    expect(await asked('devices', 'zones')).toMatchObject({ repeated: true });
+    await expect(asked('zones', 'devices')).rejects.toEqual(code('reservation_conflict'));
   });
 
   it('of a repeat tell of no room that is not there', async () => {
@@ -298,7 +432,11 @@ describe('a refusal', () => {
     expect((await gate.reserve(one('devices'))).admitted, 'the count is 5 s old and may still refuse').toBe(
       false,
     );
-    clock.at += 5_001;
+    clock.at += 5_000;
+    expect((await gate.reserve(one('devices'))).admitted, 'at 10 s as well').toBe(false);
+    clock.at += 1;
+    expect((await gate.reserve(one('devices', 4))).admitted, 'more than the limit').toBe(false);
+    expect(counted).toHaveLength(1);
     expect((await gate.reserve(one('devices'))).admitted).toBe(true);
     expect(counted).toHaveLength(2);
   });
@@ -308,6 +446,28 @@ describe('a refusal', () => {
     rows.set('acme/devices', 3);
     for (let n = 0; n < 100; n++) await gate.reserve(one('devices'));
     expect(counted).toHaveLength(1);
+  });
+
+  it('costs a create one count at most where no count is young enough', async () => {
+    const { gate, rows, clock, counted } = gateOnMemory({ refusalCountMaxAgeMs: 0 });
+    clock.now = () => clock.at++;
+    rows.set('acme/devices', 3);
+    await gate.reserve(one('devices'));
+    counted.length = 0;
+    expect((await gate.reserve(one('devices'))).admitted).toBe(false);
+    expect(counted).toHaveLength(1);
+  });
+
+  it('follows deletes of several keys under one idempotency key, and asks for no count before it is needed', async () => {
+    const { gate, rows, counted } = gateOnMemory();
+    const keys = ['devices', 'zones'];
+    await gate.release({ org: 'acme', key: 'devices' });
+    expect(counted).toEqual([]);
+    for (const key of keys) rows.set(`acme/${key}`, 3);
+    for (const key of keys) expect((await gate.reserve(one(key))).admitted).toBe(false);
+    for (const key of keys) rows.set(`acme/${key}`, 1);
+    for (const key of keys) await gate.release({ org: 'acme', key, idempotencyKey: 'k', amount: 2 });
+    for (const key of keys) expect((await gate.reserve(one(key))).admitted).toBe(true);
   });
 
   it('is followed by an admission as soon as a delete is reported', async () => {
@@ -405,12 +565,38 @@ describe('with the store away', () => {
     expect((await gate.reserve(asked)).admitted).toBe(true);
   });
 
-  it('recount has no truth for metered keys and refuses to decide them', async () => {
-    const { gate, store } = gateThatBreaks();
-    store.isDown = true;
-    await expect(gate.reserve({ ...one('door_opens'), onStoreError: 'recount' })).rejects.toEqual(
-      code('quota_unavailable'),
-    );
+  it.each([[['door_opens']], [['devices', 'door_opens']]])(
+    'recount has no truth for metered keys and refuses to decide them: %j',
+    async (keys) => {
+      const { gate, store } = gateThatBreaks();
+      store.isDown = true;
+      const charges = keys.map((key) => ({ key }));
+      await expect(gate.reserve({ org: 'acme', charges, onStoreError: 'recount' })).rejects.toEqual(
+        code('quota_unavailable'),
+      );
+    },
+  );
+
+  it.each(['closed', 'recount'] as const)(
+    '%s decides nothing while the limits cannot be read',
+    async (onStoreError) => {
+      const { gate, wiring } = gateOnMemory();
+      wiring.repository.loadOrg = () =>
+        Promise.reject(new TollgateError('repository_unavailable', { retryAfterSeconds: 7 }));
+      await expect(gate.reserve({ ...one('devices'), onStoreError })).rejects.toMatchObject({
+        code: 'quota_unavailable',
+        retryAfterSeconds: 7,
+      });
+    },
+  );
+
+  it('open lets through what cannot be decided because the truth cannot be asked', async () => {
+    const { gate, host, wiring } = gateOnMemory();
+    host.isDown = true;
+    wiring.repository.loadUsage = () => Promise.reject(new Error('away'));
+    for (const key of ['devices', 'door_opens']) {
+      expect(await gate.reserve({ ...one(key), onStoreError: 'open' })).toMatchObject({ decidedBy: 'open' });
+    }
   });
 });
 
@@ -446,6 +632,65 @@ describe('metered use', () => {
     expect(written()).toEqual(new Set(['acme', ...others]));
   });
 
+  it('is written behind again and again, each window of it and no rows', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { gate, clock, snapshots } = gateOnMemory({ snapshotEveryMs: 2_000 });
+    const used = () => [...snapshots.values()].map((one) => `${one.window} ${one.used}`).sort();
+    const passes = async (...written: string[]) => {
+      vi.advanceTimersByTime(2_000);
+      for (let turn = 0; turn < 9; turn++) await new Promise((resolve) => setImmediate(resolve));
+      expect(used()).toEqual(written);
+    };
+    await held(await gate.reserve(one('devices'))).commit();
+    await held(await gate.reserve(one('door_opens'))).commit();
+    expect(used()).toEqual([]);
+    await passes('day:2026-04-09 1', 'month:2026-04 1');
+    await held(await gate.reserve(one('door_opens'))).commit();
+    clock.at += 86_400_000;
+    await held(await gate.reserve(one('door_opens'))).commit();
+    await passes('day:2026-04-09 2', 'day:2026-04-10 1', 'month:2026-04 3');
+  });
+
+  it('of windows that have been over for 45 days is dropped, looked after once an hour', async () => {
+    const { gate, clock, wiring } = gateOnMemory();
+    const purge = vi.spyOn(wiring.repository, 'purgeUsage');
+    const write = async () => {
+      await held(await gate.reserve(one('door_opens'))).commit();
+      await gate.close();
+    };
+    clock.at += 3_599_999;
+    await write();
+    expect(purge).not.toHaveBeenCalled();
+    clock.at += 1;
+    await write();
+    await write();
+    expect(purge.mock.calls).toEqual([[{ before: clock.at - 45 * 86_400_000 }]]);
+  });
+
+  it('that the store lost is given back from the last snapshot, and written behind', async () => {
+    const { gate, counters, snapshots } = gateOnMemory();
+    for (const window of ['day:2026-04-09', 'month:2026-04'])
+      snapshots.set(`acme/door_opens/${window}`, {
+        org: 'acme',
+        key: 'door_opens',
+        window,
+        used: 4,
+        endsAt: null,
+      });
+    const give = async () => {
+      await gate.release({ org: 'acme', key: 'door_opens' });
+      await gate.close();
+      return snapshots.get('acme/door_opens/day:2026-04-09')?.used;
+    };
+    expect([await give(), await give()]).toEqual([3, 2]);
+    const [day] = await counters.read({
+      org: 'acme',
+      counters: [{ key: 'door_opens', window: 'day:2026-04-09' }],
+    });
+    expect(day).toMatchObject({ committed: 2 });
+  });
+
   it('is given back no further than to 0', async () => {
     const { gate, counters } = gateOnMemory();
     await held(await gate.reserve(one('door_opens', 2))).commit();
@@ -458,10 +703,12 @@ describe('metered use', () => {
   });
 
   it('is given back once for one idempotency key', async () => {
-    const { gate, counters } = gateOnMemory();
+    const { gate, counters, clock } = gateOnMemory();
     await held(await gate.reserve(one('door_opens', 4))).commit();
-    for (let n = 0; n < 3; n++)
+    for (let n = 0; n < 3; n++) {
       await gate.release({ org: 'acme', key: 'door_opens', idempotencyKey: 'refund-1' });
+      clock.at += 3_600_000;
+    }
     const [day] = await counters.read({
       org: 'acme',
       counters: [{ key: 'door_opens', window: 'day:2026-04-09' }],
@@ -493,6 +740,19 @@ describe('the usage report', () => {
     await gate.reserve(one('devices'));
     const { items } = await gate.usage.report('acme');
     expect(items.find((item) => item.key === 'devices')).toMatchObject({ current: 0 });
+  });
+
+  it('counts anew what was counted more than ten seconds ago', async () => {
+    const { gate, rows, clock } = gateOnMemory();
+    const devices = async () =>
+      (await gate.usage.report('acme')).items.find((item) => item.key === 'devices')?.current;
+    rows.set('acme/devices', 3);
+    await devices();
+    rows.set('acme/devices', 1);
+    clock.at += 10_000;
+    expect(await devices()).toBe(3);
+    clock.at += 1;
+    expect(await devices()).toBe(1);
   });
 
   it('counts anew what is uncertain', async () => {
@@ -538,6 +798,23 @@ describe('an inventory', () => {
     wiring.inventory.count = (() => 2) as unknown as typeof wiring.inventory.count;
     expect((await gate.reserve(one('devices'))).admitted).toBe(true);
     expect((await gate.reserve(one('devices'))).admitted).toBe(false);
+  });
+
+  it.each([-1, 1.5, null])('that answers %j, which is no count, decides nothing', async (answer) => {
+    const { gate, wiring } = gateOnMemory();
+    wiring.inventory.count = async () => answer as number;
+    await expect(gate.reserve(one('devices'))).rejects.toEqual(code('quota_unavailable'));
+  });
+
+  it('that does not answer is not waited for', async () => {
+    const { gate, wiring } = gateOnMemory({ inventoryTimeoutMs: 1 });
+    wiring.inventory.count = () => new Promise(() => {});
+    await expect(gate.reserve(one('devices'))).rejects.toEqual(code('quota_unavailable'));
+  });
+
+  it('has no rows of metered keys to be counted anew', async () => {
+    const { gate } = gateOnMemory();
+    await expect(gate.recountRows('acme', ['door_opens'])).rejects.toEqual(code('unknown_quota_key'));
   });
 
   it('that fails is told to the host, for the create only says that nothing could be decided', async () => {

@@ -16,7 +16,7 @@ function held(admission: Admission): ReservationHandle {
 function scene() {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   onTestFinished(() => void vi.useRealTimers());
-  const store = { isDown: false, isEmpty: false };
+  const store = { isDown: false, isEmpty: false, isDeaf: false };
   const renewed: string[] = [];
   const made = gateOnMemory({ leaseMs: LEASE_MS }, (inner) => ({
     ...inner,
@@ -26,6 +26,7 @@ function scene() {
         : inner.reserve(request),
     renew(request) {
       renewed.push(...request.leases.map((lease) => lease.id));
+      if (store.isDeaf) return Promise.reject(new TollgateError('quota_unavailable'));
       return store.isEmpty ? Promise.resolve(request.leases.map(() => false)) : inner.renew(request);
     },
   }));
@@ -52,6 +53,53 @@ describe('a lease that is kept alive', () => {
     reservation.letLapse();
     await pass(12);
     expect((await gate.reserve(WHOLE_LIMIT)).admitted).toBe(false);
+  });
+
+  it('is renewed again after the store could not be told', async () => {
+    const { gate, pass, store } = scene();
+    held(await gate.reserve(WHOLE_LIMIT)).keepAlive();
+    await pass(2);
+    store.isDeaf = true;
+    await pass(1);
+    store.isDeaf = false;
+    await pass(9);
+    expect((await gate.reserve(WHOLE_LIMIT)).admitted).toBe(false);
+  });
+
+  it('by `run` alone goes on as well', async () => {
+    const { gate, pass } = scene();
+    void held(await gate.reserve(WHOLE_LIMIT)).run(() => new Promise<void>(() => {}));
+    await pass(12);
+    expect((await gate.reserve(WHOLE_LIMIT)).admitted).toBe(false);
+  });
+
+  it('no more takes its room in an outage until it is over for certain', async () => {
+    const { gate, pass, store } = scene();
+    const reservation = held(await gate.reserve(WHOLE_LIMIT));
+    reservation.keepAlive();
+    await pass(1);
+    reservation.letLapse();
+    store.isDown = true;
+    const admitted = async () => (await gate.reserve({ ...WHOLE_LIMIT, onStoreError: 'recount' })).admitted;
+    await pass(3);
+    expect(await admitted()).toBe(false);
+    await pass(1);
+    expect(await admitted()).toBe(true);
+  });
+
+  it('among others is the only one renewed when those are settled, in whatever order', async () => {
+    const { gate, pass, renewed } = scene();
+    const device = { org: 'acme', charges: [{ key: 'devices' }] };
+    const [first, second, third] = [
+      held(await gate.reserve(device)),
+      held(await gate.reserve(device)),
+      held(await gate.reserve(device)),
+    ];
+    for (const handle of [first, second, third]) handle.keepAlive();
+    await first.commit();
+    await third.commit();
+    await pass(2);
+    expect(renewed).toEqual([second.id]);
   });
 
   it('twice, by the guard and by `run`, takes no room any more when it is settled', async () => {
@@ -81,9 +129,14 @@ describe('a lease that is kept alive', () => {
     expect(await gate.reserve({ ...WHOLE_LIMIT, onStoreError: 'recount' })).toMatchObject({ admitted: true });
   });
 
-  it('and is lost is renewed again when the store has been told of it', async () => {
+  it.each([
+    ['here alone', false],
+    ['by others too', true],
+  ])('%s, and is lost, is renewed again when the store has been told of it', async (_who, isShared) => {
     const { gate, pass, renewed, store } = scene();
-    held(await gate.reserve(WHOLE_LIMIT)).keepAlive();
+    const reservation = held(await gate.reserve(WHOLE_LIMIT));
+    if (isShared) reservation.toJSON();
+    reservation.keepAlive();
     await pass(2);
     for (let loss = 0; loss < 6; loss++) {
       store.isEmpty = true;
@@ -107,11 +160,11 @@ describe('a lease that is kept alive', () => {
     });
   });
 
-  it('twice ends once, when it is let lapse', async () => {
+  it.each([0, 1])('twice ends once, when it is let lapse after %i beats', async (beats) => {
     const { gate, pass } = scene();
     const reservation = held(await gate.reserve(WHOLE_LIMIT));
     reservation.keepAlive();
-    await pass(1);
+    await pass(beats);
     reservation.keepAlive();
     reservation.letLapse();
     await pass(4);

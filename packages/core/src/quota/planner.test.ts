@@ -7,6 +7,7 @@ import type { EffectiveLimit, KeyCharge } from './types.ts';
 
 const NOON = Date.UTC(2026, 3, 9, 12);
 const MIDNIGHT = Date.UTC(2026, 3, 10);
+const DAY_MS = 86_400_000;
 
 const catalog = defineCatalog(
   {
@@ -67,8 +68,30 @@ describe('a planner', () => {
     const planner = createPlanner(catalog);
     const view = viewUntil();
     const charges = frozen({ key: 'calls', session: 's1' });
-    const first = planner.plan({ charges }, view, NOON)[0]?.forgetAt ?? 0;
-    expect(planner.plan({ charges }, view, NOON + 1_000)[0]?.forgetAt).toBe(first + 1_000);
+    const forgetAt = (now: number) => planner.plan({ charges }, view, now)[0]?.forgetAt;
+    expect(forgetAt(NOON)).toBe(NOON + 7 * DAY_MS);
+    expect(forgetAt(NOON + 1_000)).toBe(NOON + 7 * DAY_MS + 1_000);
+  });
+
+  it('keeps the counter of a window for two days after it', () => {
+    const plan = createPlanner(catalog).plan({ charges: frozen({ key: 'door_opens' }) }, viewUntil(), NOON);
+    expect(plan[0]?.forgetAt).toBe(MIDNIGHT + 2 * DAY_MS);
+  });
+
+  it('charges the periods alone in which a key is limited', () => {
+    const both = defineCatalog({ door_opens: metered({ periods: ['day', 'month'] }) }, [], []);
+    const limit = (_key: string, period: string) =>
+      period === 'day' ? null : viewUntil().limit('', 'month', 0);
+    const view = { ...viewUntil(), limit } as OrgView;
+    const plan = createPlanner(both).plan({ charges: [{ key: 'door_opens' }] }, view, NOON);
+    expect(plan).toMatchObject([{ window: 'month:2026-04' }]);
+  });
+
+  it('keeps few plans of a host that freezes a list for each request', () => {
+    const planner = createPlanner(catalog);
+    const view = viewUntil();
+    for (let n = 0; n < 1_000; n++) planner.plan({ charges: frozen({ key: 'devices' }) }, view, NOON);
+    expect(view.plans.size).toBeLessThanOrEqual(64);
   });
 
   it('tells apart what becomes of units after a failure', () => {

@@ -25,6 +25,11 @@ describe('the record of a reservation', () => {
       expect(await gate.resume(record).release(), 'a job that was told twice').toBe('committed');
       expect(await used()).toBe(1);
 
+      const early = { ...held(await gate.reserve(one(key))).toJSON(), rememberMs: 0 };
+      expect(await gate.resume(early).release(), 'a record of an earlier version').toBe('released');
+      expect(await gate.resume(early).commit(), 'told twice').toBe('released');
+      expect(await used()).toBe(1);
+
       const told = held(await gate.reserve(one(key))).toJSON();
       expect(await gate.resume(told).release()).toBe('released');
       expect(await gate.resume({ ...told, rememberMs: 0 }).commit(), 'a record of an earlier version').toBe(
