@@ -154,6 +154,34 @@ it('a create reads the counters it asks for, of however many sessions of the org
   expect(reading.most('counters')).toBe(1);
 });
 
+it('tidying reads the counters whose time is over, of however many sessions of an org, and drops orgs of which nothing is left (T17)', async () => {
+  const { pool, schema } = await scene();
+  const reading = watching(pool);
+  const inAnHour = Date.now() + 3_600_000;
+  await pool.query(
+    `insert into ${schema}.counter_orgs values ('busy', 0, 1, 0), ('over', 0, 1, 0);
+     insert into ${schema}.counters
+     select 'busy', 'calls', 'session:' || i, true, i, 1, 0, 0, 0, 0, ${inAnHour}, 0 from generate_series(1, 50) i;
+     insert into ${schema}.counters values
+       ('busy', 'calls', 'session:over', true, 1, 1, 0, 0, 0, 0, 1, 0),
+       ('busy', 'calls', 'never counted', false, 1, 0, 0, 0, 0, 0, null, 1),
+       ('busy', 'calls', 'being counted', false, 1, 0, 0, 0, 0, 0, null, ${inAnHour}),
+       ('busy', 'devices', 'lifetime', true, 1, 1, 0, 0, 0, 0, null, 1),
+       ('over', 'calls', 'session:over', true, 1, 1, 0, 0, 0, 0, 1, 0)`,
+  );
+  const store = postgresCounterStore({ pool: reading.pool, schema });
+  onTestFinished(() => store.close());
+  // The first step of a process tidies.
+  await store.beginRecount({ org: 'acme', counters: [DEVICES] });
+  const stored = async (table: string) =>
+    (await pool.query(`select * from ${schema}.${table} where org in ('busy', 'over')`)).rows;
+  await waitUntil('both are tidied', async () => (await stored('counter_orgs')).length === 1);
+  expect(await stored('counter_orgs')).toMatchObject([{ org: 'busy' }]);
+  expect((await stored('counter_orgs'))[0]?.tidied_at).not.toBe('0');
+  expect(await stored('counters')).toHaveLength(52);
+  expect(reading.most('counters')).toBe(2);
+});
+
 it('a step that was done is answered, though no connection is free to tidy with (F23)', async () => {
   const { schema } = await scene();
   const pool = new pg.Pool({ connectionString: inject('databaseUrl'), max: 1 });

@@ -15,7 +15,7 @@ export interface OrgState {
 
 /** What is read of an org beside its reservations and their counters: only what is asked for, since far more may be stored. */
 export interface Asked {
-  /** @default all of them */
+  /** @default those whose time is over, which tidying is after */
   readonly counters?: readonly CounterRef[];
   /** A remembered id. */
   readonly reservation?: string;
@@ -71,23 +71,20 @@ export async function loadOrgRows(
   org: string,
   { counters, reservation, adjustment }: Asked,
 ): Promise<OrgState> {
-  const areAsked = counters === undefined ? '' : `and (key, window_label) in (${askedCounters(s)})`;
+  const nowMs = `(select (extract(epoch from ${now}) * 1000)::bigint)`;
+  const isOver = `case when known then forget_at else mark_ends_at end <= ${nowMs}`;
   const [state] = await sql<OrgState['rows'] & Omit<OrgState, 'rows'>>(
-    `select (extract(epoch from ${now}) * 1000)::bigint as now,
+    `select ${nowMs} as now,
        coalesce((select serial from ${s}.counter_orgs where org = $1), 0) as serial,
        txid_current_if_assigned()::text as transaction,
        (select coalesce(
           jsonb_agg(to_jsonb(c) || jsonb_build_object('added', added::text, 'removed', removed::text)), '[]')
-        from ${s}.counters c where org = $1 ${areAsked}) as counters,
+        from ${s}.counters c
+        where org = $1 and ((key, window_label) in (${askedCounters(s)})${counters ? '' : ` or ${isOver}`})) as counters,
        ${rowsIn(`${s}.reservations`, 'org = $1')} as reservations,
        ${rowsIn(`${s}.settled_reservations`, 'org = $1 and id = $2')} as settled,
        ${rowsIn(`${s}.adjustments`, 'org = $1 and id = $3')} as adjustments`,
-    [
-      org,
-      reservation ?? null,
-      adjustment ?? null,
-      ...(counters === undefined ? [] : [JSON.stringify(counters.map(refOf))]),
-    ],
+    [org, reservation ?? null, adjustment ?? null, JSON.stringify((counters ?? []).map(refOf))],
   );
   if (state === undefined) throw new Error('A select without from answers one row.');
   const { now: instant, serial, transaction, ...rows } = state;

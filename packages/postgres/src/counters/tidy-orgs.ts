@@ -18,18 +18,16 @@ export async function tidyOrgs(database: Database, tables: CounterTables): Promi
        order by tidied_at limit $2 for update skip locked`,
       [REST_MS, ORGS_AT_ONCE],
     );
-    for (const { org } of due) {
-      const isEmpty = await step(sql, tables, org, {}, (ledger, instant) => {
-        ledger.tidy(instant);
-        return ledger.isEmpty;
-      });
-      await sql(
-        isEmpty
-          ? `delete from ${s}.counter_orgs where org = $1`
-          : `update ${s}.counter_orgs set tidied_at = ${nowMs} where org = $1`,
-        [org],
-      );
-    }
+    for (const { org } of due) await step(sql, tables, org, {}, (ledger, instant) => ledger.tidy(instant));
+    const tidied = [JSON.stringify(due.map(({ org }) => org))];
+    const isTidied = 'org in (select jsonb_array_elements_text($1::jsonb))';
+    await sql(`update ${s}.counter_orgs set tidied_at = ${nowMs} where ${isTidied}`, tidied);
+    await sql(
+      `delete from ${s}.counter_orgs o where ${isTidied}
+         and not exists (select from ${s}.counters c where c.org = o.org)
+         and not exists (select from ${s}.reservations r where r.org = o.org)`,
+      tidied,
+    );
     return due.length;
   });
 }
