@@ -14,6 +14,7 @@ import { commitWithin } from './counters/commit-within.ts';
 import { createLateSettles } from './counters/late-settles.ts';
 import type { Asked } from './counters/org-rows.ts';
 import { type CounterTables, peek, step } from './counters/org-step.ts';
+import { renewFreeLeases } from './counters/renew-leases.ts';
 import { tidyOrgs } from './counters/tidy-orgs.ts';
 import type { Database } from './database/database.ts';
 import { DATABASE_CLOCK } from './database/database-clock.ts';
@@ -125,10 +126,14 @@ export function counterStoreOn(
     async renew(request) {
       checkRenew(request);
       const { leases, leaseMs } = request;
-      const held = leases.map(() => false);
+      const renewed = await counting(() =>
+        database.transaction((sql) => renewFreeLeases(sql, tables, leases, leaseMs)),
+      );
+      const held = leases.map(renewed.isHeld);
       const endsAt = performance.now() + leaseMs;
       let failure: unknown;
       for (const org of new Set(leases.map((lease) => lease.org))) {
+        if (renewed.orgs.has(org)) continue;
         // One that is locked holds up no other; after a whole lease there is nothing left to renew.
         if (failure !== undefined && performance.now() >= endsAt) break;
         try {
