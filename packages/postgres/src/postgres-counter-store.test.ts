@@ -1,10 +1,11 @@
-import { type CounterStoreHost, counterStoreContract } from '@tollgate/testing';
-import { afterAll, beforeAll, inject, vi } from 'vitest';
+import { type CounterStoreHost, counterStoreContract, runCounterStoreHistories } from '@tollgate/testing';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { type TcpProxy, tcpProxy } from '../../../test/support/services.ts';
 import { counterStoreOn, type PostgresCounterStore } from './postgres-counter-store.ts';
 import { postgresForTesting, type TestingDatabase } from './testing-database.test-support.ts';
 
 const LAPSED_KEEP_MS = 600_000;
+const RUNS = Number(process.env.TOLLGATE_POSTGRES_HISTORIES ?? 100);
 vi.setConfig({ testTimeout: 60_000 });
 let proxy: TcpProxy;
 let database: TestingDatabase;
@@ -19,8 +20,8 @@ afterAll(async () => {
   await proxy.close();
 });
 
-const newStore = () =>
-  counterStoreOn(database.open(), { s: database.s, now: database.clockSql, lapsedKeepMs: LAPSED_KEEP_MS });
+const newStore = (lapsedKeepMs = LAPSED_KEEP_MS) =>
+  counterStoreOn(database.open(), { s: database.s, now: database.clockSql, lapsedKeepMs });
 
 const host: CounterStoreHost<PostgresCounterStore> = {
   name: 'Postgres',
@@ -28,7 +29,7 @@ const host: CounterStoreHost<PostgresCounterStore> = {
     await database.clear();
     return newStore();
   },
-  createPeer: newStore,
+  createPeer: () => newStore(),
   inspect: {
     async counter(_, { org, key, window }) {
       const { s, raw } = database;
@@ -71,3 +72,32 @@ const host: CounterStoreHost<PostgresCounterStore> = {
 };
 
 counterStoreContract(host);
+
+describe('the Postgres counter store', () => {
+  it('answers every history as the port says (Q11)', { timeout: 1_200_000 }, () =>
+    runCounterStoreHistories({
+      runs: RUNS,
+      lapsedKeepMs: 20_000,
+      async create() {
+        await database.clear();
+        const store = newStore(20_000);
+        return { store, now: database.now, advance: database.advance, teardown: store.close };
+      },
+    }),
+  );
+
+  it('applies no count that was begun before its org was tidied away and made anew (Q8)', async () => {
+    await database.clear();
+    const store = newStore();
+    const begin = () =>
+      store.beginRecount({ org: 'acme', counters: [{ key: 'devices', window: 'lifetime' }] });
+    const stale = await begin();
+    for (const table of ['counters', 'counter_orgs'])
+      await database.raw(`delete from ${database.s}.${table}`);
+    await database.advance(1);
+    await begin();
+    const counts = stale.map((token) => ({ ...token, count: 5, forgetAt: null }));
+    expect(await store.finishRecount({ org: 'acme', counts })).toMatchObject([{ applied: false }]);
+    await store.close();
+  });
+});

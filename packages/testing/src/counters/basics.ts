@@ -169,6 +169,22 @@ export function counterBasics<S extends CounterStore>(host: CounterStoreHost<S>)
       await a.expectCounter(DEVICES, { committed: 0, held: 1 });
     });
 
+    test('one id in two orgs is two reservations, each settled by itself (Q10)', async (a) => {
+      const orgs = [ORG, 'globex'];
+      for (const org of orgs) {
+        const tokens = await a.store.beginRecount({ org, counters: [DEVICES] });
+        await a.store.finishRecount({
+          org,
+          counts: tokens.map((token) => ({ ...token, count: 0, forgetAt: null })),
+        });
+        await a.reserve('r', { org });
+      }
+      for (const org of orgs)
+        expect(await a.settle('r', { as: 'commit' }, { org })).toMatchObject({ outcome: 'settled' });
+      await a.expectCounter(DEVICES, { committed: 1, held: 0 });
+      await a.expectCounter(DEVICES, { committed: 1, held: 0 }, 'globex');
+    });
+
     test('another handle on the same data settles what the first one reserved', async (a) => {
       await a.count(DEVICES, 0);
       await a.reserve('r');

@@ -228,6 +228,7 @@ export function counterClockEdges<S extends CounterStore>(host: CounterStoreHost
       expect(await a.store.adjust(request)).toMatchObject({ repeated: true });
       await a.past();
       expect(await a.store.adjust(request)).toMatchObject({ repeated: false });
+      expect(await a.store.adjust(request)).toMatchObject({ repeated: true });
       await a.expectCounter(DEVICES, { uncertain: 2 });
     });
 

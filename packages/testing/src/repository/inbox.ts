@@ -108,9 +108,16 @@ export function inbox<R extends BillingRepository>(host: BillingRepositoryHost<R
         event({ id: 'evt_b', createdAt: AT + 2 }),
         event({ id: 'evt_c', createdAt: AT + 2 }),
       ]);
+      await a.upTo(leaseMs);
+      const between = await a.now();
+      await a.past();
       const token = await a.claim({ id: 'evt_a' });
+      expect(await a.repository.claimEvent({ event: event({ id: 'evt_a' }), leaseMs })).toEqual({
+        outcome: 'busy',
+      });
       await a.repository.finishEvent(finishing(token, 'applied', { id: 'evt_a' }));
       expect(await a.repository.listUnmatched({ provider: 'sandbox', customerId: 'cus_1' })).toHaveLength(2);
+      expect(await a.repository.purgeEvents({ before: between }), 'but for the one claimed since').toBe(2);
       expect(await a.repository.listUnmatched({ provider: 'sandbox', customerId: 'cus_2' })).toEqual([]);
     });
 
