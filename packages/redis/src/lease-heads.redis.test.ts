@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
-import { charge, count, read, reserve, settle, timed } from './faults.test-support.ts';
+import { charge, count, read, reservation, reserve, settle, timed } from './faults.test-support.ts';
 import { endings, plain, server, store } from './outage-scene.test-support.ts';
 import { testedStore } from './redis-host.test-support.ts';
 
@@ -73,6 +73,45 @@ describe('the head of an org with live reservations', () => {
     expect(head?.at(-1)).toBe(1);
   });
 
+  it('is of a foreign type: its org alone is refused, however much is asked of it at once (F19)', async () => {
+    const { client, counters } = await scene();
+    await count(counters, 0, 'behind');
+    const all = [
+      { org: 'acme', id: 'a1' },
+      { org: 'acme', id: 'a2' },
+      { org: 'behind', id: 'a1' },
+    ];
+    for (const { org, id } of all) await reserve(counters, id, { org });
+    await client.del(LEASES);
+    await client.set(LEASES, 'foreign');
+    const commits = all.map(({ org, id }) => timed(() => settle(counters, id, 'commit', { org })));
+    const results = (await Promise.all(commits)).map(({ result }) => result);
+    const settled = { outcome: 'settled', late: false, overLimit: false };
+    expect(results).toEqual(['quota_unavailable', 'quota_unavailable', settled]);
+    await client.del(LEASES);
+  });
+
+  it('knows what is made known again although it was not lost', async () => {
+    const { counters } = await scene();
+    await reserve(counters, 'a1');
+    // What this process holds is told again with the first count of any counter of the org.
+    await counters.beginRecount({ org: 'acme', counters: [{ key: 'seats', window: 'lifetime' }] });
+    expect(await read(counters)).toMatchObject({ committed: 0, held: 1 });
+    await settle(counters, 'a1', 'commit');
+    expect(await read(counters)).toMatchObject({ committed: 1, held: 0, uncertain: 0 });
+  });
+
+  it('counts a renewal as no other reservation', async () => {
+    const { counters } = await scene();
+    const leases = ['a1', 'a2'].map((id) => ({ org: 'acme', id }));
+    for (const { id } of leases) await reserve(counters, id);
+    const [, third] = await Promise.all([
+      counters.renew({ leases, leaseMs: 60_000 }),
+      counters.reserve({ ...reservation('a3'), leaseMs: 30_000, maxHeld: 3 }),
+    ]);
+    expect(third).toMatchObject({ outcome: 'reserved' });
+  });
+
   it('is another one after its loss: what was held before is not known any more', async () => {
     const { client, counters } = await scene();
     const seats = { key: 'seats', window: 'lifetime' };
@@ -112,4 +151,11 @@ describe('leases that are made with others', () => {
       expect(lease?.subarray(-9).toString('hex')).toBe(counter?.subarray(1, 10).toString('hex'));
     }
   });
+});
+
+it('a count of a window that was begun and never finished is kept for a time (T17)', async () => {
+  const { client, counters } = await scene();
+  await counters.beginRecount({ org: 'acme', counters: [{ key: 'calls', window: 'session:1' }] });
+  const leftMs = await client.pttl('{tg}:acme:session:1');
+  expect([leftMs > 600_000, leftMs < 700_000]).toEqual([true, true]);
 });
