@@ -160,7 +160,8 @@ it('tidying reads the counters whose time is over, of however many sessions of a
   const reading = watching(pool);
   const inAnHour = Date.now() + 3_600_000;
   await pool.query(
-    `insert into ${schema}.counter_orgs values ('busy', 0, 1, 0), ('over', 0, 1, 0);
+    `insert into ${schema}.counter_orgs values ('busy', 0, 1, 0), ('over', 0, 1, 0), ('lapsed', 0, 1, 0);
+     insert into ${schema}.reservations values ('lapsed', 'r', true, 'x', 0, ${Date.now()}, '[]');
      insert into ${schema}.counters
      select 'busy', 'calls', 'session:' || i, true, i, 1, 0, 0, 0, 0, ${inAnHour}, 0 from generate_series(1, 50) i;
      insert into ${schema}.counters values
@@ -175,9 +176,9 @@ it('tidying reads the counters whose time is over, of however many sessions of a
   // The first step of a process tidies.
   await store.beginRecount({ org: 'acme', counters: [DEVICES] });
   const stored = async (table: string) =>
-    (await pool.query(`select * from ${schema}.${table} where org in ('busy', 'over')`)).rows;
-  await waitUntil('both are tidied', async () => (await stored('counter_orgs')).length === 1);
-  expect(await stored('counter_orgs')).toMatchObject([{ org: 'busy' }]);
+    (await pool.query(`select * from ${schema}.${table} where org <> 'acme' order by org`)).rows;
+  await waitUntil('all are tidied', async () => (await stored('counter_orgs')).length === 2);
+  expect(await stored('counter_orgs')).toMatchObject([{ org: 'busy' }, { org: 'lapsed' }]);
   expect((await stored('counter_orgs'))[0]?.tidied_at).not.toBe('0');
   expect(await stored('counters')).toHaveLength(52);
   expect(reading.most('counters')).toBe(2);

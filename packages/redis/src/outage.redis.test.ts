@@ -15,7 +15,7 @@ describe('the Redis counter store in an outage', () => {
     await redis.kill('SIGSTOP');
 
     const first = await Promise.all([
-      timed(() => reserve(counters, 'stalled')),
+      timed(() => reserve(counters, 'stalled', { rememberMs: 60_000 })),
       ...Array.from({ length: 20 }, (_, made) => timed(() => settle(counters, `before-${made}`, 'commit'))),
     ]);
     for (const { result, ms } of first) {
@@ -36,6 +36,8 @@ describe('the Redis counter store in an outage', () => {
       async () => (await read(counters))?.committed === 20,
     );
     expect(await read(counters)).toMatchObject({ committed: 20, held: 0, uncertain: 0 });
+    const again = await reserve(counters, 'stalled', { rememberMs: 60_000 });
+    expect(again, 'its caller was told that it was not made').toMatchObject({ outcome: 'reserved' });
   });
 
   it('takes an answer that came while this process was busy for an answer, however long it was busy', async () => {
