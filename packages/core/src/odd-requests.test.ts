@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { capacity, metered } from './catalog/quota.ts';
 import { createBilling } from './create-billing.ts';
 import { TollgateError } from './errors/tollgate-error.ts';
+import { sandboxProvider } from './sandbox/sandbox-provider.ts';
 
 const JUNK = [undefined, null, {}, [], [null], 1, Number.NaN, 10n, 'x', true, () => 1, Object.create(null)];
 
@@ -18,7 +19,7 @@ const billing = createBilling({
   ],
   inventory: { count: async () => 0, list: async function* () {}, find: async () => null },
   access: () => ({ actor: 'op', allowed: true }),
-  provider: null,
+  provider: sandboxProvider({ webhookUrl: null }),
   logger: { debug() {}, info() {}, warn() {}, error() {} },
 }) as unknown as Readonly<Record<string, (request: unknown) => unknown>> & {
   resume(record: unknown): unknown;
@@ -47,7 +48,7 @@ const REQUESTS: Readonly<Record<string, object>> = {
   setSelectionPolicy: { org: 'acme', policy: 'manual', actor: 'op' },
   setKeep: { org: 'acme', resource: 'devices', id: 'a', keep: true, actor: 'op' },
   preview: { org: 'acme', tier: 'free', at: 1 },
-  sweep: {},
+  sweep: { orgs: ['acme'], signal: undefined },
 };
 
 /** What a call fails with; a promise must reject, for nobody expects one of these methods to throw. */
@@ -85,6 +86,28 @@ it.each(['plan', 'upgradeOptions', 'degradation', 'standing'])(
       expect(await failureOf(method, junk)).toMatchObject({ code: 'invalid_org_id' });
   },
 );
+
+it.each(['org', 'subscription', 'checkoutSession', 'eventsSince'])(
+  'sync refuses what is no %s, and asks neither provider nor repository',
+  async (field) => {
+    const none = [undefined, null, {}, [], Number.NaN, 10n, '', true, '\0', '\ud800', () => 1];
+    for (const junk of [...none, field === 'eventsSince' ? 'x' : 1]) {
+      const code = field === 'org' ? 'invalid_org_id' : 'invalid_request';
+      expect(await failureOf('sync', { [field]: junk }), String(junk)).toMatchObject({ code });
+    }
+  },
+);
+
+it('sweep refuses orgs that are no list', async () => {
+  for (const junk of [null, {}, 1, Number.NaN, 10n, true, () => 1])
+    expect(await failureOf('sweep', { orgs: junk })).toMatchObject({ code: 'invalid_request' });
+  expect(await failureOf('sweep', { orgs: ['acme', null] })).toBeUndefined();
+});
+
+it('listens to no name that is none, of whatever type', () => {
+  for (const junk of JUNK)
+    expect(() => billing.on?.(junk)).toThrow(expect.objectContaining({ code: 'invalid_configuration' }));
+});
 
 it.each([
   { charges: undefined },

@@ -34,7 +34,7 @@ export interface Sweeps {
    * Looks at every org that is due now, the longest due first, in bounded batches. An org that fails is logged, counted and due again; it
    * stops nobody.
    *
-   * @throws TollgateError `repository_unavailable` when the list itself cannot be read
+   * @throws TollgateError `invalid_request` for `orgs` that are no list, `repository_unavailable` when the list itself cannot be read
    */
   sweep(request?: SweepRequest): Promise<SweepResult>;
   /**
@@ -139,6 +139,7 @@ export function createSweeps(
   }
 
   async function watch(orgs: NonNullable<SweepRequest['orgs']>): Promise<void> {
+    checkList(orgs);
     let batch: string[] = [];
     // A text alone is many texts, of one letter each.
     for await (const org of typeof orgs === 'string' ? [orgs] : orgs) {
@@ -201,6 +202,12 @@ export function createSweeps(
       await Promise.all([...sweepers].map((sweeper) => sweeper.stop()));
     },
   };
+}
+
+function checkList(orgs: unknown): void {
+  const list = Object(orgs);
+  if (Symbol.iterator in list || Symbol.asyncIterator in list) return;
+  throw new TollgateError('invalid_request', { message: 'sweep: `orgs` must be a list of org ids.' });
 }
 
 function sum(a: SweepResult, b: SweepResult): SweepResult {

@@ -11,9 +11,11 @@ test.each([
   expect(mountPrefix(given)).toBe(prefix);
 });
 
-test.each(['api', '//', '/api//v1', '/:tenant', '/a*', '/a(b)', '/..', '/a b', '/%61', '/a?b'])(
+test.each([null, 1, {}, 'api', '//', '/api//v1', '/:tenant', '/a*', '/a(b)', '/..', '/a b', '/%61', '/a?b'])(
   'the prefix %j is refused at start',
   (given) => {
-    expect(() => mountPrefix(given)).toThrow(expect.objectContaining({ code: 'invalid_configuration' }));
+    expect(() => mountPrefix(given as string)).toThrow(
+      expect.objectContaining({ code: 'invalid_configuration' }),
+    );
   },
 );

@@ -6,8 +6,8 @@ import { TollgateError } from '../errors/tollgate-error.ts';
  * @throws TollgateError `invalid_configuration` for anything but plain segments, whose meaning frameworks agree on.
  */
 export function mountPrefix(prefix = ''): string {
-  const plain = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
-  if (!/^(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/.test(plain)) {
+  const plain = String(prefix).replace(/\/$/, '');
+  if (typeof prefix !== 'string' || !/^(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/.test(plain)) {
     throw new TollgateError('invalid_configuration', {
       message: 'The prefix must be a path of plain segments, such as "/api/v1".',
     });

@@ -36,7 +36,7 @@ export function createNotices({ logger }: { readonly logger: Logger }): Notices 
 
   return {
     on(name, listener) {
-      if (!Object.hasOwn(NAMES, name) || typeof listener !== 'function') {
+      if (typeof name !== 'string' || !Object.hasOwn(NAMES, name) || typeof listener !== 'function') {
         throw new TollgateError('invalid_configuration', {
           message: `on: needs one of ${Object.keys(NAMES).join(', ')}, and a function.`,
         });

@@ -1,5 +1,7 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
+import { checkOrgId } from '../org/org-id.ts';
 import type { Customer } from '../ports/billing-repository.ts';
+import { isStorableText } from '../storable-text.ts';
 import type { Wiring } from '../wiring.ts';
 import { callProvider, configured } from './call-provider.ts';
 import type { Customers } from './customers.ts';
@@ -16,13 +18,13 @@ const NOTHING: SyncResult = { checked: 0, changed: 0, unknown: 0, failed: 0 };
 /**
  * Brings stored subscriptions up to the provider's, however many events were lost.
  *
- * @throws TollgateError the provider's errors and `repository_unavailable`; for `'all'` a failure of one org is counted and logged
- * instead, and the others go on.
+ * @throws TollgateError `invalid_org_id`, `invalid_request` (ids or an instant that are none), the provider's errors and
+ * `repository_unavailable`; for `'all'` a failure of one org is counted and logged instead, and the others go on.
  */
 export type Sync = (request: SyncRequest) => Promise<SyncResult>;
 
 export function createSync(
-  wiring: Pick<Wiring, 'repository' | 'provider' | 'logger'>,
+  wiring: Pick<Wiring, 'settings' | 'repository' | 'provider' | 'logger'>,
   services: {
     readonly customers: Customers;
     readonly reconcile: Reconcile;
@@ -97,12 +99,23 @@ export function createSync(
 
   return async (request) => {
     if (request === 'all') return await syncAll();
-    if ('subscription' in request) return await syncSubscription(request.subscription);
-    if ('eventsSince' in request) return (await catchUp(request.eventsSince)) ?? (await syncAll());
-    if ('checkoutSession' in request) return await syncSession(request.checkoutSession);
-    const customer = await customers.find(request.org);
+    if ('subscription' in request) return await syncSubscription(checkId(request.subscription));
+    if ('eventsSince' in request)
+      return (await catchUp(checkInstant(request.eventsSince))) ?? (await syncAll());
+    if ('checkoutSession' in request) return await syncSession(checkId(request.checkoutSession));
+    const customer = await customers.find(checkOrgId(request.org, wiring.settings.orgIdPattern));
     return customer === null ? NOTHING : await syncCustomer(customer);
   };
+}
+
+function checkId(id: unknown): string {
+  if (typeof id === 'string' && id !== '' && isStorableText(id)) return id;
+  throw new TollgateError('invalid_request', { message: 'The id of what is to be synced is not valid.' });
+}
+
+function checkInstant(since: unknown): number {
+  if (typeof since === 'number' && Number.isFinite(since)) return since;
+  throw new TollgateError('invalid_request', { message: '`eventsSince` must be an instant in epoch ms.' });
 }
 
 function sum(a: SyncResult, b: SyncResult): SyncResult {
