@@ -112,7 +112,7 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
         limit: Math.min(limit, MAX_AUDIT_PAGE),
       });
     },
-    degradation: degradation.report,
+    degradation: (org) => degradation.report(org),
     setSelectionPolicy: askedWith(degradation.setSelectionPolicy),
     setKeep: askedWith(degradation.setKeep),
     standing: degradation.standing,

@@ -109,6 +109,14 @@ it('listens to no name that is none, of whatever type', () => {
     expect(() => billing.on?.(junk)).toThrow(expect.objectContaining({ code: 'invalid_configuration' }));
 });
 
+it.each(['plan', 'upgradeOptions', 'degradation', 'standing'])(
+  '%s can be handed to map, which passes a place in the list as well',
+  async (method) => {
+    const ask = billing[method] ?? (() => undefined);
+    expect(await Promise.all(['acme', 'globex'].map(ask as () => unknown))).toHaveLength(2);
+  },
+);
+
 it.each([
   { charges: undefined },
   { charges: { key: 'devices' } },
