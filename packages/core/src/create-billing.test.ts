@@ -163,6 +163,15 @@ describe('an engine', () => {
     expect((await billing.usage({ org: 'acme' })).degradation).toBeNull();
   });
 
+  it('foretells by the rows of now, whatever was counted a moment ago', async () => {
+    const { options, rows } = hostOptions();
+    const billing = createBilling(options);
+    await billing.usage({ org: 'acme' });
+    for (let n = 0; n < 5; n++) rows.push({ id: `d${n}`, createdAt: n, lastUsedAt: null });
+    const { keys } = await billing.preview({ org: 'acme', tier: 'free' });
+    expect(keys).toMatchObject([{ key: 'devices', current: 5, flagged: ['d4', 'd3'] }]);
+  });
+
   it("calls a lifecycle's functions on it: it may be an object of a class", async () => {
     class Switches {
       readonly calls: string[] = [];

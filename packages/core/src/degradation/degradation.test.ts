@@ -285,6 +285,13 @@ describe('keeping a row', () => {
     expect(ids(await pin('d5', false))).toEqual(['d5', 'd4']);
   });
 
+  it('keeps no row of another key that has the same id', async () => {
+    const { degradation, host } = acmeOver();
+    host.add('acme', 'zones', 'd5', START);
+    const pinned = { org: 'acme', resource: 'zones', id: 'd5', keep: true, actor: 'ada' };
+    expect(ids(await degradation.setKeep(pinned))).toEqual(['d5', 'd4']);
+  });
+
   it('survives a spell', async () => {
     const { degradation, pin, setLimit } = acmeOver();
     await pin('d5');
@@ -307,6 +314,15 @@ describe('keeping a row', () => {
     host.drop('acme', 'devices', 'd2');
     await pin('d4');
     expect((await repository.loadDegradation('acme')).pins.map(({ id }) => id)).toEqual(['d1', 'd3', 'd4']);
+  });
+
+  it('T31: unpins no row of another key for it', async () => {
+    const { pin, degradation, host, repository } = acmeOver();
+    host.add('acme', 'zones', 'z1', START);
+    await degradation.setKeep({ org: 'acme', resource: 'zones', id: 'z1', keep: true, actor: 'ada' });
+    for (const id of ['d1', 'd2', 'd3']) await pin(id);
+    await expect(pin('d4')).rejects.toEqual(code('keep_limit_reached'));
+    expect((await repository.loadDegradation('acme')).pins).toHaveLength(4);
   });
 
   it('T31: unpins no row that a page of the list passed over', async () => {

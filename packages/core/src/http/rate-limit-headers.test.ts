@@ -74,7 +74,24 @@ test('T30: neither a key nor a link can end its own quotes', () => {
   expect(headers.Link).toBe('</a%3E;%20rel=%22x%22,%3Cb%0D%0A%C3%BC>; rel="upgrade"');
 });
 
+test('what is told of a window follows its clock, its limit and its turn, and part of a second is a whole one', () => {
+  const at = (now: number, over: Partial<QuotaState> = {}) =>
+    rateLimitHeaders([{ ...byDay, ...over }], [byDay], now, null);
+  expect(at(NOW).RateLimit).toBe('"door_opens:day";r=3;t=43200');
+  expect(at(NOW + 1).RateLimit).toBe('"door_opens:day";r=3;t=43200');
+  expect(at(NOW + 1)['Retry-After']).toBe('43200');
+  expect(at(NOW + 1_000).RateLimit).toBe('"door_opens:day";r=3;t=43199');
+  expect(at(NOW, { limit: { ...byDay.limit, value: 30 } })['RateLimit-Policy']).toBe(
+    '"door_opens:day";q=30;w=86400',
+  );
+  const next = { ...DAY, startsAt: DAY.endsAt, endsAt: DAY.endsAt + 86_400_000 };
+  const wide = { ...DAY, startsAt: DAY.startsAt - 86_400_000 };
+  expect(at(NOW + 86_400_000, { window: next }).RateLimit).toBe('"door_opens:day";r=3;t=43200');
+  expect(at(NOW, { window: wide })['RateLimit-Policy']).toBe('"door_opens:day";q=20;w=172800');
+});
+
 test('a denied window whose limit is 0 names no time to wait: it refills to nothing', () => {
   const none = quota({ key: 'door_opens', period: 'day', window: DAY, value: 0, remaining: 0 });
-  expect(rateLimitHeaders([none], [none], NOW, null)).not.toHaveProperty('Retry-After');
+  for (const denied of [[none], [none, byDay], [byDay, none]])
+    expect(rateLimitHeaders([none], denied, NOW, null)).not.toHaveProperty('Retry-After');
 });

@@ -135,6 +135,32 @@ describe('entitlementOf', () => {
     expect(slugAt([subscription({}), subscription({ id: 's3', tier: 'business' })])).toBe('business');
   });
 
+  it('takes the newest of those that grant tiers of one rank, in whatever order they are stored', () => {
+    const older = subscription({ id: 's1', createdAt: 1 });
+    const newer = subscription({ id: 's2', createdAt: 2 });
+    for (const stored of [
+      [older, newer],
+      [newer, older],
+    ])
+      expect(entitlementOf(stored, catalog, rules, 0).subscription?.id).toBe('s2');
+  });
+
+  it('grants nothing by one that has ended, whatever its status says', () => {
+    const ended = subscription({ endedAt: 5 });
+    expect(entitlementOf([ended], catalog, rules, 0)).toMatchObject({ isDefault: true, subscription: null });
+  });
+
+  it('does not take away what a past-due one grants where nobody knows since when it is', () => {
+    expect(slugAt([subscription({ status: 'past_due' })], 1_000_000)).toBe('pro');
+  });
+
+  it('names the newest of the live subscriptions that grant nothing just now', () => {
+    const older = subscription({ id: 's1', status: 'unpaid', createdAt: 1 });
+    const newer = subscription({ id: 's2', status: 'paused', createdAt: 2 });
+    const named = (...stored: Subscription[]) => entitlementOf(stored, catalog, rules, 0).subscription?.id;
+    expect([named(older), named(older, newer), named(newer, older)]).toEqual(['s1', 's2', 's2']);
+  });
+
   it('names the live subscription that grants nothing just now', () => {
     const paused = subscription({ status: 'paused' });
     expect(entitlementOf([paused], catalog, rules, 0)).toMatchObject({

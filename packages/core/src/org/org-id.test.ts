@@ -6,5 +6,6 @@ it.each(['a\u0000', 'a\n', 'cut \ud83d', '\ude00', '__proto__', '', 'x'.repeat(2
   (org) => {
     expect(isOrgId(org, /^.+$/s)).toBe(false);
     expect(isOrgId('größe 😀', /^.+$/s)).toBe(true);
+    expect(isOrgId('x'.repeat(256), /^.+$/s)).toBe(true);
   },
 );

@@ -66,6 +66,14 @@ describe('setting an override', () => {
     expect(await overrides.list({ includeExpired: true })).toEqual([stored]);
   });
 
+  it('takes the first and the last instant it can tell, and a reason of 500 characters', async () => {
+    const { overrides } = lifecycleOnMemory();
+    for (const expiresAt of [0, Date.UTC(10_000, 0) - 1])
+      expect(await overrides.set({ ...wish, expiresAt, reason: 'x'.repeat(500) })).toMatchObject({
+        expiresAt,
+      });
+  });
+
   it('is retired by an expiry in the past', async () => {
     const { overrides, usage } = lifecycleOnMemory();
     await overrides.set(wish);

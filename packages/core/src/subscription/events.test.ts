@@ -128,6 +128,62 @@ describe('a webhook', () => {
   });
 });
 
+describe('a delivery of several events', () => {
+  it('comes to the most that happened to any of them', async () => {
+    await bought();
+    const { bytes, headers } = world.sandbox.signed(lastEvent('subscription.created'));
+    const [event] = await world.sandbox.readWebhook({
+      bytes,
+      header: (name) => headers[name],
+      now: world.clock.now(),
+    });
+    if (event === undefined) throw new Error('no event');
+    const foreign = { ...event, id: 'foreign', customerId: 'cus_nobody' };
+    const other = { ...event, id: 'other', kind: 'other' as const, checkoutSessionId: null };
+    const outcomeOf = async (...events: (typeof event)[]) => {
+      const process = world.process({ provider: { readWebhook: async () => events } });
+      return (await process.webhook({ provider: 'sandbox', bytes, header: () => undefined })).outcome;
+    };
+    expect(await outcomeOf(foreign, { ...other, id: 'o1' })).toBe('unmatched');
+    expect(await outcomeOf({ ...foreign, id: 'f2' }, event, { ...other, id: 'o2' })).toBe('applied');
+    expect(await outcomeOf(event, other)).toBe('ignored');
+    expect(await outcomeOf(event, other)).toBe('duplicate');
+    expect(await outcomeOf()).toBe('ignored');
+  });
+});
+
+describe('the inbox', () => {
+  it('forgets what was done 45 days ago, asking once an hour, and tries again where that failed', async () => {
+    await world.subscribe('acme', 'pro');
+    const { purgeEvents } = world.repository;
+    let asked = 0;
+    const busy = world.process({
+      repository: {
+        purgeEvents: async (request) => {
+          asked += 1;
+          if (asked === 1) throw new Error('away');
+          return await purgeEvents(request);
+        },
+      },
+    });
+    const held = () => world.repository.contents().inbox.size;
+    const old = held();
+    const askedAfter = async (ms: number) => {
+      world.clock.advance(ms);
+      await post(busy, made(`evt_${asked}_${ms}`, 'something.else', {}));
+      await new Promise(setImmediate);
+      return asked;
+    };
+    expect(await askedAfter(3_599_999)).toBe(0);
+    expect(await askedAfter(1)).toBe(1);
+    expect(await askedAfter(40 * 86_400_000)).toBe(2);
+    expect(await askedAfter(60_000)).toBe(2);
+    expect(held()).toBe(old + 4);
+    expect(await askedAfter(5 * 86_400_000)).toBe(3);
+    expect(held()).toBe(3);
+  });
+});
+
 describe('what a webhook does not do', () => {
   it('W1, F30: touches nothing before the signature is verified, and counts what it refused', async () => {
     await bought();

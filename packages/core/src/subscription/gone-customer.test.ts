@@ -96,6 +96,17 @@ describe('a checkout of an org whose customer is gone', () => {
     expect(await linked()).not.toContain(old);
   });
 
+  it('sends nobody to the page of a customer that another process has replaced', async () => {
+    const first = await world.checkout(order('pro'));
+    const [gone = ''] = await linked();
+    const { customerId } = await world.sandbox.createCustomer({ org: 'acme', idempotencyKey: 'another' });
+    const customer = { org: 'acme', provider: 'sandbox', customerId };
+    await world.repository.replaceCustomer({ customer, gone });
+    const second = await world.checkout(order('pro'));
+    expect(second.location).not.toBe(first.location);
+    expect(openPages()).toMatchObject([{ id: second.subscription.externalId, customerId }]);
+  });
+
   it('does so again when the next one is gone as well', async () => {
     await world.checkout(order('pro'));
     for (let made = 2; made <= 4; made += 1) {

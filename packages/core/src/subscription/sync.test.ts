@@ -32,6 +32,7 @@ describe('sync', () => {
     world.sandbox.setStatus(id, 'past_due');
     expect(await world.sync({ subscription: id })).toEqual({ checked: 1, changed: 1, unknown: 0, failed: 0 });
     expect(await world.stored(id)).toMatchObject({ status: 'past_due' });
+    expect(await world.sync({ subscription: id })).toMatchObject({ checked: 1, changed: 0 });
     expect(await world.sync({ subscription: 'sub_none' })).toMatchObject({ checked: 1, unknown: 1 });
   });
 
@@ -97,6 +98,42 @@ describe('sync', () => {
     expect(await world.stored(id)).toMatchObject({ status: 'active' });
     expect(lost.logs).toContainEqual(expect.objectContaining({ level: 'warn' }));
     await other.close();
+  });
+
+  it('leaves what an org has at another provider alone, as a checkout does', async () => {
+    const id = await world.subscribe('acme', 'pro');
+    const stored = await world.stored(id);
+    if (stored === null) throw new Error('not stored');
+    const { version: _, ...bought } = stored;
+    const elsewhere = { ...bought, provider: 'former', id: 'sub_elsewhere', customerId: 'cus_elsewhere' };
+    await world.repository.linkCustomer({ org: 'acme', provider: 'former', customerId: 'cus_elsewhere' });
+    await world.repository.linkCustomer({ org: 'globex', provider: 'former', customerId: 'cus_globex' });
+    await world.repository.saveSubscription({ subscription: elsewhere, expectedVersion: null, audit: null });
+    for (const sync of [{ org: 'acme' }, 'all'] as const)
+      expect(await world.sync(sync)).toEqual({ checked: 1, changed: 0, unknown: 0, failed: 0 });
+    expect(await world.sync({ org: 'globex' })).toMatchObject({ checked: 0, failed: 0 });
+    expect(await world.checkout(order('acme', 'business'))).toMatchObject({
+      subscription: { externalId: id },
+    });
+    const { customers } = await world.repository.loadOrg('acme');
+    expect(customers).toHaveLength(2);
+    expect(
+      await world.repository.findSubscription({ provider: 'former', id: 'sub_elsewhere' }),
+    ).toMatchObject({
+      status: 'active',
+      endedAt: null,
+    });
+  });
+
+  it('F28: stores nothing of another subscription than the one it asked for', async () => {
+    const asked = await world.subscribe('acme', 'pro');
+    const other = await world.subscribe('acme-two', 'business');
+    const before = world.repository.contents().subscriptions;
+    const mistaken = world.process({
+      provider: { fetchSubscription: () => world.sandbox.fetchSubscription({ subscriptionId: other }) },
+    });
+    expect(await mistaken.sync({ subscription: asked })).toMatchObject({ changed: 0, failed: 1 });
+    expect(world.repository.contents().subscriptions).toEqual(before);
   });
 
   it('does not ask for a stored subscription that has ended', async () => {

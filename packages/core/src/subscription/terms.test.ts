@@ -54,6 +54,7 @@ describe('the terms of a checkout', () => {
     expect(await world.sandbox.fetchCheckout({ sessionId: other.subscription.externalId })).toMatchObject({
       interval: 'month',
     });
+    expect((await checkout({ interval: 'month', quantity: 5 })).location).not.toBe(other.location);
   });
 
   it.each([

@@ -1,0 +1,80 @@
+import { expect, it } from 'vitest';
+import { DAY, lifecycleOnMemory, START } from '../degradation/lifecycle.test-support.ts';
+import type { Subscription } from '../ports/billing-repository.ts';
+
+/** Views on a repository whose answers can be held back, and how often it was asked. */
+function counted(limitsTtlMs: number) {
+  const one = lifecycleOnMemory({ limitsTtlMs });
+  const { loadOrg } = one.repository;
+  const state = { loads: 0, held: Promise.resolve() };
+  one.repository.loadOrg = async (org) => {
+    state.loads += 1;
+    const billing = await loadOrg(org);
+    await state.held;
+    return billing;
+  };
+  return { ...one, state };
+}
+
+const PAST_DUE: Subscription = {
+  provider: 'sandbox',
+  id: 's1',
+  org: 'acme',
+  customerId: 'c1',
+  tier: 'free',
+  status: 'past_due',
+  quantity: 1,
+  interval: 'month',
+  createdAt: START,
+  currentPeriodEndsAt: null,
+  trialEndsAt: null,
+  cancelsAt: null,
+  scheduledTier: null,
+  scheduledAt: null,
+  pastDueAt: START,
+  endedAt: null,
+};
+
+it('a view is kept for less than limitsTtlMs, and no longer because a clock was set back', async () => {
+  const { orgViews, clock, state } = counted(1_000);
+  const loadsAt = async (at: number) => {
+    clock.at = at;
+    await orgViews.of('acme');
+    return state.loads;
+  };
+  expect(await loadsAt(START)).toBe(1);
+  expect(await loadsAt(START + 999)).toBe(1);
+  expect(await loadsAt(START + 1_000)).toBe(2);
+  expect(await loadsAt(START + 999)).toBe(3);
+});
+
+it('nobody is served from before limits were changed here, though they were just being read', async () => {
+  const { orgViews, setLimit, state } = counted(1_000);
+  let letGo = () => {};
+  state.held = new Promise((resolve) => {
+    letGo = resolve;
+  });
+  const early = [orgViews.of('acme'), orgViews.of('acme')];
+  expect(state.loads).toBe(1);
+  await setLimit('acme', 'devices', 9);
+  const late = orgViews.of('acme');
+  letGo();
+  await Promise.all(early);
+  const limitOf = async (view: typeof late) => (await view).limit('devices', 'lifetime', START)?.value;
+  expect(await limitOf(late)).toBe(9);
+  expect(await limitOf(orgViews.of('acme'))).toBe(9);
+});
+
+it('a view says until when it stays as it is: to the next end of an override or a grace', async () => {
+  const { orgViews, overrides, repository, clock } = counted(0);
+  expect((await orgViews.of('acme')).steadyUntil(START)).toBe(Number.POSITIVE_INFINITY);
+  const wish = { subjectType: 'org', subjectId: 'acme', limit: 9, actor: 'op' };
+  await overrides.set({ ...wish, key: 'devices', expiresAt: START + 20 * DAY });
+  await overrides.set({ ...wish, key: 'zones', expiresAt: START + 5 });
+  await repository.saveSubscription({ subscription: PAST_DUE, expectedVersion: null, audit: null });
+  const view = await orgViews.of('acme');
+  const ends = [START, START + 5, START + 14 * DAY, START + 20 * DAY].map(view.steadyUntil);
+  expect(ends).toEqual([START + 5, START + 14 * DAY, START + 20 * DAY, Number.POSITIVE_INFINITY]);
+  expect(view.tier(clock.at).isDefault).toBe(false);
+  expect(view.tier(START + 14 * DAY).isDefault).toBe(true);
+});
