@@ -213,6 +213,24 @@ describe('a sweep', () => {
     expect(await repository.loadRowActions('acme')).toEqual([]);
   });
 
+  it('D5: removes no row that its admins pinned in the middle', async () => {
+    const { begin, sweepAt, sweepTwice, degradation, hooks, calls } = overCapacity({
+      rows: 6,
+      removes: true,
+    });
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    await sweepAt(START + 28 * DAY);
+    hooks.after = async (call) => {
+      if (call !== 'remove acme/devices/d6') return;
+      await degradation.setKeep({ org: 'acme', resource: 'devices', id: 'd5', keep: true, actor: 'ada' });
+    };
+    await sweepAt(START + 28 * DAY + HOUR);
+    expect(calls).toContain('remove acme/devices/d6');
+    expect(calls).not.toContain('remove acme/devices/d5');
+    expect(calls).toContain('restore acme/devices/d5');
+  });
+
   it('removes no row the org’s admins picked late before it was suspended for the whole degraded stage', async () => {
     const { begin, sweepTwice, degradation, calls } = overCapacity({ removes: true });
     await begin();
@@ -448,6 +466,19 @@ describe('F32: hosts that fail', () => {
     expect(await sweepAt(clock.at + 1)).toMatchObject({ restored: 2, failed: 0 });
     expect(off.size).toBe(0);
     expect(await sweepAt(clock.at + DAY)).toMatchObject({ orgs: 0 });
+  });
+
+  it('D6: an org whose state others kept from being stored is due again', async () => {
+    const { begin, sweepAt, host, repository } = overCapacity({ rows: 4 });
+    await begin();
+    host.drop('acme', 'devices', 'd4');
+    const { saveDegradation } = repository;
+    repository.saveDegradation = async () => 'conflict';
+    await sweepAt(START + DAY);
+    expect((await repository.loadDegradation('acme')).overCapacityAt).toBe(START);
+    repository.saveDegradation = saveDegradation;
+    await sweepAt(START + DAY + 1);
+    expect((await repository.loadDegradation('acme')).overCapacityAt).toBeNull();
   });
 
   it('a list that cannot be read fails the sweep, and nothing else', async () => {
@@ -721,5 +752,45 @@ describe('a sweeper', () => {
     expect(calls).toHaveLength(2);
     clock.at += 1;
     expect(await degradation.sweep()).toMatchObject({ suspended: 2 });
+  });
+
+  it('that is ended leaves the orgs it had claimed due at once', async () => {
+    const orgs = Array.from({ length: 20 }, (_, n) => `org${n}`);
+    const { begin, sweepAt, degradation, hooks, clock } = overCapacity({ orgs });
+    await begin();
+    await sweepAt(START + 14 * DAY);
+    clock.at += HOUR;
+    const controller = new AbortController();
+    hooks.before = async () => controller.abort();
+    await degradation.sweep({ signal: controller.signal });
+    clock.at += 1;
+    expect(await degradation.sweep()).toMatchObject({ orgs: 20 });
+  });
+
+  it.each(['stop', 'close'] as const)('has ended what it does when %s answers', async (how) => {
+    const { begin, sweepAt, degradation, hooks, calls, clock } = overCapacity();
+    await begin();
+    await sweepAt(START + 14 * DAY);
+    clock.at += HOUR;
+    let letGo = () => {};
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    let isUnderWay = false;
+    hooks.before = async () => {
+      isUnderWay = true;
+      await held;
+    };
+    const sweeper = degradation.startSweeper({ everyMs: 60_000 });
+    await expect.poll(() => isUnderWay).toBe(true);
+    let isEnded = false;
+    const ending = (how === 'stop' ? sweeper.stop() : degradation.close()).then(() => {
+      isEnded = true;
+    });
+    await new Promise(setImmediate);
+    expect(isEnded).toBe(false);
+    letGo();
+    await ending;
+    expect(calls).toEqual(['suspend acme/devices/d5']);
   });
 });
