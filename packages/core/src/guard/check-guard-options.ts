@@ -1,5 +1,6 @@
 import { checkNamesOf } from '../check-parts.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
+import type { FrictionOptions } from './friction.ts';
 import type { KeyedGuardOptions } from './guard-options.ts';
 
 const NAMES = {
@@ -13,6 +14,13 @@ const NAMES = {
   deniedStatus: true,
   billing: true,
 } as const satisfies { readonly [P in keyof Required<KeyedGuardOptions<object>>]: true };
+
+const FRICTION_NAMES = {
+  org: true,
+  billing: true,
+  maxDelayMs: true,
+  isExempt: true,
+} as const satisfies { readonly [P in keyof Required<FrictionOptions<object>>]: true };
 
 /** What an option may be; functions of the request are asked later. */
 const CHOICES: Readonly<Record<string, readonly unknown[]>> = {
@@ -31,6 +39,26 @@ export function checkGuardOptions(guard: 'requireQuota' | 'releaseQuota', option
     if (value === undefined || isAskedLater || choices.includes(value)) continue;
     faults.push(`${name}: is not one of ${choices.join(', ')}. Choose one of these.`);
   }
+  refuse(guard, faults);
+}
+
+/** @throws TollgateError `invalid_configuration` for a misspelt option of `friction`, or a wrong value. */
+export function checkFrictionOptions(options: object): void {
+  const faults: string[] = [];
+  checkNamesOf(options, FRICTION_NAMES, '', faults);
+  const { maxDelayMs = 0, isExempt } = options as {
+    readonly maxDelayMs?: unknown;
+    readonly isExempt?: unknown;
+  };
+  const isDelay = typeof maxDelayMs === 'number' && Number.isFinite(maxDelayMs) && maxDelayMs >= 0;
+  if (!isDelay && typeof maxDelayMs !== 'function')
+    faults.push('maxDelayMs: is not a number from 0. Give one in ms, or a function of the request.');
+  if (!['undefined', 'boolean', 'function'].includes(typeof isExempt))
+    faults.push('isExempt: is neither true nor false. Give one of these, or a function of the request.');
+  refuse('friction', faults);
+}
+
+function refuse(guard: string, faults: readonly string[]): void {
   if (faults.length === 0) return;
   const list = faults.map((fault) => `  - ${fault}`).join('\n');
   throw new TollgateError('invalid_configuration', {

@@ -6,6 +6,7 @@ import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Engine } from '../http/engine.ts';
 import { within } from '../within.ts';
+import { checkFrictionOptions } from './check-guard-options.ts';
 import { findEngine, type GuardedRequest, orgOf } from './guard.ts';
 import type { PerRequest } from './guard-options.ts';
 import { perRequest } from './per-request.ts';
@@ -76,11 +77,13 @@ export function createStandingOf<R extends object>(
  * admins, requests beyond the number that may wait, and all of them while the level, or who is an admin, cannot be found out.
  *
  * @param key - what is delayed, for the metric.
+ * @throws TollgateError `invalid_configuration` for a fault in its options
  */
 export function createFriction<R extends object>(
   key: string,
   options: FrictionOptions<R> = {},
 ): (guarded: GuardedRequest<R>, client: Leaving) => Promise<FrictionOutcome> {
+  checkFrictionOptions(options);
   const standingOf = createStandingOf<R>(options);
   const resolve = perRequest<R, { maxDelayMs: number; isExempt: boolean }>({
     ...(options.maxDelayMs === undefined ? {} : { maxDelayMs: options.maxDelayMs }),

@@ -6,6 +6,7 @@ import { TollgateError } from '../errors/tollgate-error.ts';
 import type { BillingOptions } from '../options.ts';
 import type { HttpRequest } from '../ports/http-message.ts';
 import type { ReservationHandle } from '../quota/types.ts';
+import { createFriction } from './friction.ts';
 import { createGuard, createRelease } from './guard.ts';
 
 function engine(now = () => Date.now(), org?: BillingOptions['org']) {
@@ -68,6 +69,18 @@ describe('a guard', () => {
     expect(() => createRelease('devices', { idempotencykey: 'k' } as object)).toThrow(
       expect.objectContaining({ code: 'invalid_configuration' }),
     );
+  });
+
+  it.each([
+    [{ maxDelay: 100 }, /maxDelay: is not an option/],
+    [{ maxDelayMs: -1 }, /maxDelayMs: is not a number/],
+    [{ maxDelayMs: '1s' }, /maxDelayMs: is not a number/],
+    [{ isExempt: 'no' }, /isExempt: is neither/],
+  ])('of friction with a fault in its options %j is not made', (options, fault) => {
+    expect(() => createFriction('devices', options as object)).toThrow(
+      expect.objectContaining({ code: 'invalid_configuration', message: expect.stringMatching(fault) }),
+    );
+    expect(() => createFriction('devices', { maxDelayMs: 0, isExempt: () => false })).not.toThrow();
   });
 
   it('takes an unknown key that came with the request for a fault of the client', async () => {
