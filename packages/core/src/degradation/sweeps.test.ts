@@ -110,6 +110,25 @@ describe('a sweep', () => {
     expect(calls.slice(-2)).toEqual(['remove acme/devices/d1', 'remove acme/devices/d2']);
   });
 
+  it('D4: takes a look for one sighting, however long it lasts', async () => {
+    const one = overCapacity();
+    const quick = lifecycleOnMemory({ lifecycle: { ...one.lifecycle, sightingMs: 1_000 } }, one);
+    onTestFinished(() => quick.degradation.close());
+    await one.begin();
+    one.clock.at = START + 14 * DAY;
+    await quick.degradation.sweep();
+    for (let n = 1; n <= 3; n += 1) one.host.add('acme', 'zones', `z${n}`, START + n);
+    one.clock.at += 1_000;
+    one.hooks.after = async () => {
+      one.clock.at += 1_000;
+    };
+    await quick.degradation.sweep();
+    expect(one.calls).toEqual(['suspend acme/devices/d5', 'suspend acme/devices/d4']);
+    one.clock.at += 1_000;
+    await quick.degradation.sweep();
+    expect(one.calls).toContain('suspend acme/zones/z3');
+  });
+
   it('D5: restores everything at once when the org is upgraded, with no sweep needed', async () => {
     const { begin, sweepTwice, setLimit, degradation, calls, off } = overCapacity();
     await begin();
@@ -229,6 +248,21 @@ describe('a sweep', () => {
     expect(calls).toContain('remove acme/devices/d6');
     expect(calls).not.toContain('remove acme/devices/d5');
     expect(calls).toContain('restore acme/devices/d5');
+  });
+
+  it('D5: removes no row that its admins pinned while another was suspended', async () => {
+    const { begin, sweepAt, sweepTwice, degradation, host, hooks, calls } = overCapacity({ removes: true });
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    for (let n = 1; n <= 3; n += 1) host.add('acme', 'zones', `z${n}`, START + n);
+    await sweepAt(START + 28 * DAY);
+    hooks.after = async (call) => {
+      if (call !== 'suspend acme/zones/z3') return;
+      await degradation.setKeep({ org: 'acme', resource: 'devices', id: 'd5', keep: true, actor: 'ada' });
+    };
+    await sweepAt(START + 28 * DAY + HOUR);
+    expect(calls).toContain('suspend acme/zones/z3');
+    expect(calls).not.toContain('remove acme/devices/d5');
   });
 
   it('removes no row the org’s admins picked late before it was suspended for the whole degraded stage', async () => {

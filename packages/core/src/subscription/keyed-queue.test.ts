@@ -14,6 +14,23 @@ describe('a keyed queue', () => {
     expect(log).toEqual(['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']);
   });
 
+  it('lets one that comes when the first has ended wait for the second', async () => {
+    const queue = createKeyedQueue();
+    let letGo = () => {};
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    const first = queue('k', async () => {});
+    const log: string[] = [];
+    const second = queue('k', () => held.then(() => void log.push('second')));
+    await first;
+    const third = queue('k', async () => void log.push('third'));
+    await new Promise(setImmediate);
+    letGo();
+    await Promise.all([second, third]);
+    expect(log).toEqual(['second', 'third']);
+  });
+
   it('does not let one key wait for another', async () => {
     const queue = createKeyedQueue();
     void queue('slow', () => new Promise(() => {}));
