@@ -316,15 +316,6 @@ describe('keeping a row', () => {
     expect((await repository.loadDegradation('acme')).pins.map(({ id }) => id)).toEqual(['d1', 'd3', 'd4']);
   });
 
-  it('T31: unpins no row of another key for it', async () => {
-    const { pin, degradation, host, repository } = acmeOver();
-    host.add('acme', 'zones', 'z1', START);
-    await degradation.setKeep({ org: 'acme', resource: 'zones', id: 'z1', keep: true, actor: 'ada' });
-    for (const id of ['d1', 'd2', 'd3']) await pin(id);
-    await expect(pin('d4')).rejects.toEqual(code('keep_limit_reached'));
-    expect((await repository.loadDegradation('acme')).pins).toHaveLength(4);
-  });
-
   it('T31: unpins no row that a page of the list passed over', async () => {
     const { pin, host, repository } = acmeOver();
     for (const id of ['d1', 'd2', 'd3']) await pin(id);

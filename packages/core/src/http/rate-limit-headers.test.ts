@@ -78,6 +78,8 @@ test('what is told of a window follows its clock, its limit and its turn, and pa
   const at = (now: number, over: Partial<QuotaState> = {}) =>
     rateLimitHeaders([{ ...byDay, ...over }], [byDay], now, null);
   expect(at(NOW).RateLimit).toBe('"door_opens:day";r=3;t=43200');
+  const wide = { ...DAY, startsAt: DAY.startsAt - 86_400_000 };
+  expect(at(NOW, { window: wide })['RateLimit-Policy']).toBe('"door_opens:day";q=20;w=172800');
   expect(at(NOW + 1).RateLimit).toBe('"door_opens:day";r=3;t=43200');
   expect(at(NOW + 1)['Retry-After']).toBe('43200');
   expect(at(NOW + 1_000).RateLimit).toBe('"door_opens:day";r=3;t=43199');
@@ -85,9 +87,7 @@ test('what is told of a window follows its clock, its limit and its turn, and pa
     '"door_opens:day";q=30;w=86400',
   );
   const next = { ...DAY, startsAt: DAY.endsAt, endsAt: DAY.endsAt + 86_400_000 };
-  const wide = { ...DAY, startsAt: DAY.startsAt - 86_400_000 };
   expect(at(NOW + 86_400_000, { window: next }).RateLimit).toBe('"door_opens:day";r=3;t=43200');
-  expect(at(NOW, { window: wide })['RateLimit-Policy']).toBe('"door_opens:day";q=20;w=172800');
 });
 
 test('a denied window whose limit is 0 names no time to wait: it refills to nothing', () => {
