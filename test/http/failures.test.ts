@@ -149,6 +149,11 @@ describe.each(['Express', 'Koa'] as const)('T21: requests of browsers, on %s', (
 
   test.each([
     ['from the listed origin', { Origin: 'https://app.example.com' }, 200],
+    [
+      'from the listed origin, which is another site',
+      { Origin: 'https://app.example.com', 'Sec-Fetch-Site': 'cross-site' },
+      200,
+    ],
     ['from another origin', { Origin: 'https://evil.test' }, 403],
     ['from a look-alike', { Origin: 'https://app.example.com.evil.test' }, 403],
     ['from the same host without TLS', { Origin: 'http://app.example.com' }, 403],

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { bodyParser } from '@koa/bodyparser';
-import { type Billing, createBilling } from '@tollgate/core';
+import { type Billing, createBilling, memoryBillingRepository } from '@tollgate/core';
 import { billingRouter as expressRouter, keepRawBody as keepOnExpress } from '@tollgate/express';
 import { keepRawBody as keepOnKoa, billingRouter as koaRouter } from '@tollgate/koa';
 import { type RawResponse, rawBytes, type ServerFixture, serverFixture } from '@tollgate/testing';
@@ -131,6 +131,33 @@ describe.each(Object.keys(keeping))('behind %s', (name) => {
     await billing.close();
   });
 });
+
+const reading: Record<string, (billing: Billing) => Exchange> = {
+  ...keeping,
+  Express: (billing) => inProcess(express().use(expressRouter(billing))),
+  Koa: (billing) => inProcess(new Koa().use(koaRouter(billing)).callback()),
+};
+
+test.each(Object.keys(reading))(
+  'T8: %s takes a body of maxBodyBytes, and none of a byte more',
+  async (name) => {
+    const fixture = serverFixture();
+    const billing = billingOf(fixture);
+    const signed = await paidEvent(fixture, billing);
+    await billing.close();
+    const statusAt = async (maxBodyBytes: number) => {
+      const limited = createBilling({
+        ...fixture.options,
+        repository: memoryBillingRepository(),
+        maxBodyBytes,
+      });
+      return (await deliver(reading[name]?.(limited as Billing) ?? expect.fail(), signed)).status;
+    };
+    expect([await statusAt(signed.bytes.length), await statusAt(signed.bytes.length - 1)]).toEqual([
+      200, 413,
+    ]);
+  },
+);
 
 test('over HTTP/2, where nothing announces a body, Koa reads it all the same', async () => {
   const fixture = serverFixture();
