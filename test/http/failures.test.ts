@@ -93,11 +93,11 @@ describe.each(['Express', 'Koa'] as const)('when something fails, on %s', (frame
   });
 
   test('an access hook that allows a nobody changes nothing: the audit trail needs a name (T22)', async () => {
-    const fixture = serverFixture({
-      access: () => ({ actor: undefined as unknown as string, allowed: true }),
-    });
-    const { response, error } = await ask(fixture);
-    expect([response.status, error.error_code]).toEqual([500, 'invalid_configuration']);
+    for (const nobody of [undefined, '']) {
+      const fixture = serverFixture({ access: () => ({ actor: nobody as string, allowed: true }) });
+      const { response, error } = await ask(fixture);
+      expect([response.status, error.error_code]).toEqual([500, 'invalid_configuration']);
+    }
   });
 
   test('a hook may answer in our words', async () => {
@@ -175,5 +175,26 @@ describe.each(['Express', 'Koa'] as const)('T21: requests of browsers, on %s', (
   test('a webhook comes from wherever it comes from', async () => {
     const hook = { method: 'POST', target: '/billing/webhooks/sandbox', body: '{}' };
     expect(await statusOf({ Origin: 'https://evil.test' }, hook)).toBe(400);
+  });
+});
+
+describe.each(['Express', 'Koa'] as const)('the list of overrides, on %s', (framework) => {
+  test('has those in force, and those that ended where they are asked for', async () => {
+    const { options } = serverFixture();
+    const billing = createBilling(options) as Billing;
+    const wish = { subjectType: 'org', subjectId: 'acme', limit: 5, actor: 'op' };
+    await billing.setOverride({ ...wish, key: 'devices', expiresAt: 1 });
+    await billing.setOverride({ ...wish, key: 'door_opens' });
+    const keysAt = async (query: string) => {
+      const target = `/admin/quota_overrides${query}`;
+      const request = { method: 'GET', target, headers: { 'X-API-Key': 'key-operator' } };
+      const { body } = await servers[framework](billing)(rawBytes(request));
+      return JSON.parse(body)
+        .overrides.map((listed: { quota_key: string }) => listed.quota_key)
+        .sort();
+    };
+    for (const query of ['', '?include_expired=false']) expect(await keysAt(query)).toEqual(['door_opens']);
+    expect(await keysAt('?include_expired=true')).toEqual(['devices', 'door_opens']);
+    await billing.close();
   });
 });
