@@ -175,18 +175,6 @@ describe('a sweep', () => {
     expect(host.rowsOf('acme', 'devices').filter(({ id }) => !off.has(`acme/devices/${id}`))).toHaveLength(3);
   });
 
-  it('D1: goes by the limits of now, whatever its process knew of them before', async () => {
-    const { begin, setLimit, lifecycle, usage: _, ...shared } = overCapacity();
-    await begin();
-    const other = lifecycleOnMemory({ lifecycle, limitsTtlMs: DAY }, shared);
-    onTestFinished(() => other.degradation.close());
-    expect((await other.usage('acme')).items.find(({ key }) => key === 'devices')?.limit.value).toBe(3);
-    await setLimit('acme', 'devices', 4);
-    shared.clock.at += HOUR;
-    await other.degradation.sweep();
-    expect((await shared.repository.loadDegradation('acme')).flags).toMatchObject([{ id: 'd5' }]);
-  });
-
   it('D2: follows a change of policy: restores what is no longer picked, suspends the rest at a second sighting', async () => {
     const { begin, sweepTwice, degradation, off } = overCapacity();
     await begin();
