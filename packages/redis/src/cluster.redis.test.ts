@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RedisCluster, startRedisCluster, waitUntil } from '../../../test/support/services.ts';
 import { charge, count, openStore, read, reserve, settle, timed } from './faults.test-support.ts';
 import { spellKeys } from './keys.ts';
+import { interceptBatches } from './outage-scene.test-support.ts';
 import { redisHost, testedStore } from './redis-host.test-support.ts';
 import { evenTags, slotOf } from './tags.ts';
 
@@ -141,11 +142,10 @@ describe('the Redis counter store on a Redis Cluster', () => {
     class Stuck extends Cluster {
       override duplicate(...args: Parameters<Cluster['duplicate']>) {
         const own = super.duplicate(...args);
-        const call = own.callBuffer.bind(own) as (...values: unknown[]) => Promise<unknown>;
-        own.callBuffer = ((...values: unknown[]) => {
+        interceptBatches(own, (send) => {
           calls += 1;
-          return isStuck ? new Promise(() => {}) : call(...values);
-        }) as typeof own.callBuffer;
+          return isStuck ? new Promise(() => {}) : send();
+        });
         own.on('-node', ({ options }: Redis) => dropped.push(`${options.port}`));
         return own;
       }

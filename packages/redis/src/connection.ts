@@ -1,6 +1,7 @@
 import type { Logger } from '@tollgate/core';
-import { Cluster, Redis } from 'ioredis';
-import { batchScript, batchScriptWhenFull, type Form, library } from './scripts/batch-script.ts';
+import { Cluster, Command, Redis } from 'ioredis';
+import type { Batch } from './batch.ts';
+import { batchScript, batchScriptWhenFull, library } from './scripts/batch-script.ts';
 
 /** The store's own connection to Redis. */
 export interface Connection {
@@ -8,11 +9,7 @@ export interface Connection {
    * Runs the batch script once, or again after the connection was lost, until Redis answers: a batch may be run any number of times.
    * Rejects with what Redis refused it with.
    */
-  run(
-    keys: readonly string[],
-    batch: readonly string[],
-    options: { readonly isFull: boolean },
-  ): Promise<Buffer>;
+  run(batch: Batch, options: { readonly isFull: boolean }): Promise<Buffer>;
   /** Drops every socket and connects anew; what has no answer yet is sent again. */
   reconnect(): void;
   /**
@@ -69,38 +66,41 @@ export function openConnection(
   }
   client.on('error', (error: Error) => logger.debug('redis connection', { error }));
 
+  const { keyPrefix } = client.options;
+  const asBytes = { replyEncoding: null, ...(keyPrefix === undefined ? {} : { keyPrefix }) };
+
   /** From when on the library's function is tried, on the clock of `performance.now()`; until then batches are run as scripts. */
   let functionFrom = 0;
   let misses = 0;
 
-  function run(
-    keys: readonly string[],
-    batch: readonly string[],
-    { isFull }: { readonly isFull: boolean },
-  ): Promise<Buffer> {
-    const form = isFull ? batchScriptWhenFull : batchScript;
-    const rest = [String(keys.length), ...keys, ...batch];
-    if (performance.now() < functionFrom) return runAsScript(form, rest);
-    return client.callBuffer('FCALL', form.name, ...rest).then(
+  function run(batch: Batch, { isFull }: { readonly isFull: boolean }): Promise<Buffer> {
+    if (functionFrom > 0 && performance.now() < functionFrom) return runAsScript(batch, isFull);
+    return tell('FCALL', batch.toArguments(formFor(isFull).name, isFull)).then(
       (reply) => {
         misses = 0;
-        return reply as Buffer;
+        return reply;
       },
       (error) => {
         if (!isUnknown(error)) throw error;
         if (performance.now() >= functionFrom) missed();
-        return runAsScript(form, rest);
+        return runAsScript(batch, isFull);
       },
     );
   }
 
-  async function runAsScript({ sha, script }: Form, rest: readonly string[]): Promise<Buffer> {
+  async function runAsScript(batch: Batch, isFull: boolean): Promise<Buffer> {
+    const { sha, script } = formFor(isFull);
     try {
-      return (await client.callBuffer('EVALSHA', sha, ...rest)) as Buffer;
+      return await tell('EVALSHA', batch.toArguments(sha, isFull));
     } catch (error) {
       if (!isUnknown(error)) throw error;
-      return (await client.callBuffer('EVAL', script, ...rest)) as Buffer;
+      return await tell('EVAL', batch.toArguments(script, isFull));
     }
+  }
+
+  /** As `callBuffer` does, which copies its arguments three times on the way. */
+  function tell(command: string, args: string[]): Promise<Buffer> {
+    return client.sendCommand(new Command(command, args, asBytes)) as Promise<Buffer>;
   }
 
   /** Loads the library, on each master of a Cluster. The function is tried at once when it is there, and else later and later. */
@@ -140,6 +140,8 @@ export function openConnection(
     close: () => client.disconnect(),
   };
 }
+
+const formFor = (isFull: boolean) => (isFull ? batchScriptWhenFull : batchScript);
 
 /** A Cluster connects anew, when it next has something to say, to a node that was dropped. */
 function dropUnlessAlive(node: Redis): void {

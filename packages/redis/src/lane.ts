@@ -1,4 +1,4 @@
-import type { Batch } from './batch.ts';
+import { type Batch, BatchWriter } from './batch.ts';
 import type { Connection } from './connection.ts';
 import type { TagKeys } from './keys.ts';
 import type { NumberReader } from './number-reader.ts';
@@ -60,13 +60,13 @@ export function createLane(options: LaneOptions): Lane {
   const { connection, tag, isOneOfMany, timeoutMs, gatherMs, lapsedKeepMs, recordMs, clock } = options;
   const serverClock = createServerClock(clock);
   const queue = createQueue(gatherMs);
+  const writer = new BatchWriter({ tag, recordMs, lapsedKeepMs });
   const slots = Array.from({ length: SLOTS }, (_, index) => {
     const slot: Slot = createSlot({
       connection,
-      tag,
-      firstNumber: 1 + index * 2 ** 40,
+      writer,
+      firstNumber: 1 + index * 2 ** 30,
       timeoutMs,
-      lapsedKeepMs,
       serverClock,
       recordMs,
       clock,
@@ -115,27 +115,27 @@ export function createLane(options: LaneOptions): Lane {
    * went as a whole beside a small batch would come back as a whole, and this process and Redis would wait for each other in turn. What is
    * left goes when a batch is answered, or dropped.
    */
-  function launchDue(): void {
-    const [one, other] = slots.filter((slot) => slot.batch() === undefined);
+  function launchDue(now: number): void {
+    const one = freeSlot();
     if (one === undefined) return;
     const due = queue.due();
     const beside = sizeUnderWay();
     if (isOneOfMany ? beside > 0 : 2 * due < beside) return;
-    const hasCompany = other !== undefined || beside > 0;
-    if (isOneOfMany || !hasCompany || due < WORTH_HALVING || 2 * beside >= due) launch(one);
-    else {
-      launch(one, Math.ceil((due + beside) / 2));
-      if (other !== undefined) launch(other);
-    }
+    const isShared = !isOneOfMany && due >= WORTH_HALVING && 2 * beside < due && (beside > 0 || isIdle());
+    launch(one, now, isShared ? Math.ceil((due + beside) / 2) : MOST_OPERATIONS);
+    const other = isShared ? freeSlot() : undefined;
+    if (other !== undefined) launch(other, now);
   }
 
   /** What is in trouble holds nobody up. */
   function sizeUnderWay(): number {
-    return slots.reduce((sum, slot) => sum + (slot.isInTrouble() ? 0 : (slot.batch()?.size ?? 0)), 0);
+    let size = 0;
+    for (const slot of slots) if (!slot.isInTrouble()) size += slot.batch()?.size ?? 0;
+    return size;
   }
 
   function probe(slot: Slot): void {
-    if (awaySince !== undefined && !isDraining && slot.batch() === undefined) launch(slot);
+    if (awaySince !== undefined && !isDraining && slot.batch() === undefined) launch(slot, performance.now());
   }
 
   function add(operation: Operation<unknown>): void {
@@ -160,7 +160,7 @@ export function createLane(options: LaneOptions): Lane {
     if (awaySince !== undefined || !isIdle()) return;
     const [slot] = slots;
     if (slot === undefined) return;
-    launch(slot);
+    launch(slot, performance.now());
     sentAhead += slot.batch()?.size ?? 0;
   }
 
@@ -189,8 +189,9 @@ export function createLane(options: LaneOptions): Lane {
   function flush(): void {
     isFlushDue = false;
     if (awaySince !== undefined) return;
-    queue.ripen(performance.now());
-    if (queue.due() > 0) launchDue();
+    const now = performance.now();
+    queue.ripen(now);
+    if (queue.due() > 0) launchDue(now);
     // What is patient does not wait for an answer: Redis may be slow, or away.
     gather();
   }
@@ -200,15 +201,12 @@ export function createLane(options: LaneOptions): Lane {
     if (!isFlushDue) flush();
   }
 
-  function launch(slot: Slot, most = MOST_OPERATIONS): void {
+  function launch(slot: Slot, now: number, most = MOST_OPERATIONS): void {
     if (isClosed) return;
-    const now = performance.now();
     const checkServer = now - checkedAt > CHECK_SERVER_MS;
     if (checkServer) checkedAt = now;
-    slot.launch(
-      queue.take(Math.min(most, MOST_OPERATIONS), isDraining ? Number.POSITIVE_INFINITY : now),
-      checkServer,
-    );
+    const portions = queue.take(Math.min(most, MOST_OPERATIONS), isDraining ? Number.POSITIVE_INFINITY : now);
+    slot.launch(portions, checkServer, now);
   }
 
   function land(answered: Answered): void {
@@ -223,7 +221,7 @@ export function createLane(options: LaneOptions): Lane {
     }
     queue.refuseOverdue(timeoutMs);
     // Redis works on what waits while this process works on the answers. A few had better wait for what has arrived meanwhile.
-    if (queue.due() >= WORTH_SENDING) launchDue();
+    if (queue.due() >= WORTH_SENDING) launchDue(performance.now());
     answerAll(batch, numbers);
     for (const { org, operations } of batch.portions) org.underWay -= operations.length;
     const isLost = epoch > 0 && answered.epoch > epoch;
@@ -311,7 +309,7 @@ export function createLane(options: LaneOptions): Lane {
       const now = performance.now();
       for (const slot of slots) {
         if (awaySince === undefined && slot.batch() === undefined && now - slot.ackedAt() > CHECK_SERVER_MS)
-          launch(slot);
+          launch(slot, now);
       }
     },
     async drain() {
@@ -320,7 +318,7 @@ export function createLane(options: LaneOptions): Lane {
       requeuePutOff();
       while ((!isIdle() || queue.size() + putOff.length > 0) && performance.now() < endsAt) {
         const slot = freeSlot();
-        if (slot !== undefined && queue.size() > 0) launch(slot);
+        if (slot !== undefined && queue.size() > 0) launch(slot, performance.now());
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
       clearTimeout(gatherTimer);

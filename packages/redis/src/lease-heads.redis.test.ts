@@ -159,3 +159,10 @@ it('a count of a window that was begun and never finished is kept for a time (T1
   const leftMs = await client.pttl('{tg}:acme:session:1');
   expect([leftMs > 600_000, leftMs < 700_000]).toEqual([true, true]);
 });
+
+it('counters that are kept for good have no end, also where another one beside them is begun (Q9)', async () => {
+  const { client, counters } = await scene();
+  expect(await client.pttl('{tg}:acme')).toBe(-1);
+  await counters.beginRecount({ org: 'acme', counters: [{ key: 'seats', window: 'lifetime' }] });
+  expect(await client.pttl('{tg}:acme')).toBe(-1);
+});

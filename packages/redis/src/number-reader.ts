@@ -1,40 +1,55 @@
 /** Reads whole numbers one after the other, as msgpack has them. */
-export interface NumberReader {
-  /** @throws RangeError when there is none left, or something else than a whole number */
-  next(): number;
-}
+export class NumberReader {
+  readonly #bytes: Uint8Array;
+  #at: number;
 
-/** @param start - where the first begins */
-export function numberReader(bytes: Buffer, start = 0): NumberReader {
-  let at = start;
-  return {
-    next() {
-      const type = bytes[at++];
-      if (type === undefined) throw new RangeError('The reply ended early.');
-      if (type < 0x80) return type;
-      switch (type) {
-        case 0xcc:
-        case 0xd0:
-          at += 1;
-          return type === 0xcc ? bytes.readUInt8(at - 1) : bytes.readInt8(at - 1);
-        case 0xcd:
-        case 0xd1:
-          at += 2;
-          return type === 0xcd ? bytes.readUInt16BE(at - 2) : bytes.readInt16BE(at - 2);
-        case 0xce:
-        case 0xd2:
-          at += 4;
-          return type === 0xce ? bytes.readUInt32BE(at - 4) : bytes.readInt32BE(at - 4);
-        case 0xcf:
-        case 0xd3:
-          at += 8;
-          return Number(bytes.readBigInt64BE(at - 8));
-        default:
-          if (type >= 0xe0) return type - 0x100;
-          throw new RangeError(`The reply holds something that is no whole number (${type}).`);
-      }
-    },
-  };
+  /** @param start - where the first begins */
+  constructor(bytes: Uint8Array, start = 0) {
+    this.#bytes = bytes;
+    this.#at = start;
+  }
+
+  /** @throws RangeError when there is none left, or something else than a whole number */
+  next(): number {
+    const type = this.#byte();
+    if (type < 0x80) return type;
+    if (type >= 0xe0) return type - 0x100;
+    switch (type) {
+      case 0xcc:
+        return this.#byte();
+      case 0xcd:
+        return this.#short();
+      case 0xce:
+        return this.#word();
+      case 0xcf:
+        return this.#word() * 2 ** 32 + this.#word();
+      case 0xd0:
+        return (this.#byte() << 24) >> 24;
+      case 0xd1:
+        return (this.#short() << 16) >> 16;
+      case 0xd2:
+        return this.#word() | 0;
+      case 0xd3:
+        return (this.#word() | 0) * 2 ** 32 + this.#word();
+      default:
+        throw new RangeError(`The reply holds something that is no whole number (${type}).`);
+    }
+  }
+
+  #byte(): number {
+    const byte = this.#bytes[this.#at];
+    if (byte === undefined) throw new RangeError('The reply ended early.');
+    this.#at += 1;
+    return byte;
+  }
+
+  #short(): number {
+    return this.#byte() * 2 ** 8 + this.#byte();
+  }
+
+  #word(): number {
+    return this.#short() * 2 ** 16 + this.#short();
+  }
 }
 
 /** Where the first item of a msgpack list begins. */

@@ -19,7 +19,7 @@ import type { NumberReader } from './number-reader.ts';
 import { Operation } from './operation.ts';
 import type { OrgState } from './org-states.ts';
 import { CHANGE, OPERATION, RESULT } from './protocol.ts';
-import { readCount, readList, readReading, readResult, readState, unexpected } from './results.ts';
+import { readCount, readList, readReadings, readResult, readState, unexpected } from './results.ts';
 import { type Shape, shapeOf, type Terms, termsOf, windowsOf } from './shapes.ts';
 
 type ReserveRequest = Parameters<CounterStore['reserve']>[0];
@@ -60,17 +60,13 @@ export class ReserveOperation extends Operation<ReserveOutcome> {
   }
 
   read(numbers: NumberReader): ReserveOutcome {
-    const { charges } = this.#request;
+    const { length } = this.#request.charges;
     const result = readResult(numbers);
     switch (result) {
       case RESULT.done:
-        return { outcome: 'reserved', readings: charges.map(() => readReading(numbers)) };
+        return { outcome: 'reserved', readings: readReadings(numbers, length) };
       case RESULT.denied:
-        return {
-          outcome: 'denied',
-          misfits: readList(numbers),
-          readings: charges.map(() => readReading(numbers)),
-        };
+        return { outcome: 'denied', misfits: readList(numbers), readings: readReadings(numbers, length) };
       case RESULT.unknown:
         return { outcome: 'unknown', missing: readList(numbers) };
       case RESULT.repeated:

@@ -2,7 +2,7 @@ import type { CounterStore } from '@tollgate/core';
 import { type CounterStoreHost, type FakeClock, fakeClock } from '@tollgate/testing';
 import { Cluster, type Redis } from 'ioredis';
 import { spellKeys } from './keys.ts';
-import { numberReader } from './number-reader.ts';
+import { NumberReader } from './number-reader.ts';
 import type { RedisCounterStoreOptions } from './options.ts';
 import { openRedisCounterStore } from './redis-counter-store.ts';
 
@@ -40,7 +40,7 @@ export function counterNumbers(bytes: Buffer): readonly (number | null)[] {
       continue;
     }
     const width = ({ 204: 2, 205: 3, 206: 5, 207: 9 } as Record<number, number>)[type] ?? 1;
-    numbers.push(numberReader(bytes.subarray(at, at + width)).next());
+    numbers.push(new NumberReader(bytes, at).next());
     at += width;
   }
   return numbers;

@@ -17,13 +17,19 @@ export function readResult(numbers: NumberReader): number {
   return result;
 }
 
-export function readReading(numbers: NumberReader): CounterReading {
+function readReading(numbers: NumberReader): CounterReading {
   return {
     committed: numbers.next(),
     held: numbers.next(),
     uncertain: numbers.next(),
     countAgeMs: numbers.next(),
   };
+}
+
+export function readReadings(numbers: NumberReader, count: number): readonly CounterReading[] {
+  const readings = [readReading(numbers)];
+  while (readings.length < count) readings.push(readReading(numbers));
+  return readings;
 }
 
 /** Null: there is no count. */

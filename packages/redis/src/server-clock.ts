@@ -3,9 +3,13 @@
  * from a batch's record tells when that was run.
  */
 export interface ServerClock {
-  /** Epoch ms; undefined when nothing was heard for so long that the clocks may have drifted apart, or when this machine slept meanwhile. */
-  now(): number | undefined;
-  heard(time: number): void;
+  /**
+   * Epoch ms; undefined when nothing was heard for so long that the clocks may have drifted apart, or when this machine slept meanwhile.
+   *
+   * @param at - on the clock of `performance.now()`, here as below; now by default
+   */
+  now(at?: number): number | undefined;
+  heard(time: number, at?: number): void;
 }
 
 const FORGET_MS = 600_000;
@@ -18,15 +22,15 @@ export function createServerClock(fixed?: () => number): ServerClock {
   let heardAt = Number.NEGATIVE_INFINITY;
   let heardOn = 0;
   return {
-    now() {
+    now(at = performance.now()) {
       if (fixed !== undefined) return fixed();
-      const age = performance.now() - heardAt;
+      const age = at - heardAt;
       const hasSlept = Math.abs(Date.now() - heardOn - age) > SLEPT_MS;
       return age > FORGET_MS || hasSlept ? undefined : told + age;
     },
-    heard(time) {
+    heard(time, at = performance.now()) {
       told = time;
-      heardAt = performance.now();
+      heardAt = at;
       heardOn = Date.now();
     },
   };

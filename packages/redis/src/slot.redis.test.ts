@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { BatchWriter } from './batch.ts';
 import { createServerClock } from './server-clock.ts';
 import { createSlot, type SlotOptions } from './slot.ts';
 
@@ -41,10 +42,13 @@ function scene() {
       info: async () => '',
       close: () => {},
     },
-    tag: { record: () => 'record', epoch: 'epoch' },
+    writer: new BatchWriter({
+      tag: { record: () => 'record', epoch: 'epoch' },
+      recordMs: RECORD_MS,
+      lapsedKeepMs: 0,
+    }),
     firstNumber: 1,
     timeoutMs: TIMEOUT_MS,
-    lapsedKeepMs: 0,
     serverClock,
     recordMs: RECORD_MS,
     clock: undefined,
@@ -54,7 +58,7 @@ function scene() {
     onDroppedAnswer: () => told.push('late answer'),
   };
   const slot = createSlot(options);
-  slot.launch([], false);
+  slot.launch([], false, performance.now());
   return { slot, copies, told, serverClock };
 }
 

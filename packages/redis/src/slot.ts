@@ -1,8 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
-import { type Batch, type BatchHead, writeBatch } from './batch.ts';
+import type { Batch, BatchHead, BatchWriter } from './batch.ts';
 import type { Connection } from './connection.ts';
-import type { TagKeys } from './keys.ts';
-import { type NumberReader, numberReader, startOfList } from './number-reader.ts';
+import { NumberReader, startOfList } from './number-reader.ts';
 import type { Portion } from './queue.ts';
 import { classifyRefusal } from './refusal.ts';
 import type { ServerClock } from './server-clock.ts';
@@ -17,7 +16,8 @@ export interface Slot {
   servedAt(): number;
   /** Its batch was refused, or is not answered in time. */
   isInTrouble(): boolean;
-  launch(portions: readonly Portion[], checkServer: boolean): void;
+  /** @param now - on the clock of `performance.now()` */
+  launch(portions: readonly Portion[], checkServer: boolean, now: number): void;
   /** Sends at once what waits to be told again. */
   hurry(): void;
   /** Neither sends nor waits any more. */
@@ -36,11 +36,11 @@ export interface Answered {
 
 export interface SlotOptions {
   readonly connection: Connection;
-  readonly tag: TagKeys;
+  /** Shared with the other slots of the hash tag, whose batches are spelled alike. */
+  readonly writer: BatchWriter;
   /** Of its first batch. Far from those of other slots on the connection, so that a reply to one is never taken for a reply to another. */
   readonly firstNumber: number;
   readonly timeoutMs: number;
-  readonly lapsedKeepMs: number;
   readonly serverClock: ServerClock;
   /** How long Redis recognises a batch, ms; one without an answer is dropped after half of it. */
   readonly recordMs: number;
@@ -71,11 +71,13 @@ interface Flight {
 
 /** The reply to so many operations is handled after whatever else has arrived with it. */
 const MANY = 16;
+/** Instants of the server's clock are told this exactly: a number that is told again costs less to write. */
+const EXACT_MS = 100;
 const RECONNECT_MS = 1_000;
 const RETRY_MS = { first: 25, most: 1_000 };
 
 export function createSlot(options: SlotOptions): Slot {
-  const { connection, tag, timeoutMs, lapsedKeepMs, serverClock, recordMs, clock } = options;
+  const { connection, writer, timeoutMs, serverClock, recordMs, clock } = options;
   const giveUpMs = recordMs / 2;
   /** Less than a record lives: what is judged by the server's clock was told to it a while before. */
   const surelyKnownMs = recordMs - recordMs / 12;
@@ -91,23 +93,20 @@ export function createSlot(options: SlotOptions): Slot {
   let reconnectAt = 0;
   let watchdog: NodeJS.Timeout | undefined;
 
-  function launch(portions: readonly Portion[], checkServer: boolean): void {
-    const now = performance.now();
-    const time = serverClock.now();
+  function launch(portions: readonly Portion[], checkServer: boolean, now: number): void {
+    const time = serverClock.now(now);
     const head: BatchHead = {
       seq,
-      nonce: randomInt(1, 2 ** 32),
+      nonce: randomInt(1, 2 ** 31),
       epochSeen: last.epoch,
       serverSeen: last.server,
-      knownUntil: seq === firstNumber ? 0 : last.time + surelyKnownMs,
-      runUntil: time === undefined ? 0 : time + surelyKnownMs,
-      recordMs,
+      knownUntil: seq === firstNumber ? 0 : roundDown(last.time + surelyKnownMs),
+      runUntil: time === undefined ? 0 : roundDown(time + surelyKnownMs),
       checkServer,
       clock: clock?.() ?? false,
-      lapsedKeepMs,
     };
     seq += 1;
-    const batch = writeBatch(head, tag, process, portions);
+    const batch = writer.write(head, process, portions);
     flight = {
       batch,
       sentAt: now,
@@ -126,7 +125,7 @@ export function createSlot(options: SlotOptions): Slot {
 
   function send(sent: Flight): void {
     const { batch, isFull } = sent;
-    connection.run(batch.keys, batch.toArguments(isFull), { isFull }).then(
+    connection.run(batch, { isFull }).then(
       (reply) => {
         sent.isAnswered = true;
         if (sent.isDropped) return landDropped(sent, reply);
@@ -150,9 +149,9 @@ export function createSlot(options: SlotOptions): Slot {
       return;
     }
     last = answer;
-    serverClock.heard(answer.time);
     flight = undefined;
     ackedAt = performance.now();
+    serverClock.heard(answer.time, ackedAt);
     servedAt = landed.sentLastAt;
     const { numbers, epoch } = answer;
     options.onAnswer({ batch, numbers, epoch, isBack: hadTrouble });
@@ -270,7 +269,7 @@ interface Answer {
 /** Undefined for a reply that is not to this batch. */
 function readAnswer({ seq }: Batch, reply: unknown): Answer | undefined {
   if (!Buffer.isBuffer(reply)) return undefined;
-  const numbers = numberReader(reply, startOfList(reply));
+  const numbers = new NumberReader(reply, startOfList(reply));
   try {
     if (numbers.next() !== seq) return undefined;
     return { epoch: numbers.next(), server: numbers.next(), time: numbers.next(), numbers };
@@ -283,6 +282,10 @@ function readAnswer({ seq }: Batch, reply: unknown): Answer | undefined {
 function timeOf(error: unknown): number | undefined {
   const time = error instanceof Error ? /^LATEBATCH it is (\d+):/.exec(error.message)?.[1] : undefined;
   return time === undefined ? undefined : Number(time);
+}
+
+function roundDown(instant: number): number {
+  return Math.floor(instant / EXACT_MS) * EXACT_MS;
 }
 
 function randomName(): string {
