@@ -71,6 +71,8 @@ interface Flight {
 
 /** The reply to so many operations is handled after whatever else has arrived with it. */
 const MANY = 16;
+/** Counted from a random one on: to draw each costs a batch of one more than it is worth. */
+const MOST_NONCES = 2 ** 31 - 1;
 /** Instants of the server's clock are told this exactly: a number that is told again costs less to write. */
 const EXACT_MS = 100;
 const RECONNECT_MS = 1_000;
@@ -85,6 +87,7 @@ export function createSlot(options: SlotOptions): Slot {
   let process = randomName();
   const { firstNumber } = options;
   let seq = firstNumber;
+  let nonce = randomInt(MOST_NONCES);
   let ackedAt = 0;
   let servedAt = 0;
   let last: Pick<Answer, 'epoch' | 'server' | 'time'> = { epoch: 0, server: 0, time: 0 };
@@ -95,9 +98,10 @@ export function createSlot(options: SlotOptions): Slot {
 
   function launch(portions: readonly Portion[], checkServer: boolean, now: number): void {
     const time = serverClock.now(now);
+    nonce = (nonce % MOST_NONCES) + 1;
     const head: BatchHead = {
       seq,
-      nonce: randomInt(1, 2 ** 31),
+      nonce,
       epochSeen: last.epoch,
       serverSeen: last.server,
       knownUntil: seq === firstNumber ? 0 : roundDown(last.time + surelyKnownMs),
