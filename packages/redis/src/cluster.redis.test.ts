@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RedisCluster, startRedisCluster, waitUntil } from '../../../test/support/services.ts';
 import { charge, count, openStore, read, reserve, settle, timed } from './faults.test-support.ts';
 import { spellKeys } from './keys.ts';
-import { interceptBatches } from './outage-scene.test-support.ts';
 import { redisHost, testedStore } from './redis-host.test-support.ts';
 import { evenTags, slotOf } from './tags.ts';
 
@@ -142,10 +141,11 @@ describe('the Redis counter store on a Redis Cluster', () => {
     class Stuck extends Cluster {
       override duplicate(...args: Parameters<Cluster['duplicate']>) {
         const own = super.duplicate(...args);
-        interceptBatches(own, (send) => {
+        const call = own.callBuffer.bind(own) as (...values: unknown[]) => Promise<unknown>;
+        own.callBuffer = ((...values: unknown[]) => {
           calls += 1;
-          return isStuck ? new Promise(() => {}) : send();
-        });
+          return isStuck ? new Promise(() => {}) : call(...values);
+        }) as typeof own.callBuffer;
         own.on('-node', ({ options }: Redis) => dropped.push(`${options.port}`));
         return own;
       }

@@ -1,5 +1,5 @@
 import type { Logger } from '@tollgate/core';
-import { Cluster, Command, Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import type { Batch } from './batch.ts';
 import { batchScript, batchScriptWhenFull, library } from './scripts/batch-script.ts';
 
@@ -66,9 +66,6 @@ export function openConnection(
   }
   client.on('error', (error: Error) => logger.debug('redis connection', { error }));
 
-  const { keyPrefix } = client.options;
-  const asBytes = { replyEncoding: null, ...(keyPrefix === undefined ? {} : { keyPrefix }) };
-
   /** From when on the library's function is tried, on the clock of `performance.now()`; until then batches are run as scripts. */
   let functionFrom = 0;
   let misses = 0;
@@ -98,9 +95,9 @@ export function openConnection(
     }
   }
 
-  /** As `callBuffer` does, which copies its arguments three times on the way. */
-  function tell(command: string, args: string[]): Promise<Buffer> {
-    return client.sendCommand(new Command(command, args, asBytes)) as Promise<Buffer>;
+  /** Not as a `Command` of our own: the client may be of another installed copy of ioredis. */
+  function tell(command: string, args: readonly string[]): Promise<Buffer> {
+    return client.callBuffer(command, ...args) as Promise<Buffer>;
   }
 
   /** Loads the library, on each master of a Cluster. The function is tried at once when it is there, and else later and later. */

@@ -1,5 +1,5 @@
 import type { CounterStore } from '@tollgate/core';
-import { type Cluster, Command, Redis } from 'ioredis';
+import { Redis } from 'ioredis';
 import { afterEach, expect } from 'vitest';
 import {
   type RedisOptions,
@@ -44,30 +44,17 @@ export function plain(redis: RedisServer): Redis {
   return client;
 }
 
-type Pass = (send: () => Promise<unknown>, values: readonly unknown[]) => Promise<unknown>;
-
-/** Each batch that is sent through the client passes here; one that the client itself sends again does not. */
-export function interceptBatches(client: Redis | Cluster, pass: Pass): void {
-  const send = client.sendCommand.bind(client) as (...values: unknown[]) => Promise<unknown>;
-  const passed = new WeakSet<Command>();
-  client.sendCommand = ((command: Command, ...rest: unknown[]) => {
-    const { name, args } = command;
-    if (!/^(FCALL|EVALSHA|EVAL)$/.test(name) || passed.has(command)) return send(command, ...rest);
-    const sendCopy = () => {
-      const copy = new Command(name, args, { replyEncoding: null });
-      passed.add(copy);
-      return send(copy);
-    };
-    return pass(sendCopy, [name, ...args]);
-  }) as typeof client.sendCommand;
-}
-
 /** A host's client of whose duplicates, the stores' own connections, each call passes here: to be sent on, later or never. */
-export function clientWhoseCalls(redis: RedisServer, pass: Pass): Redis {
+export function clientWhoseCalls(
+  redis: RedisServer,
+  pass: (send: () => Promise<unknown>, values: readonly unknown[]) => Promise<unknown>,
+): Redis {
   class Injured extends Redis {
     override duplicate(...args: Parameters<Redis['duplicate']>) {
       const own = super.duplicate(...args);
-      interceptBatches(own, pass);
+      const call = own.callBuffer.bind(own) as (...values: unknown[]) => Promise<unknown>;
+      own.callBuffer = ((...values: unknown[]) =>
+        pass(() => call(...values), values)) as typeof own.callBuffer;
       return own;
     }
   }
