@@ -48,6 +48,16 @@ function statuses(socket: Socket, count: number): Promise<readonly number[]> {
   });
 }
 
+/** Creates once, and sees a 201 whose unit is kept. */
+async function expectKept({ connect: open, settles }: Awaited<ReturnType<typeof scene>>): Promise<void> {
+  const socket = open();
+  const answer = statuses(socket, 1);
+  socket.write(`${CREATE}\r\n`);
+  expect(await answer).toEqual([201]);
+  await settles('devices', { committed: 1, held: 0, uncertain: 0 });
+  socket.destroy();
+}
+
 const replaceEnd: express5.RequestHandler = (_req, res, next) => {
   const { end } = res;
   res.end = ((...args: unknown[]) => Reflect.apply(end, res, args)) as typeof end;
@@ -201,16 +211,11 @@ describe.each([
   it.each([400, 500, 503])(
     'is told by the status that was sent, though somebody sets %i after it',
     async (status) => {
-      const { connect: open, settles } = await scene(express, (_req, res) => {
+      const handler: express5.RequestHandler = (_req, res) => {
         res.status(201).end();
         res.status(status);
-      });
-      const socket = open();
-      const answer = statuses(socket, 1);
-      socket.write(`${CREATE}\r\n`);
-      expect(await answer).toEqual([201]);
-      await settles('devices', { committed: 1, held: 0, uncertain: 0 });
-      socket.destroy();
+      };
+      await expectKept(await scene(express, handler));
     },
   );
 
@@ -224,16 +229,7 @@ describe.each([
         res.status(201).write('begun');
         res.status(500).end();
       };
-      const { connect: open, settles } = await scene(express, handler, (guard) => [
-        ...before,
-        guard('devices'),
-      ]);
-      const socket = open();
-      const answer = statuses(socket, 1);
-      socket.write(`${CREATE}\r\n`);
-      expect(await answer).toEqual([201]);
-      await settles('devices', { committed: 1, held: 0, uncertain: 0 });
-      socket.destroy();
+      await expectKept(await scene(express, handler, (guard) => [...before, guard('devices')]));
     },
   );
 

@@ -44,7 +44,7 @@ function scene() {
       settled: () => {},
       failed: () => {},
     });
-  return { write, reserve, commit };
+  return { writer, write, reserve, commit };
 }
 
 it('spells what operations share alike in batch after batch, so that Redis need not read it again', () => {
@@ -67,10 +67,7 @@ it('does not carry along what earlier batches shared without end', () => {
 });
 
 it('says to a full Redis that reserves are refused, and nothing else otherwise', () => {
-  const keys = spellKeys({ prefix: 'tg', hashTags: 1 });
-  const [tag] = keys.tags;
-  if (tag === undefined) throw new Error('There is a hash tag.');
-  const batch = new BatchWriter({ tag, recordMs: 60_000, lapsedKeepMs: 0 }).write(HEAD, 'p', []);
+  const batch = scene().writer.write(HEAD, 'p', []);
   const [full, usual] = [true, false].map((isFull) =>
     JSON.parse(batch.toArguments('s', isFull).at(-1) ?? ''),
   );
