@@ -40,7 +40,7 @@ export { mountPrefix } from './http/mount-prefix.ts';
 export { createNodeRequest, type NodeRequestSource } from './http/node-request.ts';
 export { openApiDocument } from './http/openapi.ts';
 export { attachPassage, type Passage, passageOf } from './http/passage.ts';
-export { rateLimitHeaders } from './http/rate-limit-headers.ts';
+export { rateLimitHeaders, setRateLimitHeaders } from './http/rate-limit-headers.ts';
 export { matchPath, rawPath } from './http/raw-path.ts';
 export { deniedReply, errorReply } from './http/reply.ts';
 export type { Route, RouteAnswer, RouteContext } from './http/route.ts';

@@ -6,6 +6,7 @@ import {
   type KeyedGuardOptions,
   keepReservation,
   type RegisteredKey,
+  setRateLimitHeaders,
 } from '@tollgate/core';
 import type { Request, RequestHandler } from 'express';
 import { guardedRequest } from './express-request.ts';
@@ -50,9 +51,7 @@ export function requireQuota(
       }
       onEnding(res, (ending) => entered.leave(ending));
       keepReservation(req, entered.reservation);
-      // Looked up once: on Express' responses each look is dear.
-      const { setHeader } = res;
-      for (const [name, value] of Object.entries(entered.headers)) setHeader.call(res, name, value);
+      setRateLimitHeaders(res, entered.headers);
     } catch (error) {
       next(error);
       return;

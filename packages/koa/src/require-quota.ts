@@ -7,6 +7,7 @@ import {
   type GuardOptions,
   type KeyedGuardOptions,
   type RegisteredKey,
+  setRateLimitHeaders,
 } from '@tollgate/core';
 import type { Context, Middleware } from 'koa';
 import { isAnsweredLater, isStatusSet, judge, onAnswer, onOwnAnswer } from './answered-later.ts';
@@ -41,9 +42,7 @@ export function requireQuota(
       sendReply(ctx, entered.reply);
       return;
     }
-    const { res } = ctx;
-    if (!res.headersSent)
-      for (const [name, value] of Object.entries(entered.headers)) res.setHeader(name, value);
+    if (!ctx.res.headersSent) setRateLimitHeaders(ctx.res, entered.headers);
     attachReservation(ctx, entered.reservation);
     onOwnAnswer(ctx, (ending) => entered.leave(ending));
     const was404 = isSetTo404(ctx);

@@ -95,9 +95,12 @@ export function openConnection(
     }
   }
 
-  /** Not as a `Command` of our own: the client may be of another installed copy of ioredis. */
-  function tell(command: string, args: readonly string[]): Promise<Buffer> {
-    return client.callBuffer(command, ...args) as Promise<Buffer>;
+  /**
+   * Not as a `Command` of our own: the client may be of another installed copy of ioredis. The arguments go as one list, since each call
+   * on the way would copy them.
+   */
+  function tell(command: string, args: string[]): Promise<Buffer> {
+    return client.callBuffer(command, args) as Promise<Buffer>;
   }
 
   /** Loads the library, on each master of a Cluster. The function is tried at once when it is there, and else later and later. */

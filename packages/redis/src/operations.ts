@@ -377,7 +377,5 @@ function tokenNumbers(token: string): readonly number[] {
 
 /** As JSON, of an id, which holds printable characters alone. */
 function quoted(id: string): string {
-  return NEEDS_ESCAPES.test(id) ? JSON.stringify(id) : `"${id}"`;
+  return id.includes('"') || id.includes('\\') ? JSON.stringify(id) : `"${id}"`;
 }
-
-const NEEDS_ESCAPES = /["\\]/;

@@ -54,7 +54,7 @@ export function clientWhoseCalls(
       const own = super.duplicate(...args);
       const call = own.callBuffer.bind(own) as (...values: unknown[]) => Promise<unknown>;
       own.callBuffer = ((...values: unknown[]) =>
-        pass(() => call(...values), values)) as typeof own.callBuffer;
+        pass(() => call(...values), values.flat())) as typeof own.callBuffer;
       return own;
     }
   }

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { QuotaPeriod } from '../catalog/quota.ts';
 import type { QuotaState } from '../quota/types.ts';
 
@@ -42,9 +43,25 @@ export function rateLimitHeaders(
   return headers;
 }
 
+/**
+ * Sets the headers of an admitted create, from {@link rateLimitHeaders}, on Node's response. Each by its name: to list what an object
+ * holds costs every create more. And by a method that is looked up once: on Express' responses each look is dear.
+ */
+export function setRateLimitHeaders(
+  response: Pick<ServerResponse, 'setHeader'>,
+  headers: Readonly<Record<string, string>>,
+): void {
+  const { 'RateLimit-Policy': policies, RateLimit: limits } = headers;
+  if (policies === undefined || limits === undefined) return;
+  const { setHeader } = response;
+  setHeader.call(response, 'RateLimit-Policy', policies);
+  setHeader.call(response, 'RateLimit', limits);
+}
+
 /** What the headers say of a quota besides the units that are left. */
 interface FixedParts {
-  readonly name: string;
+  readonly key: string;
+  readonly period: QuotaPeriod;
   readonly value: number;
   readonly startsAt: number | null;
   readonly endsAt: number | null;
@@ -57,33 +74,31 @@ interface FixedParts {
   readonly reset: string;
 }
 
-/** The parts told last of each key and period: every create asks for them, and they change but once a second. */
-const parts = new Map<string, Map<QuotaPeriod, FixedParts>>();
-const MOST_KEYS = 1_000;
+/** Those told last, looked through from the first: every create asks for some, an app has few, and they change but once a second. */
+const parts: FixedParts[] = [];
+const MOST_PARTS = 32;
+let oldest = 0;
 
 function fixedParts({ key, period, window }: QuotaState, value: number, now: number): FixedParts {
-  let ofKey = parts.get(key);
-  if (ofKey === undefined) {
-    if (parts.size >= MOST_KEYS) parts.clear();
-    ofKey = new Map();
-    parts.set(key, ofKey);
-  }
   const { startsAt, endsAt } = window;
   const seconds = endsAt === null ? 0 : secondsUntil(endsAt, now);
-  const last = ofKey.get(period);
-  if (
-    last !== undefined &&
-    last.seconds === seconds &&
-    last.value === value &&
-    last.startsAt === startsAt &&
-    last.endsAt === endsAt
-  ) {
-    return last;
+  for (const known of parts) {
+    if (
+      known.key === key &&
+      known.period === period &&
+      known.value === value &&
+      known.seconds === seconds &&
+      known.startsAt === startsAt &&
+      known.endsAt === endsAt
+    ) {
+      return known;
+    }
   }
-  const name = last?.name ?? quoted(period === 'lifetime' ? key : `${key}:${period}`);
+  const name = quoted(period === 'lifetime' ? key : `${key}:${period}`);
   const width = startsAt === null || endsAt === null ? '' : `;w=${integer((endsAt - startsAt) / 1000)}`;
   const made = {
-    name,
+    key,
+    period,
     value,
     startsAt,
     endsAt,
@@ -92,7 +107,8 @@ function fixedParts({ key, period, window }: QuotaState, value: number, now: num
     start: `${name};r=`,
     reset: endsAt === null ? '' : `;t=${seconds}`,
   };
-  ofKey.set(period, made);
+  parts[oldest] = made;
+  oldest = (oldest + 1) % MOST_PARTS;
   return made;
 }
 

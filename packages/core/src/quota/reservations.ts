@@ -12,6 +12,7 @@ import type { AskedReservation, Decision, Decisions } from './decisions.ts';
 import type { Outage } from './outage.ts';
 import { createPlanner } from './planner.ts';
 import { reservationHandle, resumedHandle, type Settler } from './reservation-handle.ts';
+import { createReservationIds } from './reservation-ids.ts';
 import type { Admission, QuotaState, ReservationHandle, ReservationRecord, ReserveRequest } from './types.ts';
 
 /** The gate: takes units before a create runs, or refuses. */
@@ -24,7 +25,7 @@ export interface Reservations {
 const MAX_ATTEMPTS = 16;
 
 export function createReservations(
-  wiring: Pick<Wiring, 'catalog' | 'counters' | 'settings' | 'clock' | 'ids' | 'telemetry'>,
+  wiring: Pick<Wiring, 'catalog' | 'counters' | 'settings' | 'clock' | 'telemetry'>,
   parts: {
     readonly orgViews: OrgViews;
     readonly decisions: Decisions;
@@ -39,9 +40,7 @@ export function createReservations(
   const { catalog, counters, settings, clock, telemetry } = wiring;
   const planner = createPlanner(catalog);
   const { leaseMs, maxHeldPerOrg: maxHeld } = settings;
-  // An id that only its handle knows must be nobody else's: a random start for this engine, then a count.
-  const engineId = wiring.ids.next();
-  let made = 0;
+  const nextId = createReservationIds();
 
   function reserve(request: ReserveRequest): Promise<Admission> {
     try {
@@ -85,7 +84,7 @@ export function createReservations(
   ): Promise<Admission> {
     const asked = {
       org,
-      id: `${engineId}.${(made++).toString(36)}`,
+      id: nextId(),
       charges,
       rememberMs: 0,
       leaseMs,
