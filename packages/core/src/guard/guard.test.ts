@@ -1,6 +1,6 @@
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { capacity } from '../catalog/quota.ts';
+import { capacity, metered } from '../catalog/quota.ts';
 import { createBilling } from '../create-billing.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { BillingOptions } from '../options.ts';
@@ -87,6 +87,34 @@ describe('a guard', () => {
     const { billing } = engine();
     const entered = await enter(createGuard({ key: () => 'nothing', billing, org: 'acme' }));
     expect(entered).toMatchObject({ admitted: false, reply: { status: 400 } });
+  });
+
+  it('counts each session by itself where the request tells its `scope` alone', async () => {
+    const billing = createBilling({
+      quotas: { prompts: metered({ periods: ['per_session'] }) },
+      tiers: [
+        {
+          slug: 'free',
+          name: 'Free',
+          isDefaultForPersonal: true,
+          sortOrder: 1,
+          limits: { prompts: { per_session: 1 } },
+        },
+      ],
+      inventory: { count: async () => 0, list: async function* () {}, find: async () => null },
+      access: () => null,
+      provider: null,
+    });
+    const guard = createGuard<{ session: string }, 'prompts'>('prompts', {
+      billing,
+      org: 'acme',
+      scope: ({ session }) => session,
+    });
+    const isAdmitted = async (session: string) =>
+      (await guard({ request, native: { session }, passage: () => undefined })).admitted;
+    expect(await isAdmitted('s1')).toBe(true);
+    expect(await isAdmitted('s2')).toBe(true);
+    expect(await isAdmitted('s1')).toBe(false);
   });
 
   it('charges nobody when nobody is known', async () => {

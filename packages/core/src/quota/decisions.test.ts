@@ -110,6 +110,40 @@ it('an org whose count is older than `recountEveryMs` is counted in the backgrou
   expect(counted).toHaveLength(2);
 });
 
+it('a count in the background is left out where another process has done it before it began', async () => {
+  const { gate, rows, clock, counted, counters, wiring } = gateOnMemory();
+  let letGo = () => {};
+  const isDone = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  const began = vi.fn();
+  const later = gateOn({
+    ...wiring,
+    counters: {
+      ...counters,
+      beginRecount: async (request: Parameters<typeof counters.beginRecount>[0]) => {
+        await isDone;
+        const tokens = await counters.beginRecount(request);
+        began();
+        return tokens;
+      },
+    },
+  });
+  await gate.reserve(one('devices'));
+  clock.at += 300_001;
+  rows.set('acme/devices', 1);
+  await later.reserve(one('devices'));
+  await gate.reserve(one('devices'));
+  const devices = { key: 'devices', window: 'lifetime', forgetAt: null };
+  const read = async () => (await counters.read({ org: 'acme', counters: [devices] }))[0]?.committed;
+  await vi.waitFor(async () => expect(await read()).toBe(1), { interval: 1 });
+  expect(counted).toHaveLength(2);
+  letGo();
+  await vi.waitFor(() => expect(began).toHaveBeenCalledOnce(), { interval: 1 });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(counted).toHaveLength(2);
+});
+
 it('a recount counts once more where a create ended while it counted', async () => {
   const { gate, rows, wiring } = gateOnMemory();
   const running = await gate.reserve(one('devices'));
