@@ -50,6 +50,7 @@ export function requireQuota(
       await next();
     } catch (error) {
       entered.leave(endingOf(error));
+      giveHeaders(error, entered.headers);
       throw error;
     }
     if (isAnsweredLater(ctx)) onAnswer(ctx, (ending) => entered.leave(ending));
@@ -79,4 +80,19 @@ function endingOf(error: unknown): Ending {
   // As Koa answers it.
   const answered = status || statusCode;
   return typeof answered === 'number' && answered >= 400 && answered < 500 ? judge(answered) : 'failed';
+}
+
+/** Koa itself answers an error with the headers that the error carries, and drops all others. */
+function giveHeaders(error: unknown, given: Readonly<Record<string, string>>): void {
+  if (typeof error !== 'object' || error === null) return;
+  const { headers: own = {} } = error as { readonly headers?: object };
+  // Those of an answer of somebody else's are the host's to read, as they are.
+  const prototype: unknown = Object.getPrototypeOf(Object(own));
+  if (own === null || (prototype !== Object.prototype && prototype !== null)) return;
+  // Does nothing to what is frozen, and is not seen in a log.
+  Reflect.defineProperty(error, 'headers', {
+    value: { ...given, ...own },
+    configurable: true,
+    writable: true,
+  });
 }
