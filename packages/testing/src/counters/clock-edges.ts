@@ -197,6 +197,20 @@ export function counterClockEdges<S extends CounterStore>(host: CounterStoreHost
       await a.expectCounter(OPENS, { committed: 6, held: 0, uncertain: 0 });
     });
 
+    test('a late commit counts once in a window that began while other ids were remembered', async (a) => {
+      await a.count(DEVICES, 0);
+      await a.reserve('kept', { rememberMs: 3_600_000 });
+      await a.settle('kept', { as: 'commit' }, { rememberMs: 3_600_000 });
+      const forgetAt = (await a.now()) + 9 * leaseMs;
+      await a.count(OPENS, 0, forgetAt);
+      const charges = [charge({ ...OPENS, amount: 3, onUnknown: 'commit', forgetAt })];
+      await a.reserve('slow', { charges });
+      await a.upTo(leaseMs);
+      await a.past();
+      await a.settle('slow', { as: 'commit' }, { charges });
+      await a.expectCounter(OPENS, { committed: 3, held: 0, uncertain: 0 });
+    });
+
     test('a lapsed lease is kept for a late commit, then it is gone and its units stay uncertain', async (a) => {
       await a.count(DEVICES, 0);
       await a.reserve('slow');

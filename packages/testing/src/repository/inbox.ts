@@ -37,10 +37,30 @@ export function inbox<R extends BillingRepository>(host: BillingRepositoryHost<R
     });
 
     test('tells apart events of test and live mode and of other providers', async (a) => {
-      await a.claim();
-      await a.claim({ livemode: true });
-      await a.claim({ provider: 'other' });
+      const others = [{ livemode: true }, { provider: 'other' }];
+      const token = await a.claim();
+      for (const over of others) await a.claim(over);
       expect(await a.inspect.rows()).toBe(3);
+      await a.repository.finishEvent(finishing(token, 'unmatched'));
+      expect(await a.repository.listUnmatched({ provider: 'other', customerId: 'cus_1' })).toEqual([]);
+      await a.repository.finishEvent(finishing(await a.claim(), 'applied'));
+      for (const over of others) {
+        expect(await a.inspect.event(event(over))).toMatchObject({ result: null });
+        const { outcome } = await a.repository.claimEvent({ event: event(over), leaseMs });
+        expect(outcome).not.toBe('done');
+      }
+    });
+
+    test('ends an event once, and one that is unmatched can be claimed at once (W2)', async (a) => {
+      const token = await a.claim();
+      expect(await a.repository.finishEvent(finishing(token, 'unmatched'))).toBe('done');
+      expect(await a.repository.finishEvent(finishing(token, 'applied'))).toBe('lost');
+      const next = await a.claim();
+      expect(await a.repository.finishEvent(finishing(next, 'applied'))).toBe('done');
+      expect(
+        await a.repository.finishEvent({ ...finishing(next, 'applied'), effect: effect({}, null) }),
+      ).toBe('lost');
+      expect(await a.inspect.subscription(subscription())).toBeNull();
     });
 
     test('writes the effect and the end of the event together (W6)', async (a) => {
@@ -124,7 +144,7 @@ export function inbox<R extends BillingRepository>(host: BillingRepositoryHost<R
     test('keeps no more unmatched events than it was told, the oldest go first (T11)', async (a) => {
       for (let index = 0; index < 6; index += 1) {
         const id = `evt_${index}`;
-        const token = await a.claim({ id, createdAt: AT + index });
+        const token = await a.claim({ id, createdAt: index < 4 ? AT : AT + 1 });
         await a.repository.finishEvent(finishing(token, 'unmatched', { id, maxUnmatched: 3 }));
       }
       const waiting = await a.repository.listUnmatched({ provider: 'sandbox', customerId: 'cus_1' });

@@ -134,6 +134,9 @@ export function orgRecords<R extends BillingRepository>(host: BillingRepositoryH
       ).toBe('saved');
       expect(await a.inspect.subscription(full)).toEqual({ ...full, version: 1 });
       expect(await a.repository.findSubscription(full)).toEqual({ ...full, version: 1 });
+      const changed = { ...full, org: 'globex', scheduledAt: AT + 7, pastDueAt: AT + 8, createdAt: AT + 9 };
+      await a.repository.saveSubscription({ subscription: changed, expectedVersion: 1, audit: null });
+      expect(await a.inspect.subscription(full)).toEqual({ ...changed, version: 2 });
     });
 
     test('are only written over the version the writer read', async (a) => {
@@ -148,20 +151,22 @@ export function orgRecords<R extends BillingRepository>(host: BillingRepositoryH
       expect(await save('past_due', null)).toBe('conflict');
       expect(await save('past_due', 1)).toBe('saved');
       expect(await save('canceled', 1)).toBe('conflict');
+      expect(await save('canceled', 3)).toBe('conflict');
       expect(await a.inspect.subscription(subscription())).toMatchObject({ status: 'past_due', version: 2 });
       const trail = await a.repository.listAudit({ org: ORG, before: null, limit: 10 });
       expect(trail.map(({ after }) => after)).toEqual([{ status: 'past_due' }, { status: 'active' }]);
     });
 
     test('and customers are walked in pages, each once', async (a) => {
-      const ids = Array.from({ length: 7 }, (_, index) => `sub_${index}`);
-      for (const id of ids.toReversed()) {
+      const ids = ['sub_3', 'sub_4', 'sub_5', 'sub_6', 'sub_1', 'sub_2', 'sub_7'];
+      for (const [index, id] of [...ids.entries()].toReversed()) {
+        const provider = index < 4 ? PROVIDER : 'stripe';
         await a.repository.saveSubscription({
-          subscription: subscription({ id }),
+          subscription: subscription({ provider, id }),
           expectedVersion: null,
           audit: null,
         });
-        await a.repository.linkCustomer({ org: id, provider: PROVIDER, customerId: id });
+        await a.repository.linkCustomer({ org: id, provider, customerId: id });
       }
       const seen: string[] = [];
       const customers: string[] = [];
@@ -198,11 +203,14 @@ export function orgRecords<R extends BillingRepository>(host: BillingRepositoryH
       expect(await a.repository.upsertOverride({ override: second, actor: 'otto' })).toEqual(stored);
       expect(await a.inspect.override('ovr_1')).toEqual(stored);
       expect(await a.inspect.override('ovr_2')).toBeNull();
+      const ofDay = override({ id: 'ovr_3', key: 'zones', period: 'day' });
+      await a.repository.upsertOverride({ override: ofDay, actor: 'olga' });
       await a.repository.upsertOverride({
-        override: override({ id: 'ovr_3', period: 'day' }),
+        override: override({ id: 'ovr_4', key: 'zones' }),
         actor: 'olga',
       });
-      expect(await a.repository.listOverrides({ liveAt: null })).toHaveLength(2);
+      expect(await a.inspect.override('ovr_3')).toEqual(ofDay);
+      expect(await a.repository.listOverrides({ liveAt: null })).toHaveLength(3);
     });
 
     test('end at their instant without any job (Q12)', async (a) => {
@@ -231,6 +239,7 @@ export function orgRecords<R extends BillingRepository>(host: BillingRepositoryH
       });
       expect(last).toMatchObject({
         actor: 'otto',
+        subject: 'ovr_1',
         at: AT + 1,
         before: { limit: 12 },
         after: { limit: 0, id: 'ovr_1' },
