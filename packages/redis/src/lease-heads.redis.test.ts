@@ -166,3 +166,34 @@ it('counters that are kept for good have no end, also where another one beside t
   await counters.beginRecount({ org: 'acme', counters: [{ key: 'seats', window: 'lifetime' }] });
   expect(await client.pttl('{tg}:acme')).toBe(-1);
 });
+
+it('a begun count is waited for ten minutes after the last begin (Q8)', async () => {
+  const counters = testedStore(plain(await server()));
+  endings.push(() => counters.close());
+  const begin = (...keys: readonly string[]) =>
+    counters.beginRecount({ org: 'acme', counters: keys.map((key) => ({ key, window: 'lifetime' })) });
+  const [, zones] = await begin('seats', 'zones');
+  counters.clock.advance(400_000);
+  const [seats] = await begin('seats');
+  counters.clock.advance(400_000);
+  const counts = [seats, zones].flatMap((token) => (token ? [{ ...token, count: 3, forgetAt: null }] : []));
+  const results = await counters.finishRecount({ org: 'acme', counts });
+  expect(results.map(({ key, applied }) => [key, applied])).toEqual([
+    ['seats', true],
+    ['zones', false],
+  ]);
+});
+
+it('what is made known again after a loss ends with its lease, and leaves nothing for good (Q5, T17)', async () => {
+  const client = plain(await server());
+  const counters = testedStore(client);
+  endings.push(() => counters.close());
+  await count(counters, 0);
+  await reserve(counters, 'a1', { leaseMs: 30_000 });
+  await client.flushall();
+  await count(counters, 0);
+  expect(await read(counters)).toMatchObject({ held: 1, uncertain: 0 });
+  expect(await client.pttl(`{${counters.options.prefix}}:acme|l`)).toBeGreaterThan(0);
+  counters.clock.advance(30_000);
+  expect(await read(counters)).toMatchObject({ held: 0, uncertain: 1 });
+});

@@ -1,6 +1,6 @@
 import { expect, it, vi } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
-import { charge, count, DEVICES, read, reservation, reserve, timed } from './faults.test-support.ts';
+import { charge, count, DEVICES, read, reservation, reserve, settle, timed } from './faults.test-support.ts';
 import { answers, clientWhoseCalls, plain, proxied, server, store } from './outage-scene.test-support.ts';
 
 it('every caller is answered in time when Redis falls silent after it answered one batch of two (F11, Q13)', async () => {
@@ -88,6 +88,8 @@ it('a batch that can only be run into an error is given up, reported, and not as
   const redis = await server();
   const errors: string[] = [];
   const logger = { debug() {}, info() {}, warn() {}, error: (message: string) => errors.push(message) };
+  const counted: [string, number][] = [];
+  const telemetry = { count: (metric: string, value: number) => counted.push([metric, value]) };
   let calls = 0;
   let isBroken = false;
   const client = clientWhoseCalls(redis, async (send) => {
@@ -95,17 +97,19 @@ it('a batch that can only be run into an error is given up, reported, and not as
     if (isBroken) throw new Error('ERR Error running script: a fault of ours');
     return await send();
   });
-  const counters = store({ client, logger });
+  const counters = store({ client, logger, telemetry });
   await count(counters, 3);
   isBroken = true;
   const before = calls;
   for (let asked = 0; asked < 3; asked += 1) {
     expect((await timed(() => read(counters))).result).toBe('quota_unavailable');
   }
+  expect((await timed(() => settle(counters, 'r', 'commit'))).result).toBe('quota_unavailable');
   isBroken = false;
   expect(await read(counters)).toMatchObject({ committed: 3 });
-  expect(calls - before).toBe(4);
-  expect(errors).toEqual(Array(3).fill('redis cannot run a batch of operations: it is given up'));
+  expect(calls - before).toBe(5);
+  expect(errors).toEqual(Array(4).fill('redis cannot run a batch of operations: it is given up'));
+  expect(counted).toEqual([['tollgate.given_up', 1]]);
 });
 
 it('while Redis is gone a batch waits once, however often it is looked after (F9)', async () => {
