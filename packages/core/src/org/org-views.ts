@@ -1,6 +1,6 @@
 import type { QuotaPeriod } from '../catalog/quota.ts';
 import type { Tier } from '../catalog/tier.ts';
-import type { Customer, OrgBilling, StoredSubscription } from '../ports/billing-repository.ts';
+import type { OrgBilling, StoredSubscription } from '../ports/billing-repository.ts';
 import type { Plans } from '../quota/planner.ts';
 import type { EffectiveLimit } from '../quota/types.ts';
 import type { Wiring } from '../wiring.ts';
@@ -16,7 +16,6 @@ export interface OrgView {
   /** The subscription that grants the tier, else the live one that grants nothing just now, else null. */
   subscription(now: number): StoredSubscription | null;
   readonly subscriptions: readonly StoredSubscription[];
-  readonly customers: readonly Customer[];
   /** Until when, epoch ms, nothing of this view changes by the mere passing of time; Infinity for never. */
   steadyUntil(now: number): number;
   /** The limit in force at `now`; null for a period in which neither tier nor override limits the key. */
@@ -107,7 +106,6 @@ function viewOf(
   return {
     org,
     subscriptions: billing.subscriptions,
-    customers: billing.customers,
     tier: entitlement,
     subscription: (now) => entitlement(now).subscription,
     steadyUntil(now) {

@@ -74,9 +74,11 @@ export function createRefresh(
       change = undefined;
 
       if (fetched === null) return { outcome: 'unknown_subscription', stored };
-      const customer = await customerOf(provider.name, fetched, request.customer);
+      const { customerId } = fetched;
+      const customer =
+        request.customer ?? (await repository.findCustomer({ provider: provider.name, customerId }));
       if (customer === null) return { outcome: 'unknown_customer' };
-      if (!belongs(key.id, fetched, stored, customer, request.customer)) {
+      if (!belongs(key.id, fetched, stored, customer)) {
         logger.error(
           'A subscription belongs to another customer or org than it should. Nothing was written.',
           {
@@ -106,11 +108,6 @@ export function createRefresh(
     return { outcome: 'contended' };
   }
 
-  async function customerOf(provider: string, fetched: ProviderSubscription, known: Customer | null) {
-    if (known !== null && known.customerId === fetched.customerId) return known;
-    return await repository.findCustomer({ provider, customerId: fetched.customerId });
-  }
-
   return (request) => queue(request.subscriptionId, () => refresh(request));
 }
 
@@ -119,10 +116,7 @@ function belongs(
   fetched: ProviderSubscription,
   stored: StoredSubscription | null,
   customer: Customer,
-  expected: Customer | null,
 ): boolean {
-  if (fetched.id !== id) return false;
-  if (expected !== null && (expected.customerId !== fetched.customerId || expected.org !== customer.org))
-    return false;
+  if (fetched.id !== id || fetched.customerId !== customer.customerId) return false;
   return stored === null || stored.org === customer.org;
 }
