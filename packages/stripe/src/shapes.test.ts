@@ -198,6 +198,24 @@ describe('W8: the shape of any API version', () => {
   });
 });
 
+it('a change that names no interval keeps the one that is paid, where the tier is sold by it', () => {
+  expect(prices.priceOf('pro', undefined, 'year')).toBe('price_pro_year');
+  expect(prices.priceOf('team', undefined, 'year')).toBe('price_team');
+});
+
+it.each([
+  ['month', 1, 'month'],
+  ['year', 1, 'year'],
+  ['month', 3, null],
+  ['year', 2, null],
+  ['week', 1, null],
+])('a price that renews every %s x %i is of the interval %s', (interval, interval_count, expected) => {
+  const every = { id: 'price_team', recurring: { interval, interval_count } };
+  const facts: Facts = { price: 'price_team', every: 'month', status: 'active', quantity: 1 };
+  const shown = { ...common(facts), ...period, items: list(item({ price: every }, facts)) };
+  expect(toProviderSubscription(shown, prices)).toMatchObject({ tier: 'team', interval: expected });
+});
+
 describe('a paused subscription', () => {
   const facts: Facts = { price: 'price_pro', every: 'month', status: 'paused', quantity: 1 };
   const isLapsed = (given: Facts, more: Json = {}) =>
@@ -274,6 +292,11 @@ describe('a schedule', () => {
       scheduledAt: PERIOD_END * 1_000,
       cancelsAt: null,
     });
+  });
+
+  it('that let go of its subscription still names it', () => {
+    const released = { object: 'subscription_schedule', customer: 'cus_1', released_subscription: 'sub_1' };
+    expect(subjectOf(released, prices)).toMatchObject({ customerId: 'cus_1', subscriptionId: 'sub_1' });
   });
 
   it('that ends the subscription says when', () => {

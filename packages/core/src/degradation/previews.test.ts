@@ -82,6 +82,15 @@ describe('a preview', () => {
     });
   });
 
+  it('flags at once under manual in a spell whose warned stage is over', async () => {
+    const { degradation, clock } = acme();
+    await degradation.setSelectionPolicy({ org: 'acme', policy: 'manual', actor: 'ada' });
+    await degradation.report('acme');
+    clock.at += 20 * DAY;
+    const { timeline } = await degradation.preview({ org: 'acme', tier: 'free' });
+    expect(timeline).toMatchObject({ flaggedAt: START + 20 * DAY, degradedAt: START + 14 * DAY });
+  });
+
   it('goes on with the spell an org is in already', async () => {
     const { degradation, clock } = acme();
     await degradation.report('acme');

@@ -265,6 +265,56 @@ describe('checkout of an org with a subscription', () => {
     },
   );
 
+  it('changes one that was ended here alone, and opens no page beside it', async () => {
+    const id = await world.subscribe('acme', 'pro');
+    const other = await createWorld();
+    await world.process({ provider: other.sandbox }).checkout(order('free'));
+    expect((await world.checkout(order('business'))).subscription).toMatchObject({ externalId: id });
+    expect(subscriptions()).toMatchObject([{ id, tier: 'business' }]);
+    await other.close();
+  });
+
+  it('changes one that the provider’s list leaves out, and opens no page beside it', async () => {
+    const id = await world.subscribe('acme', 'pro');
+    const short = world.process({ provider: { listSubscriptions: async () => [] } });
+    expect((await short.checkout(order('business'))).subscription).toMatchObject({ externalId: id });
+    expect(openPages()).toEqual([]);
+  });
+
+  it('changes one that could not be stored, and opens no page beside it', async () => {
+    const { subscription: pending } = await world.checkout(order('pro'));
+    const { subscriptionId: id } = world.sandbox.confirm(pending.externalId);
+    const contended = world.process({ repository: { saveSubscription: async () => 'conflict' } });
+    expect((await contended.checkout(order('business'))).subscription).toMatchObject({ externalId: id });
+    expect(openPages()).toEqual([]);
+  });
+
+  it('is changed once, however often another writer comes first', async () => {
+    const id = await world.subscribe('acme', 'pro');
+    const { saveSubscription } = world.repository;
+    const { changeSubscription } = world.sandbox;
+    let changes = 0;
+    let conflicts = 0;
+    const late = world.process({
+      repository: {
+        saveSubscription: (write) => {
+          if (write.subscription.tier !== 'business' || conflicts === 3) return saveSubscription(write);
+          conflicts += 1;
+          return Promise.resolve('conflict');
+        },
+      },
+      provider: {
+        changeSubscription: (request) => {
+          changes += 1;
+          return changeSubscription(request);
+        },
+      },
+    });
+    await late.checkout(order('business'));
+    expect({ changes, conflicts }).toEqual({ changes: 1, conflicts: 3 });
+    expect(await world.stored(id)).toMatchObject({ tier: 'business' });
+  });
+
   it('answers the subscription that was paid while its webhook is on its way', async () => {
     const { subscription: pending } = await world.checkout(order('pro'));
     const { subscriptionId } = world.sandbox.confirm(pending.externalId);
@@ -344,6 +394,18 @@ describe('checkout of the default tier', () => {
       const events = late.sandbox.events().length;
       expect((await late.checkout(order('free'))).subscription).toEqual(subscription);
       expect(late.sandbox.events()).toHaveLength(events);
+    });
+
+    it('ends the others too where one ends by then already, which is left as it is', async () => {
+      const [customer] = late.sandbox.contents().customers;
+      const { openCheckout, cancelSubscription } = late.sandbox;
+      const desk = { org: 'acme', customerId: customer?.id ?? '', tier: 'business', idempotencyKey: 'desk' };
+      late.sandbox.confirm((await openCheckout(desk)).id);
+      await cancelSubscription({ subscriptionId: id, idempotencyKey: 'desk-end' });
+      const events = late.sandbox.events().length;
+      await late.checkout(order('free'));
+      expect(late.sandbox.contents().subscriptions.map(({ cancelsAt }) => cancelsAt)).not.toContain(null);
+      expect(late.sandbox.events()).toHaveLength(events + 1);
     });
 
     it('brings an end that is set for a date beyond the paid period forward to its end', async () => {
@@ -513,6 +575,7 @@ describe('checkout when something fails', () => {
     expect((await fresh.checkout(order('free'))).subscription).toMatchObject({ externalId: 'default' });
     expect(await world.stored(id)).toMatchObject({ status: 'canceled', endedAt: expect.any(Number) });
     expect(fresh.logs).toContainEqual(expect.objectContaining({ level: 'error' }));
+    expect(fresh.dropped).toContain('acme');
     expect(fresh.changes).toMatchObject([
       { before: { id, status: 'active' }, after: { id, status: 'canceled' } },
     ]);

@@ -265,6 +265,7 @@ describe('what a webhook does not do', () => {
     const data = { customer: globex?.id, subscription: acmes, org: 'globex', metadata: { org: 'globex' } };
     const event = made('evt_1', 'subscription.updated', data);
     expect((await post(world, event)).outcome).toBe('unmatched');
+    expect((await post(world, event)).outcome).toBe('unmatched');
     expect(world.repository.contents().subscriptions.size).toBe(0);
     expect(world.logs).toContainEqual(expect.objectContaining({ level: 'error' }));
   });
@@ -518,6 +519,28 @@ describe('a stale answer of the provider', () => {
     expect((await slow.deliver(lastEvent('subscription.created'))).outcome).toBe('applied');
     expect(held).toBe(2);
     expect(await world.stored(id)).toMatchObject({ status: 'past_due' });
+  });
+
+  it('is not even fetched by the same process, which asks for one subscription at a time', async () => {
+    const id = await bought();
+    world.sandbox.setStatus(id, 'past_due');
+    const { fetchSubscription } = world.sandbox;
+    let asking = 0;
+    const most: number[] = [];
+    const process = world.process({
+      provider: {
+        fetchSubscription: async (request) => {
+          asking += 1;
+          most.push(asking);
+          const state = await fetchSubscription(request);
+          asking -= 1;
+          return state;
+        },
+      },
+    });
+    await Promise.all(world.sandbox.events().map((event) => process.deliver(event.id)));
+    expect(most.length).toBeGreaterThan(2);
+    expect(Math.max(...most)).toBe(1);
   });
 
   it('is given up after a bounded number of conflicts, and the event stays', async () => {

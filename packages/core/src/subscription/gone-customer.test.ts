@@ -129,6 +129,26 @@ describe('a checkout of an org whose customer is gone', () => {
     expect(customers()).toHaveLength(2);
   });
 
+  it('does the events of the other one that came before it was linked', async () => {
+    await world.checkout(order('pro'));
+    await deleteCustomer();
+    let id: string | null = null;
+    const { replaceCustomer } = world.repository;
+    const slow = world.process({
+      repository: {
+        replaceCustomer: async (request) => {
+          const { customerId } = request.customer;
+          const desk = { org: 'acme', customerId, tier: 'business', idempotencyKey: 'desk' };
+          id = world.sandbox.confirm((await world.sandbox.openCheckout(desk)).id).subscriptionId;
+          expect((await world.deliver(world.sandbox.events().at(-1)?.id ?? '')).outcome).toBe('unmatched');
+          return await replaceCustomer(request);
+        },
+      },
+    });
+    await slow.portal(portal);
+    expect(await world.stored(id ?? '')).toMatchObject({ org: 'acme', tier: 'business' });
+  });
+
   it.each(['provider_error', 'provider_timeout', 'provider_busy'] as const)(
     'is refused as before while the provider cannot say whether it is gone: %s',
     async (code) => {

@@ -25,6 +25,8 @@ describe('sync', () => {
     expect(await world.sync({ org: 'acme' })).toEqual({ checked: 1, changed: 1, unknown: 0, failed: 0 });
     expect(await world.stored(id)).toMatchObject({ org: 'acme', status: 'active' });
     expect(await world.sync({ org: 'acme' })).toEqual({ checked: 1, changed: 0, unknown: 0, failed: 0 });
+    const changes = world.repository.contents().audit.filter(({ subject }) => subject === id);
+    expect(changes).toMatchObject([{ action: 'subscription.changed', before: null }]);
   });
 
   it('brings one subscription up to date', async () => {

@@ -57,6 +57,10 @@ describe('the terms of a checkout', () => {
     expect((await checkout({ interval: 'month', quantity: 5 })).location).not.toBe(other.location);
   });
 
+  it('may be of as many seats as a provider takes', async () => {
+    expect((await checkout({ quantity: 999_999 })).subscription.status).toBe('pending');
+  });
+
   it.each([
     [{ interval: 'week' }],
     [{ interval: null }],
