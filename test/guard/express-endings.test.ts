@@ -334,4 +334,27 @@ describe.each([
     }
     await settles('devices', { committed: 2, held: 0, uncertain: 0 });
   });
+
+  it('is told by the status that is set where an adapter keeps the head of the answer empty, as those for AWS Lambda do', async () => {
+    const { app, settles } = await scene(express, (req, res) => {
+      res.status(Number(req.header('x-answer'))).json({});
+    });
+    async function call(answer: number): Promise<void> {
+      const socket = new Writable({ write: (_chunk, _encoding, done) => done() }) as unknown as Socket;
+      const request = new IncomingMessage(socket);
+      const headers = { 'x-org': org, 'x-answer': String(answer) };
+      Object.assign(request, { method: 'POST', url: '/things', headers });
+      const response = Object.assign(new ServerResponse(request), { _header: '' });
+      response.assignSocket(socket);
+      const finished = new Promise((resolve) => response.on('finish', resolve));
+      app(request, response);
+      await finished;
+    }
+    await call(201);
+    await call(201);
+    await call(409);
+    await settles('devices', { committed: 2, held: 0, uncertain: 0 });
+    await call(500);
+    await settles('devices', { committed: 2, held: 0, uncertain: 1 });
+  });
 });

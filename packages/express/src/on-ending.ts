@@ -165,10 +165,13 @@ function onFinished(response: ServerResponse, finished: () => void): void {
   });
 }
 
-/** By the status that was sent: whoever fails after his answer may still set another. */
+/**
+ * By the status that was sent: whoever fails after his answer may still set another. An empty head is none: responses of adapters for
+ * AWS Lambda have one.
+ */
 function endingOf(response: ServerResponse & { readonly _header?: unknown }): Ending {
   const { _header: head } = response;
-  return judge(typeof head === 'string' ? Number(head.slice(9, 12)) : response.statusCode);
+  return judge(typeof head === 'string' && head !== '' ? Number(head.slice(9, 12)) : response.statusCode);
 }
 
 function judge(status: number): Ending {
