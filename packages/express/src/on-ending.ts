@@ -166,12 +166,13 @@ function onFinished(response: ServerResponse, finished: () => void): void {
 }
 
 /**
- * By the status that was sent: whoever fails after his answer may still set another. An empty head is none: responses of adapters for
- * AWS Lambda have one.
+ * By the status that was sent: whoever fails after his answer may still set another. Where the head tells none, as an empty one under
+ * adapters for AWS Lambda does, by the one that is set.
  */
 function endingOf(response: ServerResponse & { readonly _header?: unknown }): Ending {
   const { _header: head } = response;
-  return judge(typeof head === 'string' && head !== '' ? Number(head.slice(9, 12)) : response.statusCode);
+  const sent = typeof head === 'string' ? Number(head.slice(9, 12)) : 0;
+  return judge(sent || response.statusCode);
 }
 
 function judge(status: number): Ending {

@@ -14,7 +14,11 @@ export interface SandboxOptions {
   readonly host?: string;
   /** @default the port of the last run kept in `file`, else a free one */
   readonly port?: number;
-  /** A JSON file that keeps everything over a restart; processes of one machine may share it. @default none, all is lost with the process */
+  /**
+   * A JSON file that keeps everything over a restart. Processes of one machine may share it, and those of one app (`node:cluster`) must:
+   * a page that one of them opened may be asked of another.
+   * @default none, all is lost with the process
+   */
   readonly file?: string;
   /** The host's page a customer comes back to; `checkout` (`success` or `canceled`) and `session_id` are added. @default a page of its own */
   readonly returnUrl?: string;
