@@ -2,7 +2,7 @@ import { channel } from 'node:diagnostics_channel';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { type Duplex, Writable } from 'node:stream';
-import { requireQuota } from '@tollgate/express';
+import { releaseQuota, requireQuota } from '@tollgate/express';
 import express5 from 'express';
 import express4 from 'express4';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -336,14 +336,15 @@ describe.each([
   });
 
   it('is told by the status that is set where an adapter keeps the head of the answer empty, as those for AWS Lambda do', async () => {
-    const { app, settles } = await scene(express, (req, res) => {
+    const { app, billing, settles } = await scene(express, (req, res) => {
       res.status(Number(req.header('x-answer'))).json({});
     });
-    async function call(answer: number): Promise<void> {
+    app.delete('/things', releaseQuota('devices', { billing }), (_req, res) => void res.status(204).end());
+    async function call(answer: number, method = 'POST'): Promise<void> {
       const socket = new Writable({ write: (_chunk, _encoding, done) => done() }) as unknown as Socket;
       const request = new IncomingMessage(socket);
       const headers = { 'x-org': org, 'x-answer': String(answer) };
-      Object.assign(request, { method: 'POST', url: '/things', headers });
+      Object.assign(request, { method, url: '/things', headers });
       const response = Object.assign(new ServerResponse(request), { _header: '' });
       response.assignSocket(socket);
       const finished = new Promise((resolve) => response.on('finish', resolve));
@@ -356,5 +357,8 @@ describe.each([
     await settles('devices', { committed: 2, held: 0, uncertain: 0 });
     await call(500);
     await settles('devices', { committed: 2, held: 0, uncertain: 1 });
+    await call(204, 'DELETE');
+    // Whether the row is gone is for the next count to say.
+    await settles('devices', { committed: 1, held: 0, uncertain: 2 });
   });
 });
