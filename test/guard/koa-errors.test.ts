@@ -2,8 +2,8 @@ import { requireQuota } from '@tollgate/koa';
 import Koa from 'koa';
 import Koa2 from 'koa2';
 import request from 'supertest';
-import { describe, expect, it } from 'vitest';
-import { guardScene } from './guard-scene.ts';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { gate, guardScene } from './guard-scene.ts';
 
 describe.each([
   ['Koa 2', Koa2 as unknown as typeof Koa],
@@ -44,9 +44,32 @@ describe.each([
       expect(answer.status).toBe(status);
       expect(answer.headers).toMatchObject({ ratelimit: '"zones";r=1', 'ratelimit-policy': '"zones";q=2' });
       expect(seen).toBe(fault);
-      expect(Object.keys(fault)).not.toContain('headers');
+      expect(fault).not.toHaveProperty('headers');
     },
   );
+
+  it('tells each org its own limits where the host throws the same error for all, at once too', async () => {
+    const { billing } = guardScene({ devices: 5 });
+    const fault = taken();
+    const { opened, open } = gate();
+    let waiting = 0;
+    const app = new KoaOf()
+      .use(requireQuota('devices', { billing, org: (ctx) => ctx.get('x-org') }))
+      .use(async () => {
+        waiting += 1;
+        if (waiting === 3) open();
+        await opened;
+        throw fault;
+      });
+    app.silent = true;
+    const server = app.listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await billing.reserve({ org: 'acme', charges: [{ key: 'devices', amount: 3 }] });
+    const left = async (org: string) => (await request(server).post('/').set('x-org', org)).headers.ratelimit;
+    const asked = ['acme', 'globex', 'initech'].map(left);
+    expect(await Promise.all(asked)).toEqual(['"devices";r=1', '"devices";r=4', '"devices";r=4']);
+    expect(await left('globex')).toBe('"devices";r=4');
+  });
 
   it('keeps the headers that the error has', async () => {
     const { answer } = await post(taken({ headers: { 'X-Why': 'taken', RateLimit: 'mine' } }));

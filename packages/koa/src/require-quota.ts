@@ -50,7 +50,7 @@ export function requireQuota(
       await next();
     } catch (error) {
       entered.leave(endingOf(error));
-      giveHeaders(error, entered.headers);
+      keepHeaders(ctx, Object.keys(entered.headers));
       throw error;
     }
     if (isAnsweredLater(ctx)) onAnswer(ctx, (ending) => entered.leave(ending));
@@ -82,17 +82,24 @@ function endingOf(error: unknown): Ending {
   return typeof answered === 'number' && answered >= 400 && answered < 500 ? judge(answered) : 'failed';
 }
 
-/** Koa itself answers an error with the headers that the error carries, and drops all others. */
-function giveHeaders(error: unknown, given: Readonly<Record<string, string>>): void {
-  if (typeof error !== 'object' || error === null) return;
-  const { headers: own = {} } = error as { readonly headers?: object };
-  // Those of an answer of somebody else's are the host's to read, as they are.
-  const prototype: unknown = Object.getPrototypeOf(Object(own));
-  if (own === null || (prototype !== Object.prototype && prototype !== null)) return;
-  // Does nothing to what is frozen, and is not seen in a log.
-  Reflect.defineProperty(error, 'headers', {
-    value: { ...given, ...own },
-    configurable: true,
-    writable: true,
-  });
+/**
+ * Koa itself answers an error with the headers that the error carries, and drops all others. It carries ours for that moment alone:
+ * a host may throw the same one for many requests.
+ */
+function keepHeaders(ctx: Context, names: readonly string[]): void {
+  const { onerror, res } = ctx;
+  ctx.onerror = (error) => {
+    const carrier = Object(error);
+    const own = Object.getOwnPropertyDescriptor(carrier, 'headers');
+    const headers: Record<string, unknown> = {};
+    for (const name of names) if (res.hasHeader(name)) headers[name] = res.getHeader(name);
+    const value = { ...headers, ...carrier.headers };
+    const isGiven = Reflect.defineProperty(carrier, 'headers', { value, configurable: true });
+    try {
+      onerror.call(ctx, error);
+    } finally {
+      if (isGiven && own !== undefined) Reflect.defineProperty(carrier, 'headers', own);
+      else if (isGiven) Reflect.deleteProperty(carrier, 'headers');
+    }
+  };
 }

@@ -95,3 +95,11 @@ test('a denied window whose limit is 0 names no time to wait: it refills to noth
   for (const denied of [[none], [none, byDay], [byDay, none]])
     expect(rateLimitHeaders([none], denied, NOW, null)).not.toHaveProperty('Retry-After');
 });
+
+test('of more quotas than are remembered each keeps its own numbers', () => {
+  const many = Array.from({ length: 40 }, (_, i) => quota({ key: `key_${i}`, value: i + 1 }));
+  const policies = () => many.map((one) => rateLimitHeaders([one], [], NOW, null)['RateLimit-Policy']);
+  const expected = many.map((_, i) => `"key_${i}";q=${i + 1}`);
+  expect(policies()).toEqual(expected);
+  expect(policies()).toEqual(expected);
+});
