@@ -87,7 +87,8 @@ export function createLookAtOrg(
         return { found, isSettled: isQuiet && isWithinLimits(found) };
       }
       share ??= Math.ceil(due.length / MAX_ROUNDS);
-      if ((await rowActions.perform(look, roundOf(due, share), known)) === 'stop') break;
+      const { flagged } = found.report;
+      if ((await rowActions.perform(look, roundOf(due, share), known, flagged)) === 'stop') break;
       found = await evaluate(claim.org);
     }
     return { found, isSettled: false };

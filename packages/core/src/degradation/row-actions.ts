@@ -6,7 +6,7 @@ import { countRows } from '../quota/count-rows.ts';
 import type { Wiring } from '../wiring.ts';
 import { callHost } from './call-host.ts';
 import { findRow } from './list-rows.ts';
-import { rowName } from './merge-flags.ts';
+import { type ChosenRow, rowName } from './merge-flags.ts';
 
 /** What was done to rows. */
 export interface ActionTally {
@@ -37,10 +37,17 @@ export interface RowActions {
    * Does the actions in order. Before each one its record says `started`, in a write that is refused once the claim is another's; before
    * each suspend and remove the rows are counted again. A row that is gone is forgotten.
    *
+   * @param flagged - the rows that are picked, first picked first: of fewer rows too many the last are picked no more.
+   *
    * Answers `done` when all were tried that the host does not keep failing with, or when the count left no room for one; `stop` when the
    * claim is lost, or the sweep is to end.
    */
-  perform(look: Look, actions: readonly RowAction[], known: readonly RowAction[]): Promise<'done' | 'stop'>;
+  perform(
+    look: Look,
+    actions: readonly RowAction[],
+    known: readonly RowAction[],
+    flagged: readonly ChosenRow[],
+  ): Promise<'done' | 'stop'>;
   /** Writes and forgets records of the claim's org; false when the claim is lost. */
   record(
     claim: SweepClaim,
@@ -75,13 +82,13 @@ export function createRowActions(
   const record: RowActions['record'] = (claim, save, forget) =>
     repository.saveRowActions({ ...claim, leaseMs, save, forget });
 
-  /** Whether rows and limit, both read now, still leave a row too many, besides `down` that are switched off already. */
-  async function hasExcess(org: string, { action, resource }: RowAction, down: number): Promise<boolean> {
+  /** Whether rows and limit, both read now, still leave more rows too many than these. */
+  async function hasExcess(org: string, resource: string, rows: number): Promise<boolean> {
     const view = await orgViews.fresh(org);
     const limit = view.limit(resource, 'lifetime', clock.now())?.value ?? null;
     if (limit === null) return false;
     const count = await countRows(wiring, org, resource);
-    return count - limit > (action === 'remove' ? 0 : down);
+    return count - limit > rows;
   }
 
   /** Whether the row is there; null when the host cannot say. */
@@ -129,18 +136,26 @@ export function createRowActions(
 
   return {
     record,
-    async perform(look, actions, known) {
+    async perform(look, actions, known, flagged) {
       const { claim } = look;
       const { org } = claim;
       const down = new Map<string, Set<string>>();
       const idsDown = (key: string) => down.get(key) ?? down.set(key, new Set()).get(key) ?? new Set();
       for (const row of known.filter(isDown)) idsDown(row.resource).add(row.id);
+      const places = placesOf(flagged);
+      const placeOf = (row: ChosenRow) => places.get(rowName(row)) ?? 0;
+      const gone: RowAction[] = [];
+      /** How many rows of its key were picked before it and are there. */
+      const pickedBefore = (row: RowAction) =>
+        placeOf(row) -
+        gone.filter((one) => one.resource === row.resource && placeOf(one) < placeOf(row)).length;
       for (const action of actions) {
         if (look.isToEnd()) return 'stop';
         if (keepsFailing(look, action)) continue;
         const { resource, id } = action;
         const isFound = await isThere(org, action);
         if (isFound === false) {
+          gone.push(action);
           if (!(await record(claim, [], [action]))) return 'stop';
           continue;
         }
@@ -150,7 +165,8 @@ export function createRowActions(
         }
         if (action.action !== 'restore') {
           const ids = idsDown(resource);
-          if (!(await hasExcess(org, action, ids.has(id) ? ids.size - 1 : ids.size))) {
+          const othersDown = action.action === 'remove' ? 0 : ids.has(id) ? ids.size - 1 : ids.size;
+          if (!(await hasExcess(org, resource, Math.max(othersDown, pickedBefore(action))))) {
             look.outdated.set(resource, (look.outdated.get(resource) ?? 0) + 1);
             return 'done';
           }
@@ -160,6 +176,7 @@ export function createRowActions(
         const isDone = await call(look, action);
         count(look, action, isDone);
         if (!isDone) continue;
+        if (action.action === 'remove') gone.push(action);
         const isKept =
           action.action === 'restore'
             ? await record(claim, [], [action])
@@ -169,6 +186,18 @@ export function createRowActions(
       return 'done';
     },
   };
+}
+
+/** By row: how many of its key were picked before it. */
+function placesOf(flagged: readonly ChosenRow[]): ReadonlyMap<string, number> {
+  const places = new Map<string, number>();
+  const sizes = new Map<string, number>();
+  for (const row of flagged) {
+    const place = sizes.get(row.resource) ?? 0;
+    places.set(rowName(row), place);
+    sizes.set(row.resource, place + 1);
+  }
+  return places;
 }
 
 /** Whether the row may be switched off now. */

@@ -175,6 +175,21 @@ describe('a sweep', () => {
     expect(host.rowsOf('acme', 'devices').filter(({ id }) => !off.has(`acme/devices/${id}`))).toHaveLength(3);
   });
 
+  it('D2: suspends no row that is picked no more since another went in the middle, though one picked before it has to wait', async () => {
+    const { begin, sweepAt, host, hooks, calls } = overCapacity({ rows: 7 });
+    await begin();
+    await sweepAt(START + 14 * DAY);
+    // The first to go now, and seen for the first time.
+    host.add('acme', 'devices', 'd8', START);
+    hooks.after = async (call) => {
+      if (call === 'suspend acme/devices/d7') host.drop('acme', 'devices', 'd1');
+    };
+    await sweepAt(START + 14 * DAY + HOUR);
+    expect(calls).toEqual(['d7', 'd6', 'd5'].map((id) => `suspend acme/devices/${id}`));
+    await sweepAt(START + 14 * DAY + 2 * HOUR);
+    expect(calls.slice(3)).toEqual(['suspend acme/devices/d8']);
+  });
+
   it('D2: follows a change of policy: restores what is no longer picked, suspends the rest at a second sighting', async () => {
     const { begin, sweepTwice, degradation, off } = overCapacity();
     await begin();
