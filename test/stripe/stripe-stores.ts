@@ -50,8 +50,10 @@ export const STORES: Readonly<Record<string, () => Promise<SharedStore>>> = {
         );
       },
       drop: async () => {
+        // A webhook whose server was closed may still be at work: dropping what it writes to would be a deadlock.
+        for (const pool of pools) await pool.end();
         await desk.query(`drop schema ${schema} cascade`);
-        for (const pool of [desk, ...pools]) await pool.end();
+        await desk.end();
       },
     };
   },
