@@ -256,6 +256,30 @@ it.each([
   await host.billing.close();
 });
 
+it.each([
+  [204, 1],
+  [404, 2],
+  [500, 2],
+])(
+  'a delete that a Koa handler answers by itself, by %i, without ever returning, leaves %i',
+  async (status, left) => {
+    const host = guardScene({ door_opens: 5 });
+    const charge = await host.billing.reserve({ org: 'acme', charges: [{ key: 'door_opens', amount: 2 }] });
+    if (charge.admitted) await charge.reservation.commit();
+    const app = new Koa().use(releaseQuota('door_opens', { billing: host.billing })).use((ctx) => {
+      ctx.respond = false;
+      ctx.res.writeHead(status).end();
+      return new Promise(() => {});
+    });
+    await request(app.callback()).delete('/things/1');
+    await vi.waitFor(async () => {
+      const { items } = await host.billing.usage({ org: 'acme' });
+      expect(items.find((item) => item.key === 'door_opens')?.current).toBe(left);
+    });
+    await host.billing.close();
+  },
+);
+
 async function overHttp1(app: Koa): Promise<() => () => void> {
   const server = await listen(app.callback(), '');
   onTestFinished(() => unlisten(server));

@@ -1,6 +1,12 @@
-import { type Billing, createRelease, type RegisteredKey, type ReleaseOptions } from '@tollgate/core';
+import {
+  type Billing,
+  createRelease,
+  type Ending,
+  type RegisteredKey,
+  type ReleaseOptions,
+} from '@tollgate/core';
 import type { Context, Middleware } from 'koa';
-import { isAnsweredLater, onAnswer } from './answered-later.ts';
+import { isAnsweredLater, onAnswer, onOwnAnswer } from './answered-later.ts';
 import { guardedRequest } from './koa-request.ts';
 
 /**
@@ -22,13 +28,16 @@ export function releaseQuota(key: string, options: ReleaseOptions<Context, strin
   const release = createRelease<Context, string>(key, options);
   return async function quotaRelease(ctx, next) {
     const report = release(guardedRequest(ctx));
+    let isReported = false;
+    // A handler that answers past Koa shows its end by its answer, its return, or both; one delete is one report.
+    async function end(ending: Ending): Promise<void> {
+      if (isReported || typeof ending !== 'object' || ending.status < 200 || ending.status >= 300) return;
+      isReported = true;
+      await report();
+    }
+    onOwnAnswer(ctx, (ending) => void end(ending));
     await next();
-    if (isAnsweredLater(ctx)) {
-      onAnswer(ctx, (ending) => {
-        if (typeof ending === 'object' && isSuccess(ending.status)) void report();
-      });
-    } else if (isSuccess(ctx.status)) await report();
+    if (isAnsweredLater(ctx)) onAnswer(ctx, (ending) => void end(ending));
+    else await end({ status: ctx.status });
   };
 }
-
-const isSuccess = (status: number) => status >= 200 && status < 300;
