@@ -144,6 +144,7 @@ export function createRowActions(
       for (const row of known.filter(isDown)) idsDown(row.resource).add(row.id);
       const places = placesOf(flagged);
       const placeOf = (row: ChosenRow) => places.get(rowName(row)) ?? 0;
+      /** Picked rows that went. One that is to be restored was picked before nobody. */
       const gone: RowAction[] = [];
       /** How many rows of its key were picked before it and are there. */
       const pickedBefore = (row: RowAction) =>
@@ -155,7 +156,7 @@ export function createRowActions(
         const { resource, id } = action;
         const isFound = await isThere(org, action);
         if (isFound === false) {
-          gone.push(action);
+          if (places.has(rowName(action))) gone.push(action);
           if (!(await record(claim, [], [action]))) return 'stop';
           continue;
         }

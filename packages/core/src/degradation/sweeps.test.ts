@@ -190,6 +190,27 @@ describe('a sweep', () => {
     expect(calls.slice(3)).toEqual(['suspend acme/devices/d8']);
   });
 
+  it('D2: suspends no row that is picked no more where the row that went was still to be restored', async () => {
+    const { begin, sweepAt, sweepTwice, degradation, host, hooks, calls } = overCapacity();
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    hooks.before = async (call) => {
+      if (call.startsWith('restore')) throw new Error('not now');
+    };
+    await degradation.setKeep({ org: 'acme', resource: 'devices', id: 'd5', keep: true, actor: 'ada' });
+    await sweepAt(START + 15 * DAY);
+    // Both are picked before d3, and seen for the first time when d3 is due.
+    for (const id of ['d6', 'd7']) host.add('acme', 'devices', id, START);
+    const { find } = host.inventory;
+    host.inventory.find = async (row) => {
+      if (row.id === 'd5') host.drop('acme', 'devices', 'd5');
+      return find(row);
+    };
+    await sweepAt(START + 15 * DAY + HOUR);
+    await sweepAt(START + 15 * DAY + 2 * HOUR);
+    expect(calls.slice(2).sort()).toEqual(['d6', 'd7'].map((id) => `suspend acme/devices/${id}`));
+  });
+
   it('D2: follows a change of policy: restores what is no longer picked, suspends the rest at a second sighting', async () => {
     const { begin, sweepTwice, degradation, off } = overCapacity();
     await begin();
