@@ -1,6 +1,6 @@
-import type { ServerResponse } from 'node:http';
+import { IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttp2Server, connect as http2Connect } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Socket } from 'node:net';
 import { Router } from '@koa/router';
 import { capacity, createBilling } from '@tollgate/core';
 import { billingRouter, releaseQuota, requireQuota } from '@tollgate/koa';
@@ -279,6 +279,19 @@ it.each([
     await host.billing.close();
   },
 );
+
+it('a Koa guard takes no units where there is no response to tell the end by, as behind koa-websocket', async () => {
+  const host = guardScene({ devices: 1 });
+  const guard = requireQuota('devices', { billing: host.billing });
+  const context = new Koa().createContext(new IncomingMessage(new Socket()), undefined as never);
+  await expect(guard(context as never, async () => {})).rejects.toMatchObject({
+    code: 'invalid_configuration',
+    message: expect.stringContaining('billing.reserve'),
+  });
+  const next = await host.billing.reserve({ org: 'acme', charges: [{ key: 'devices' }] });
+  expect(next.admitted).toBe(true);
+  await host.billing.close();
+});
 
 async function overHttp1(app: Koa): Promise<() => () => void> {
   const server = await listen(app.callback(), '');

@@ -8,6 +8,7 @@ import {
   type KeyedGuardOptions,
   type RegisteredKey,
   setRateLimitHeaders,
+  TollgateError,
 } from '@tollgate/core';
 import type { Context, Middleware } from 'koa';
 import { isAnsweredLater, isStatusSet, judge, onAnswer, onOwnAnswer } from './answered-later.ts';
@@ -37,6 +38,7 @@ export function requireQuota(
 ): Middleware {
   const guard = createGuard<Context, string>(keys, options);
   return async function quotaGuard(ctx, next) {
+    checkResponse(ctx);
     const entered = await guard(guardedRequest(ctx));
     if (!entered.admitted) {
       sendReply(ctx, entered.reply);
@@ -56,6 +58,15 @@ export function requireQuota(
     if (isAnsweredLater(ctx)) onAnswer(ctx, (ending) => entered.leave(ending));
     else entered.leave(answerOf(ctx, was404));
   };
+}
+
+/** Without one nothing would settle the units, and they would be held as long as the process lives. */
+function checkResponse({ res }: { readonly res?: unknown }): void {
+  if (res !== undefined) return;
+  throw new TollgateError('invalid_configuration', {
+    message:
+      'A guard cannot settle a request without a response, such as one of koa-websocket. Take its units by billing.reserve.',
+  });
 }
 
 /** Koa answers 404 for a handler that set nothing at all, or leaves the one set before it: that says nothing of what it created. */
