@@ -160,6 +160,134 @@ describe.each([
     await host.settles('devices', UNCERTAIN);
   });
 
+  it.each<[string, boolean, object]>([
+    [
+      'leaves its answer to Koa keeps its units until then: it may create all the same (Q6)',
+      true,
+      { held: 1 },
+    ],
+    ['answers by itself, as wrapped Express middleware does, holds them for a lease', false, UNCERTAIN],
+  ])('a handler that does not return once its client went away and %s', async (_what, respond, expected) => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const leaseMs = 1_000;
+    const host = guardScene({ devices: 1 }, { leaseMs });
+    const began = gate();
+    const closed = gate();
+    const app = new KoaOf().use(requireQuota('devices', { billing: host.billing })).use((ctx) => {
+      ctx.respond = respond;
+      ctx.res.on('close', closed.open);
+      began.open();
+      return new Promise(() => {});
+    });
+    const server = await listen(app.callback(), '');
+    onTestFinished(async () => {
+      await unlisten(server);
+      await host.billing.close();
+    });
+    const client = new AbortController();
+    const url = `http://127.0.0.1:${server.port}/things`;
+    const posted = fetch(url, { method: 'POST', signal: client.signal }).catch(() => 'gone');
+    await began.opened;
+    client.abort();
+    expect(await posted).toBe('gone');
+    await closed.opened;
+    expect(await host.reading('devices')).toEqual({ committed: 0, held: 1, uncertain: 0 });
+    for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
+      host.clock.advance(leaseMs / 4);
+      vi.advanceTimersByTime(leaseMs / 4);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await host.settles('devices', expected);
+  });
+
+  it.each([
+    [201, false, { committed: 1, held: 0, uncertain: 0 }],
+    [201, true, { committed: 1, held: 0, uncertain: 0 }],
+    [409, false, FREE],
+    [409, true, FREE],
+    [504, false, UNCERTAIN],
+  ])(
+    'one that answers %i by itself after its client went away is settled by that (`respond` is %s)',
+    async (status, respond, expected) => {
+      const host = guardScene({ devices: 1 }, { leaseMs: 1_000 });
+      const began = gate();
+      const closed = gate();
+      const go = gate();
+      const app = new KoaOf().use(requireQuota('devices', { billing: host.billing })).use(async (ctx) => {
+        ctx.respond = respond;
+        ctx.res.on('close', closed.open);
+        began.open();
+        await go.opened;
+        ctx.res.writeHead(status).end();
+        return new Promise(() => {});
+      });
+      const server = await listen(app.callback(), '');
+      onTestFinished(async () => {
+        await unlisten(server);
+        await host.billing.close();
+      });
+      const client = new AbortController();
+      const url = `http://127.0.0.1:${server.port}/things`;
+      const posted = fetch(url, { method: 'POST', signal: client.signal }).catch(() => 'gone');
+      await began.opened;
+      client.abort();
+      expect(await posted).toBe('gone');
+      await closed.opened;
+      go.open();
+      if (status === 504) host.clock.advance(1_000);
+      await host.settles('devices', expected);
+    },
+  );
+
+  it('such a handler holds its units for a lease where its client went away while the guard was deciding', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const leaseMs = 1_000;
+    const host = guardScene({ devices: 1 }, { leaseMs });
+    const asked = gate();
+    const decide = gate();
+    const closed = gate();
+    const began = gate();
+    const org = async () => {
+      asked.open();
+      await decide.opened;
+      return 'acme';
+    };
+    const app = new KoaOf()
+      .use((ctx, next) => {
+        ctx.res.on('close', closed.open);
+        return next();
+      })
+      .use(requireQuota('devices', { billing: host.billing, org }))
+      .use((ctx) => {
+        ctx.respond = false;
+        began.open();
+        return new Promise(() => {});
+      });
+    const server = await listen(app.callback(), '');
+    onTestFinished(async () => {
+      await unlisten(server);
+      await host.billing.close();
+    });
+    const client = new AbortController();
+    const url = `http://127.0.0.1:${server.port}/things`;
+    const posted = fetch(url, { method: 'POST', signal: client.signal }).catch(() => 'gone');
+    await asked.opened;
+    client.abort();
+    expect(await posted).toBe('gone');
+    await closed.opened;
+    decide.open();
+    await began.opened;
+    expect(await host.reading('devices')).toEqual({ committed: 0, held: 1, uncertain: 0 });
+    for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
+      host.clock.advance(leaseMs / 4);
+      vi.advanceTimersByTime(leaseMs / 4);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await host.settles('devices', UNCERTAIN);
+  });
+
   it.each([
     ['status', 409],
     ['statusCode', 422],

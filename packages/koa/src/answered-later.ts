@@ -17,15 +17,30 @@ const MAYBE_ANOTHERS: ReadonlySet<number> = new Set([404, 408, 503, 504]);
 
 /**
  * Tells how an answer ended that a handler made past Koa, since such a handler may never return: middleware of Express that was wrapped
- * for Koa does not. An answer made through Koa tells nothing, as it may be a time-out's.
+ * for Koa does not. An answer made through Koa tells nothing, as it may be a time-out's. Where the client goes away before the answer has
+ * begun, its end is waited for; `unseen` is a handler meanwhile that said that it answers by itself, since it may never end it.
  */
 export function onOwnAnswer(ctx: Context, listener: (ending: Ending) => void): void {
   const { res } = ctx;
-  res.on('close', () => {
-    if (!res.headersSent || isStatusSet(ctx)) return;
-    const isSure = res.writableEnded && !MAYBE_ANOTHERS.has(res.statusCode);
-    listener(isSure ? { status: res.statusCode } : 'unseen');
-  });
+  function closed(): void {
+    if (res.headersSent) {
+      if (!isStatusSet(ctx)) listener(res.writableEnded ? ownEnding(res) : 'unseen');
+    } else {
+      if (ctx.respond === false) listener('unseen');
+      const { end } = res;
+      res.end = function (this: typeof res, ...args: Parameters<typeof end>) {
+        listener(ownEnding(res));
+        return end.apply(this, args);
+      } as typeof end;
+    }
+  }
+  // It was told already where the client went away while the guard was deciding: the handler has to say first that it answers by itself.
+  if (res.destroyed) setImmediate(closed);
+  else res.on('close', closed);
+}
+
+function ownEnding({ statusCode: status }: Context['res']): Ending {
+  return MAYBE_ANOTHERS.has(status) ? 'unseen' : { status };
 }
 
 /** Whether somebody set the status through Koa, which tells of it in no other way. */
