@@ -1,3 +1,7 @@
+import { friction, requireQuota } from '@tollgate/koa';
+import Koa from 'koa';
+import Koa2 from 'koa2';
+import request from 'supertest';
 import { describe, expect, it } from 'vitest';
 import { waitUntil } from '../support/services.ts';
 import { frameworks } from './apps.ts';
@@ -155,6 +159,27 @@ describe.each(frameworks)('friction on %s', (framework) => {
     const answer = await fetch(`${app.url}/open`, { method: 'POST' });
     expect([answer.status, await answer.json()]).toEqual([500, { code: 'invalid_configuration' }]);
   });
+});
+
+it.each([
+  ['Koa 2', Koa2 as unknown as typeof Koa],
+  ['Koa 3', Koa],
+])('%s says the delay too where the handler throws and Koa itself answers', async (_name, KoaOf) => {
+  const { billing, at } = await overCapacityScene('koa 3');
+  await billing.degradation('acme');
+  at(28 * DAY);
+  const fault = Object.assign(new Error('jammed'), { status: 409 });
+  const app = new KoaOf()
+    .use(friction('door_opens', { billing }))
+    .use(requireQuota('door_opens', { billing }))
+    .use(() => {
+      throw fault;
+    });
+  app.silent = true;
+  const answer = await request(app.callback()).post('/').set('x-org', 'acme').set('x-api-key', 'member');
+  expect([answer.status, answer.headers['x-degradation-delay']]).toEqual([409, `${MAX_DELAY_MS}`]);
+  expect(answer.headers.ratelimit).toMatch('"door_opens:day";r=99');
+  expect(fault).not.toHaveProperty('headers');
 });
 
 describe.each(frameworks)('degradation(request) on %s', (framework) => {

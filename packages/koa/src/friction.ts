@@ -7,6 +7,7 @@ import {
   type StandingOptions,
 } from '@tollgate/core';
 import type { Context, Middleware } from 'koa';
+import { keepHeaders } from './keep-headers.ts';
 import { guardedRequest } from './koa-request.ts';
 
 /**
@@ -22,7 +23,12 @@ export function friction(key: RegisteredKey, options: FrictionOptions<Context> =
     const { headers, proceed } = await hold(guardedRequest(ctx), ctx.res);
     if (!proceed) return;
     ctx.set(headers);
-    await next();
+    try {
+      await next();
+    } catch (error) {
+      keepHeaders(ctx, Object.keys(headers));
+      throw error;
+    }
   };
 }
 

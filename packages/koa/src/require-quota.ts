@@ -12,6 +12,7 @@ import {
 } from '@tollgate/core';
 import type { Context, Middleware } from 'koa';
 import { isAnsweredLater, isStatusSet, judge, onAnswer, onOwnAnswer } from './answered-later.ts';
+import { keepHeaders } from './keep-headers.ts';
 import { guardedRequest } from './koa-request.ts';
 import { sendReply } from './send-reply.ts';
 
@@ -91,26 +92,4 @@ function endingOf(error: unknown): Ending {
   // As Koa answers it.
   const answered = status || statusCode;
   return typeof answered === 'number' && answered >= 400 && answered < 500 ? judge(answered) : 'failed';
-}
-
-/**
- * Koa itself answers an error with the headers that the error carries, and drops all others. It carries ours for that moment alone:
- * a host may throw the same one for many requests.
- */
-function keepHeaders(ctx: Context, names: readonly string[]): void {
-  const { onerror, res } = ctx;
-  ctx.onerror = (error) => {
-    const carrier = Object(error);
-    const own = Object.getOwnPropertyDescriptor(carrier, 'headers');
-    const headers: Record<string, unknown> = {};
-    for (const name of names) if (res.hasHeader(name)) headers[name] = res.getHeader(name);
-    const value = { ...headers, ...carrier.headers };
-    const isGiven = Reflect.defineProperty(carrier, 'headers', { value, configurable: true });
-    try {
-      onerror.call(ctx, error);
-    } finally {
-      if (isGiven && own !== undefined) Reflect.defineProperty(carrier, 'headers', own);
-      else if (isGiven) Reflect.deleteProperty(carrier, 'headers');
-    }
-  };
 }

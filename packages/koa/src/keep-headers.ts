@@ -1,0 +1,23 @@
+import type { Context } from 'koa';
+
+/**
+ * Koa itself answers an error with the headers that the error carries, and drops all others. It carries ours for that moment alone:
+ * a host may throw the same one for many requests.
+ */
+export function keepHeaders(ctx: Context, names: readonly string[]): void {
+  const { onerror, res } = ctx;
+  ctx.onerror = (error) => {
+    const carrier = Object(error);
+    const own = Object.getOwnPropertyDescriptor(carrier, 'headers');
+    const headers: Record<string, unknown> = {};
+    for (const name of names) if (res.hasHeader(name)) headers[name] = res.getHeader(name);
+    const value = { ...headers, ...carrier.headers };
+    const isGiven = Reflect.defineProperty(carrier, 'headers', { value, configurable: true });
+    try {
+      onerror.call(ctx, error);
+    } finally {
+      if (isGiven && own !== undefined) Reflect.defineProperty(carrier, 'headers', own);
+      else if (isGiven) Reflect.deleteProperty(carrier, 'headers');
+    }
+  };
+}
