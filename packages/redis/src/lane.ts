@@ -134,8 +134,10 @@ export function createLane(options: LaneOptions): Lane {
     return size;
   }
 
+  /** What waits stays for when the store is back: of a batch that is dropped nothing is told again. */
   function probe(slot: Slot): void {
-    if (awaySince !== undefined && !isDraining && slot.batch() === undefined) launch(slot, performance.now());
+    if (awaySince !== undefined && !isDraining && slot.batch() === undefined)
+      slot.launch([], true, performance.now());
   }
 
   function add(operation: Operation<unknown>): void {

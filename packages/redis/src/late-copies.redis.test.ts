@@ -74,6 +74,19 @@ it('a batch whose answer was lost is not run again once it would not be recognis
   expect(await read(counters)).toMatchObject({ committed: 3 });
 });
 
+it('settles that were made in an outage arrive, however long it lasts (F9, Q4)', async () => {
+  const { proxy, counters } = await forgetful();
+  for (const id of ['a', 'b']) await reserve(counters, id);
+  proxy.cut();
+  expect((await timed(() => read(counters))).result).toBe('quota_unavailable');
+  for (const id of ['a', 'b'])
+    expect((await timed(() => settle(counters, id, 'commit'))).result).toBe('quota_unavailable');
+  await pass(3 * recordMs);
+  proxy.restore();
+  await answers(counters);
+  expect(await read(counters)).toMatchObject({ committed: 7, held: 0 });
+});
+
 it('what was reserved before a loss and is heard of after it is made known again (F10, Q5)', async () => {
   const redis = await server();
   let release = () => {};
