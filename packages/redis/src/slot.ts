@@ -12,7 +12,7 @@ export interface Slot {
   batch(): Batch | undefined;
   /** When Redis last answered one of its batches, on the clock of `performance.now()`. */
   ackedAt(): number;
-  /** When that batch was sent: Redis served after this. */
+  /** When that batch was sent last: Redis served after this. */
   servedAt(): number;
   /** Its batch was refused, or is not answered in time. */
   isInTrouble(): boolean;
@@ -48,7 +48,7 @@ export interface SlotOptions {
   readonly clock: (() => number) | undefined;
   /** The batch is answered, and the slot is free. */
   readonly onAnswer: (answered: Answered) => void;
-  /** Redis refused the batch, which was sent last at `sentAt`, or does not answer in time. It is told again. */
+  /** Redis refused the batch, which was sent first at `sentAt`, or does not answer in time. It is told again. */
   readonly onTrouble: (batch: Batch, sentAt: number, cause: unknown) => void;
   /** The batch is given up, and the slot is free: what it asked may have been done or not. */
   readonly onDrop: (batch: Batch, cause: unknown) => void;
@@ -188,7 +188,7 @@ export function createSlot(options: SlotOptions): Slot {
   function trouble(troubled: Flight, reason: unknown): void {
     troubled.hadTrouble = true;
     cause = reason;
-    options.onTrouble(troubled.batch, troubled.sentLastAt, reason);
+    options.onTrouble(troubled.batch, troubled.sentAt, reason);
   }
 
   /** Sends the same batch again after a while: an earlier copy may have been run all the same. */

@@ -156,6 +156,63 @@ it('a commit does not wait for the answer to what was asked beside it', async ()
   expect(await slow).toMatchObject({ outcome: 'reserved' });
 });
 
+it('what waits behind a batch that is given up goes at once (F19)', async () => {
+  const redis = await server();
+  let refuse = () => {};
+  const refused = new Promise<void>((resolve) => {
+    refuse = resolve;
+  });
+  let isSent = false;
+  const client = clientWhoseCalls(redis, async (send, values) => {
+    if (!values.some((value) => String(value).includes('"broken"'))) return await send();
+    isSent = true;
+    await refused;
+    throw new Error('ERR Error running script: a fault of ours');
+  });
+  const counters = store({ client });
+  await count(counters, 3);
+  const given = ['broken', 'beside', 'it'].map((id) => timed(() => reserve(counters, id)));
+  await waitUntil('they are on their way', () => isSent, { everyMs: 1 });
+  const behind = read(counters);
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  refuse();
+  expect(await behind).toMatchObject({ committed: 3, held: 0 });
+  for (const { result } of await Promise.all(given)) expect(result).toBe('quota_unavailable');
+});
+
+it("a batch that Redis refuses again and again, while it serves others, is in nobody else's way (F18, Q13)", async () => {
+  const redis = await server();
+  let refuse = () => {};
+  const refused = new Promise<void>((resolve) => {
+    refuse = resolve;
+  });
+  let times = 0;
+  let isRefusing = true;
+  const client = clientWhoseCalls(redis, async (send, values) => {
+    if (!isRefusing || !values.some((value) => String(value).includes('"refused"'))) return await send();
+    times += 1;
+    await refused;
+    throw new Error('TRYAGAIN Multiple keys request during rehashing of slot');
+  });
+  const told: string[] = [];
+  const error = (message: string) => told.push(message);
+  const counters = store({ client, logger: { debug() {}, info() {}, warn() {}, error } });
+  await count(counters, 3);
+  const bad = timed(() => reserve(counters, 'refused'));
+  await waitUntil('it is on its way', () => times === 1, { everyMs: 1 });
+  await read(counters, 'other');
+  refuse();
+  expect((await bad).result).toBe('quota_unavailable');
+  await waitUntil('it is told again and again', async () => {
+    await read(counters, 'other');
+    return times > 4;
+  });
+  expect(told).toEqual([]);
+  isRefusing = false;
+  await waitUntil('it is undone', async () => (await plain(redis).exists('{tg}:acme|l')) === 0);
+  expect(await read(counters)).toMatchObject({ committed: 3, held: 0 });
+});
+
 it('units that no lease holds any more are free with the next recount (F18, Q8)', async () => {
   const redis = await server();
   const counters = store({ url: redis.url });
