@@ -76,6 +76,28 @@ it('of settles while Redis is silent 10,000 wait to be told again: more are refu
   expect(givenUp).toBe(10_600);
 });
 
+it('leases that are renewed again and again while Redis is silent leave room for settles (F11)', async () => {
+  const redis = await server();
+  const counted: string[] = [];
+  const counters = store({
+    url: redis.url,
+    timeoutMs: 200,
+    telemetry: { count: (metric: string) => counted.push(metric) },
+  });
+  await count(counters, 0);
+  await reserve(counters, 'r');
+  const leases = Array.from({ length: 600 }, (_, index) => ({ org: 'acme', id: `running-${index}` }));
+  await redis.kill('SIGSTOP');
+  for (let beat = 0; beat < 20; beat += 1)
+    await expect(counters.renew({ leases, leaseMs: 30_000 })).rejects.toMatchObject({
+      code: 'quota_unavailable',
+    });
+  expect((await timed(() => settle(counters, 'r', 'commit'))).result).toBe('quota_unavailable');
+  await redis.kill('SIGCONT');
+  await waitUntil('it is settled', async () => (await read(counters))?.committed === 1);
+  expect(counted).not.toContain('tollgate.given_up');
+});
+
 it('nothing is sent behind close, and nobody is told of an outage then (F33)', async () => {
   const redis = await server();
   const timeoutMs = 200;

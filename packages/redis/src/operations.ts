@@ -271,8 +271,13 @@ class SimpleOperation<T> extends Operation<T> {
     this.windows = windows;
     this.#ownKey = ownKey;
     this.#text = `,0,${JSON.stringify(values).slice(1, -1)}`;
-    this.#outlivesCaller = outlivesCaller;
+    // Asked again and again while the store is away, it is kept once.
+    this.#outlivesCaller = outlivesCaller && !org.waiting.some((kept) => this.#isKeptAs(kept));
     this.#read = read;
+  }
+
+  #isKeptAs(kept: Operation<unknown>): boolean {
+    return kept.isAbandoned && kept instanceof SimpleOperation && kept.#text === this.#text;
   }
 
   override get ownKey() {
