@@ -1,9 +1,10 @@
 import type { SettleOutcome } from '@tollgate/core';
 import { expect, it, vi } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
-import { count, DEVICES, read, reservation, reserve, settle } from './faults.test-support.ts';
-import { clientWhoseCalls, plain, server, store } from './outage-scene.test-support.ts';
+import { charge, count, DEVICES, read, reservation, reserve, settle } from './faults.test-support.ts';
+import { answers, clientWhoseCalls, endings, plain, server, store } from './outage-scene.test-support.ts';
 import { OPERATION } from './protocol.ts';
+import { openRedisCounterStore } from './redis-counter-store.ts';
 
 const KEEPS = ['--appendonly', 'yes', '--appendfsync', 'always'];
 const timeoutMs = 200;
@@ -43,6 +44,41 @@ it.each([
     expect(answers).toEqual([expected, expected]);
   },
 );
+
+it('what was given back in an outage is free for the first create after it, whichever batch is answered first (F9)', async () => {
+  const redis = await server();
+  let answer = () => {};
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  let isAway = false;
+  let refused = 0;
+  const client = clientWhoseCalls(redis, async (send, values) => {
+    if (!isAway) return await send();
+    if (values.some((value) => String(value).includes('"r"'))) {
+      refused += 1;
+      throw new Error('LOADING Redis is loading the dataset in memory');
+    }
+    await answered;
+    return await send();
+  });
+  const counters = store({ client, timeoutMs: 500 });
+  const charges = [charge({ limit: 1 })];
+  await count(counters, 0);
+  await reserve(counters, 'r', { charges });
+  isAway = true;
+  const reading = read(counters).catch(() => null);
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  await expect(settle(counters, 'r', 'release', { charges })).rejects.toMatchObject({
+    code: 'quota_unavailable',
+  });
+  expect(await reading).toBeNull();
+  await waitUntil('it is told again but now and then', () => refused > 5, { everyMs: 1 });
+  isAway = false;
+  answer();
+  await answers(counters);
+  expect(await reserve(counters, 'next', { charges })).toMatchObject({ outcome: 'reserved' });
+});
 
 it.each(['awaited', 'unawaited'] as const)(
   'what was settled, %s, is not made known again to a store that lost it (F10)',
@@ -110,6 +146,26 @@ it('what runs in another process is held again with its next renewal when its or
   // Whether the count saw its row is not known.
   expect(await settle(runs, 'r', 'commit')).toEqual({ outcome: 'settled', late: false, overLimit: false });
   expect(await read(counts)).toMatchObject({ committed: 0, held: 0, uncertain: 1 });
+});
+
+it('what was renewed is made known again after its first lease would have ended (F10, Q6)', async () => {
+  const redis = await server();
+  let now = Date.now();
+  const logger = { debug() {}, info() {}, warn() {}, error() {} };
+  const counters = openRedisCounterStore(
+    { url: redis.url, gatherMs: 0, timeoutMs: 2_000, logger },
+    { clock: () => now },
+  );
+  endings.push(() => counters.close());
+  await count(counters, 0);
+  await reserve(counters, 'r', { leaseMs: 1_000 });
+  now += 900;
+  const leases = [{ org: 'acme', id: 'r' }];
+  expect(await counters.renew({ leases, leaseMs: 1_000 })).toEqual([true]);
+  now += 900;
+  await plain(redis).flushall();
+  await count(counters, 0);
+  expect(await read(counters)).toMatchObject({ committed: 0, held: 1 });
 });
 
 it('a renewal brings nothing back that was settled elsewhere, or here meanwhile, or has lapsed (Q4, Q5)', async () => {

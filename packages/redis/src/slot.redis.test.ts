@@ -99,3 +99,11 @@ it('what comes too late is given up, and the time it was refused at is heard', a
   expect(told).toEqual(['drop']);
   expect(serverClock.now()).toBe(1_700_000_000_123);
 });
+
+it('a batch whose reply was that to another one is looked after further (F11)', async () => {
+  const { copies, told } = scene();
+  const [another, epoch] = [2, 7];
+  copies[0]?.answer(Buffer.from([0x94, another, epoch, 0, 0]));
+  await vi.advanceTimersByTimeAsync(RECORD_MS / 2 + 11_000);
+  expect(told).toEqual(['reconnect', 'drop']);
+});

@@ -93,14 +93,35 @@ it('it is told again for a minute, and then counted as given up (F19)', async ()
   expect(counted).toEqual([['tollgate.given_up', 1]]);
 });
 
-it('a store that is closed tells it once more (F19)', async () => {
+it('a store that is closed tells it once more, at once (F19)', async () => {
   const redis = await server();
-  const counters = store({ url: redis.url });
+  let sent = 0;
+  const client = clientWhoseCalls(redis, (send) => {
+    sent += 1;
+    return send();
+  });
+  const counters = store({ client });
   await count(counters, 0);
   await reserve(counters, 'r');
   const heal = await damage(redis);
   await expect(settle(counters, 'r', 'commit')).rejects.toMatchObject({ code: 'quota_unavailable' });
+  const before = sent;
+  const closing = counters.close();
+  expect(sent).toBe(before + 1);
   await heal();
-  await counters.close();
+  await closing;
   expect(await read(store({ url: redis.url }))).toMatchObject({ committed: 1, held: 0 });
+});
+
+it('and counts what it could not tell by then as given up (F19)', async () => {
+  const redis = await server();
+  const counted: [string, number][] = [];
+  const telemetry = { count: (metric: string, value: number) => counted.push([metric, value]) };
+  const counters = store({ url: redis.url, timeoutMs: 550, telemetry });
+  await count(counters, 0);
+  await reserve(counters, 'r');
+  await damage(redis);
+  await expect(settle(counters, 'r', 'commit')).rejects.toMatchObject({ code: 'quota_unavailable' });
+  await counters.close();
+  expect(counted).toEqual([['tollgate.given_up', 1]]);
 });
