@@ -1,6 +1,15 @@
 import { expect, it } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
-import { count, openStore, read, reservation, reserve, settle, timed } from './faults.test-support.ts';
+import {
+  count,
+  DEVICES,
+  openStore,
+  read,
+  reservation,
+  reserve,
+  settle,
+  timed,
+} from './faults.test-support.ts';
 import { clientWhoseCalls, server, store } from './outage-scene.test-support.ts';
 
 it('close sends what is on its way (F33)', async () => {
@@ -76,7 +85,7 @@ it('of settles while Redis is silent 10,000 wait to be told again: more are refu
   expect(givenUp).toBe(10_600);
 });
 
-it('leases that are renewed again and again while Redis is silent leave room for settles (F11)', async () => {
+it('leases that are renewed again and again while Redis is silent leave room for what is asked once (F11)', async () => {
   const redis = await server();
   const counted: string[] = [];
   const counters = store({
@@ -92,9 +101,14 @@ it('leases that are renewed again and again while Redis is silent leave room for
     await expect(counters.renew({ leases, leaseMs: 30_000 })).rejects.toMatchObject({
       code: 'quota_unavailable',
     });
+  const adjustments = [{ ...DEVICES, amount: 3, change: 'charged', forgetAt: null }] as const;
+  for (const id of ['one', 'other', 'other']) {
+    const adjusted = timed(() => counters.adjust({ org: 'acme', id, adjustments, rememberMs: 60_000 }));
+    expect((await adjusted).result).toBe('quota_unavailable');
+  }
   expect((await timed(() => settle(counters, 'r', 'commit'))).result).toBe('quota_unavailable');
   await redis.kill('SIGCONT');
-  await waitUntil('it is settled', async () => (await read(counters))?.committed === 1);
+  await waitUntil('all is made good', async () => (await read(counters))?.committed === 7);
   expect(counted).not.toContain('tollgate.given_up');
 });
 
