@@ -294,6 +294,14 @@ describe('a pool or a server that does not answer (F23)', () => {
     expect(answers).toHaveLength(3);
   });
 
+  it('uses no connection again whose server was demoted to a standby', async () => {
+    const { repository, pool } = await scene({ max: 1 });
+    await pool.query('set default_transaction_read_only = on');
+    const { code } = await failure(repository.saveSubscription(first('a')));
+    expect(code).toBe('repository_unavailable');
+    await expect(repository.saveSubscription(first('a'))).resolves.toBe('saved');
+  });
+
   it('outlives a connection that the server ends as soon as it is ready', async () => {
     const fields = ['SFATAL', 'VFATAL', 'C57P01', 'Mterminating connection due to administrator command', ''];
     const text = Buffer.from(fields.map((field) => `${field}\0`).join(''));

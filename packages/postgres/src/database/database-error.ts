@@ -23,13 +23,16 @@ function sqlStateOf(error: unknown): string | undefined {
 export class DatabaseError extends Error {
   override readonly name = 'DatabaseError';
   readonly sqlState: string | undefined;
-  /** Whether the connection may be used again: the server itself answered, and did not end the session. */
+  /**
+   * Whether the connection may be used again: the server itself answered, and did not end the session. One that takes no writes
+   * (25006) may have been demoted to a standby: a new connection may find the primary.
+   */
   readonly isSessionAlive: boolean;
 
   constructor(cause: unknown) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
     this.sqlState = sqlStateOf(cause);
-    this.isSessionAlive = this.sqlState !== undefined && !/^(08|57P|25P03)/.test(this.sqlState);
+    this.isSessionAlive = this.sqlState !== undefined && !/^(08|57P|25P03|25006)/.test(this.sqlState);
   }
 
   /**
