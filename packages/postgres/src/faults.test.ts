@@ -294,6 +294,14 @@ describe('a pool or a server that does not answer (F23)', () => {
     expect(answers).toHaveLength(3);
   });
 
+  it('does not notice a connection that the server ended as idle while this process was stopped', async () => {
+    const { repository, pool } = await scene({ max: 1 });
+    await pool.query(`set idle_session_timeout = 50`);
+    // Nothing is read meanwhile: the pool hands it out as if it were well.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    await expect(repository.saveSubscription(first('a'))).resolves.toBe('saved');
+  });
+
   it('uses no connection again whose server was demoted to a standby', async () => {
     const { repository, pool } = await scene({ max: 1 });
     await pool.query('set default_transaction_read_only = on');

@@ -8,6 +8,7 @@ const RETRYABLE = new Set([
   '57P01', // admin_shutdown
   '57P02', // crash_shutdown
   '57P03', // cannot_connect_now
+  '57P05', // idle_session_timeout
   '53300', // too_many_connections
 ]);
 /** Text or sizes that Postgres refuses whatever the state of things: the caller's fault, and no repeat helps. */
