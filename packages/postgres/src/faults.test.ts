@@ -232,6 +232,30 @@ describe('a transaction that fails midway (F22)', () => {
     await expect(second).resolves.toBe('saved');
   });
 
+  it('that drops the oldest unmatched event leaves one that is done while it waits for it (W2)', async () => {
+    const { repository, s } = await scene({ lockTimeoutMs: 2_000 });
+    const deliver = async (id: string, maxUnmatched: number) => {
+      const key = { provider: 'stripe', livemode: true, id };
+      const event = { ...key, type: 't', customerId: 'cus_1', subscriptionId: null, createdAt: AT };
+      const claim = await repository.claimEvent({ event, leaseMs: 60_000 });
+      if (claim.outcome !== 'claimed') return claim;
+      const finished = { event: key, token: claim.token, result: 'unmatched', maxUnmatched } as const;
+      return repository.finishEvent({ ...finished, effect: null });
+    };
+    await deliver('old', 1);
+    const client = await admin.connect();
+    await client.query(`begin; update ${s}.inbox set result = 'applied'`);
+    const next = deliver('young', 1);
+    await waitUntil('it waits for the old one', async () => {
+      const { rows } = await admin.query(`select 1 from pg_stat_activity where wait_event_type = 'Lock'`);
+      return rows.length > 0;
+    });
+    await client.query('commit');
+    client.release();
+    await expect(next).resolves.toBe('done');
+    await expect(deliver('old', 1)).resolves.toEqual({ outcome: 'done', result: 'applied' });
+  });
+
   it('whose reply to the commit is lost is unavailable, never done twice', async () => {
     const proxy = await tcpProxy(server.port);
     ends.push(() => proxy.close());

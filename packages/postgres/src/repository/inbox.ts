@@ -12,8 +12,9 @@ const toKeyValues = ({ provider, livemode, id }: EventKey): SqlValue[] => [provi
 type InboxMethods = 'claimEvent' | 'finishEvent' | 'releaseEvent' | 'listUnmatched' | 'purgeEvents';
 
 async function dropOldestUnmatched(sql: Sql, s: string, keep: number): Promise<void> {
+  // Asked again of the row itself: it may have been done while this waited for it.
   await sql(
-    `delete from ${s}.inbox where (provider, livemode, id) in (
+    `delete from ${s}.inbox where result = 'unmatched' and (provider, livemode, id) in (
        select provider, livemode, id from ${s}.inbox where result = 'unmatched'
        order by created_at desc, id desc offset $1
      )`,
