@@ -5,36 +5,13 @@ import pg from 'pg';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
 import type { PgPool } from './database/pg-types.ts';
+import { heard } from './heard-pool.test-support.ts';
 import { type PostgresCounterStore, postgresCounterStore } from './postgres-counter-store.ts';
 
 const DEVICES = { key: 'devices', window: 'lifetime' };
 const charges: readonly Charge[] = [
   { ...DEVICES, amount: 1, limit: 100, onUnknown: 'uncertain', forgetAt: null },
 ];
-
-type Query = Parameters<Awaited<ReturnType<PgPool['connect']>>['query']>[0];
-type Answer = pg.QueryResult<Record<string, unknown>>;
-
-/** A pool of which each answer is heard, and may be lost by a throw, before its caller has it. */
-function heard(pool: pg.Pool, hear: (query: Query, answer: Answer) => void): PgPool {
-  return {
-    async connect() {
-      const client = await pool.connect();
-      return {
-        async query(config) {
-          const answer: Answer = await client.query(config);
-          hear(config, answer);
-          return answer;
-        },
-        release: (destroy) => client.release(destroy),
-        on: (event, listener) => client.on(event, listener),
-        removeListener: (event, listener) => client.removeListener(event, listener),
-      };
-    },
-    on: pool.on.bind(pool) as PgPool['on'],
-    removeListener: pool.removeListener.bind(pool) as PgPool['removeListener'],
-  };
-}
 
 /** A pool whose connections break right behind each commit, while `link.losesReplies`. */
 function losingReplies(pool: pg.Pool, link: { readonly losesReplies: boolean }): PgPool {

@@ -79,11 +79,12 @@ export function sweepMethods(store: Store): Pick<BillingRepository, keyof SweepL
         }
         const isFree = `(claimed_until is null or claimed_until <= ${now})`;
         const since = 'least(due_at, claimed_until)';
+        // Selected once, the clock is a bound for the index; asked row by row it is none, and the whole list would be walked.
         const candidates =
           org !== null
             ? `select org, ${since} as since from ${s}.sweeps where org = $2 and ${isFree} for update`
             : `select org, ${since} as since from ${s}.sweeps
-               where ${since} <= coalesce($2::timestamptz, ${now}) and ${isFree}
+               where ${since} <= coalesce($2::timestamptz, (select ${now})) and ${isFree}
                order by ${since}, org limit $3 for update skip locked`;
         const claims = await sql<SweepClaim>(
           `with
