@@ -3,6 +3,7 @@ import pg from 'pg';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import type { PgPool } from './database/pg-types.ts';
 import { heard, type Query } from './heard-pool.test-support.ts';
+import { postgresCounterStore } from './postgres-counter-store.ts';
 import { postgresRepository } from './postgres-repository.ts';
 
 interface PlanNode {
@@ -58,4 +59,28 @@ it('a sweep looks at the orgs that are due, of however many that ever were on it
     expect(claims).toHaveLength(3);
   });
   expect(rows).toBeLessThan(20);
+});
+
+it('a create looks at the counters it asks for and those of open reservations, of however many sessions of its org', async () => {
+  const { pool, schema, looksAt } = await scene();
+  const inAnHour = Date.now() + 3_600_000;
+  await pool.query(
+    `insert into ${schema}.counter_orgs values ('acme', 0, 1, ${inAnHour});
+     insert into ${schema}.counters
+     select 'acme', 'calls', 'session:' || i, true, i, 1, 0, 0, 0, 0, null, 0 from generate_series(1, 20000) i;
+     insert into ${schema}.reservations
+     select 'acme', 'r' || i, false, 'x', 0, ${inAnHour}, jsonb_build_array(jsonb_build_object(
+       'key', 'calls', 'window', 'session:' || i, 'amount', 1, 'limit', 100, 'onUnknown', 'release',
+       'forgetAt', null, 'place', 'held', 'straddled', false, 'lapsedAt', '0')) from generate_series(1, 100) i;
+     analyze ${schema}.counters, ${schema}.reservations`,
+  );
+  const charge = { key: 'calls', window: 'session:101', amount: 1, limit: 100 } as const;
+  const charges = [{ ...charge, onUnknown: 'release', forgetAt: null }] as const;
+  const rows = await looksAt('counters', async (watched) => {
+    const store = postgresCounterStore({ pool: watched, schema });
+    const asked = { org: 'acme', id: 'new', charges, rememberMs: 0, leaseMs: 60_000, maxHeld: 1_000 };
+    expect(await store.reserve(asked)).toMatchObject({ outcome: 'reserved' });
+    await store.close();
+  });
+  expect(rows).toBeLessThan(1_000);
 });
