@@ -302,6 +302,26 @@ describe('a pool or a server that does not answer (F23)', () => {
     await expect(rows()).resolves.toEqual({ subscriptions: 1, audits: 1 });
   });
 
+  it('forgets what is over in parts, the oldest first: a backlog of any size drains (D6)', async () => {
+    const { repository, s } = await scene();
+    await admin.query(
+      `insert into ${s}.usage select 'org-' || i, 'opens', 'day', 1, to_timestamp(i) from generate_series(1, 100010) i;
+       insert into ${s}.inbox select 'stripe', true, 'evt-' || i, 't', 'cus', 'sub', now(), 'applied', null, to_timestamp(i), now()
+       from generate_series(1, 100010) i`,
+    );
+    for (const [table, purge] of [
+      ['usage', repository.purgeUsage],
+      ['inbox', repository.purgeEvents],
+    ] as const) {
+      await expect(purge({ before: AT })).resolves.toBe(100_000);
+      const { rows } = await admin.query(
+        `select min(${table === 'usage' ? 'ends_at' : 'claimed_at'}) from ${s}.${table}`,
+      );
+      expect(rows).toEqual([{ min: new Date(100_001_000) }]);
+      await expect(purge({ before: AT })).resolves.toBe(10);
+    }
+  });
+
   it('does not notice idle connections that the server dropped', async () => {
     const { repository, pool } = await scene();
     await Promise.all([repository.loadOrg('a'), repository.loadOrg('b'), repository.loadOrg('c')]);

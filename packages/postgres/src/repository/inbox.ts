@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { BillingRepository, EventKey, EventOutcome, InboxEvent } from '@tollgate/core';
 import type { Sql, SqlValue } from '../database/database.ts';
 import { toSqlInstant } from '../database/sql-values.ts';
+import { purge } from './purge.ts';
 import type { Store } from './store.ts';
 import { writeSubscription } from './subscriptions.ts';
 
@@ -99,15 +100,10 @@ export function inboxMethods(store: Store): Pick<BillingRepository, InboxMethods
       ),
 
     purgeEvents: ({ before }) =>
-      database.transaction(async (sql) => {
-        const [purged] = await sql<{ count: number }>(
-          `with purged as (
-             delete from ${s}.inbox where result is not null and claimed_at < $1 returning 1
-           )
-           select count(*) from purged`,
-          [toSqlInstant(before)],
-        );
-        return purged?.count ?? 0;
+      purge(store, 'inbox', {
+        condition: 'result is not null and claimed_at < $1',
+        order: 'claimed_at',
+        value: toSqlInstant(before),
       }),
   };
 }

@@ -1,12 +1,13 @@
 import type { BillingRepository, UsageSnapshot } from '@tollgate/core';
 import { toSqlInstant } from '../database/sql-values.ts';
+import { purge } from './purge.ts';
 import type { Store } from './store.ts';
 
 /** The part of the repository that keeps metered use, for counters that lost theirs. */
-export function usageMethods({
-  database,
-  s,
-}: Store): Pick<BillingRepository, 'saveUsage' | 'loadUsage' | 'purgeUsage'> {
+export function usageMethods(
+  store: Store,
+): Pick<BillingRepository, 'saveUsage' | 'loadUsage' | 'purgeUsage'> {
+  const { database, s } = store;
   return {
     saveUsage: async (snapshots) => {
       if (snapshots.length === 0) return;
@@ -45,12 +46,6 @@ export function usageMethods({
     },
 
     purgeUsage: ({ before }) =>
-      database.transaction(async (sql) => {
-        const [purged] = await sql<{ count: number }>(
-          `with purged as (delete from ${s}.usage where ends_at < $1 returning 1) select count(*) from purged`,
-          [toSqlInstant(before)],
-        );
-        return purged?.count ?? 0;
-      }),
+      purge(store, 'usage', { condition: 'ends_at < $1', order: 'ends_at', value: toSqlInstant(before) }),
   };
 }

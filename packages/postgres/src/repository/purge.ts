@@ -1,0 +1,28 @@
+import type { SqlValue } from '../database/database.ts';
+import type { Store } from './store.ts';
+
+/** So many go in one transaction, well within its time; what is left is for the next time. */
+const ROWS_AT_ONCE = 100_000;
+
+/** Deletes rows that meet a condition on `value` (`$1`), the first by `order` first, and none that others are deleting. Answers how many. */
+export function purge(
+  { database, s }: Store,
+  table: string,
+  {
+    condition,
+    order,
+    value,
+  }: { readonly condition: string; readonly order: string; readonly value: SqlValue },
+): Promise<number> {
+  return database.transaction(async (sql) => {
+    const [purged] = await sql<{ count: number }>(
+      `with purged as (
+         delete from ${s}.${table} where ctid = any(array(
+           select ctid from ${s}.${table} where ${condition} order by ${order} limit $2 for update skip locked))
+         returning 1)
+       select count(*) from purged`,
+      [value, ROWS_AT_ONCE],
+    );
+    return purged?.count ?? 0;
+  });
+}
