@@ -2,8 +2,9 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AuditEntry, type Subscription, TollgateError } from '@tollgate/core';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type PostgresServer, startPostgres, tcpProxy, waitUntil } from '../../../test/support/services.ts';
+import { heard } from './heard-pool.test-support.ts';
 import { type PostgresRepository, postgresRepository } from './postgres-repository.ts';
 
 const AT = Date.UTC(2026, 3, 9, 12);
@@ -344,6 +345,21 @@ describe('a pool or a server that does not answer (F23)', () => {
     // Nothing is read meanwhile: the pool hands it out as if it were well.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
     await expect(repository.saveSubscription(first('a'))).resolves.toBe('saved');
+  });
+
+  it('tries on another connection what met one whose socket broke before its commit', async () => {
+    const { pool, s } = await scene({ max: 1 });
+    let broken = 0;
+    const breaking = heard(pool, () => {
+      broken += 1;
+      if (broken === 2) throw Object.assign(new Error('write EPIPE'), { code: 'EPIPE', syscall: 'write' });
+    });
+    const repository = postgresRepository({ pool: breaking, schema: s });
+    const connections = vi.fn();
+    pool.on('connect', connections);
+    await expect(repository.saveSubscription(first('a'))).resolves.toBe('saved');
+    expect(connections).toHaveBeenCalledTimes(1);
+    await repository.close();
   });
 
   it('uses no connection again whose server was demoted to a standby', async () => {

@@ -17,7 +17,8 @@ const NOT_MIGRATED = new Set(['3F000', '42P01', '42703', '42883']);
 
 function sqlStateOf(error: unknown): string | undefined {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+  // Those of the system's own (`EPIPE`) have no digit.
+  return typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
 /** What a driver threw, with what follows from it. Never leaves this package. */
