@@ -161,6 +161,34 @@ it('tidying reads the counters whose time is over, of however many sessions of a
   expect(reading.most('counters')).toBe(2);
 });
 
+it('tidying takes orgs that nobody has locked, those first that were tidied longest ago, and not before a minute is over (T17)', async () => {
+  const { pool, schema } = await scene();
+  const begunAt = Date.now();
+  await pool.query(
+    `insert into ${schema}.counter_orgs select 'org-' || i, 0, 1, ${begunAt} - 90000 + i from generate_series(1, 24) i;
+     insert into ${schema}.counter_orgs select 'fresh-' || i, 0, 1, ${begunAt} - 50000 + i from generate_series(1, 3) i;
+     insert into ${schema}.counters select org, 'devices', 'lifetime', true, 1, 1, 0, 0, 0, 0, null, 0
+     from ${schema}.counter_orgs`,
+  );
+  const locking = await pool.connect();
+  onTestFinished(() => locking.release());
+  await locking.query(`begin; select * from ${schema}.counter_orgs where org = 'org-1' for update`);
+  const store = postgresCounterStore({ pool, schema });
+  onTestFinished(() => store.close());
+  // The first step of a process tidies.
+  await store.beginRecount({ org: 'acme', counters: [DEVICES] });
+  const tidied = async () => {
+    const answer = await pool.query(
+      `select org from ${schema}.counter_orgs where org <> 'acme' and tidied_at >= $1 order by org collate "C"`,
+      [begunAt],
+    );
+    return answer.rows.map(({ org }) => org);
+  };
+  await waitUntil('some are tidied', async () => (await tidied()).length > 0);
+  expect(await tidied()).toEqual(Array.from({ length: 20 }, (_, index) => `org-${index + 2}`).sort());
+  await locking.query('rollback');
+});
+
 it('a step that was done is answered, though no connection is free to tidy with (F23)', async () => {
   const { schema } = await scene();
   const pool = new pg.Pool({ connectionString: inject('databaseUrl'), max: 1 });

@@ -129,6 +129,41 @@ it('closing ends the round that is under way', async () => {
   expect(answers).toHaveLength(1);
 });
 
+it('a round tells each org once that cannot be written, and all that can, whatever stands before them (F22)', async () => {
+  const told: string[] = [];
+  const late = createLateSettles(async ({ org }) => {
+    told.push(org);
+    if (org.startsWith('locked')) throw new TollgateError('quota_unavailable');
+    return { outcome: 'settled', late: false, overLimit: false };
+  }, 60_000);
+  const orgs = ['locked 1', 'free 1', 'locked 2', 'free 2', 'locked 3', 'free 3'];
+  for (const org of ['locked 1', 'locked 1', 'locked 1', ...orgs])
+    late.add({ ...reservation('r'), org, as: 'commit' }, new TollgateError('quota_unavailable'));
+  await late.close(1_000);
+  expect(told).toEqual(orgs);
+});
+
+it('one that is gone was done, unless its id is remembered: then it is lost, and no more told once it may be another’s (Q3)', async () => {
+  const told: (readonly [string, SettleOutcome])[] = [];
+  const late = createLateSettles(async () => ({ outcome: 'gone' }), 60_000);
+  for (const [id, rememberMs] of [
+    ['own', 0],
+    ['remembered', 60_000],
+    ['forgotten', 1],
+  ] as const) {
+    const onLateAnswer = (outcome: SettleOutcome) => told.push([id, outcome]);
+    const request = { ...reservation(id), rememberMs, as: 'commit', onLateAnswer } as const;
+    late.add(request, new TollgateError('quota_unavailable'));
+  }
+  const addedAt = performance.now();
+  await waitUntil('one is forgotten', () => performance.now() > addedAt + 1, { everyMs: 1 });
+  await late.close(1_000);
+  expect(told).toEqual([
+    ['own', settled],
+    ['remembered', { outcome: 'gone' }],
+  ]);
+});
+
 it('what can never be done is not told again, and a store that is closed tells the rest once more', async () => {
   const { away, link, reserve, used } = await scene();
   await reserve('r');

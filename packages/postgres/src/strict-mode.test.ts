@@ -123,6 +123,19 @@ describe('a reservation committed inside the transaction of the host', () => {
     await expect(reading()).resolves.toMatchObject({ committed: 1, held: 0, uncertain: 0 });
   });
 
+  it('is remembered for as long as its commit asks, where that is longer than its reserve did', async () => {
+    await recount();
+    await hold('a');
+    const client = await pool.connect();
+    await client.query('begin');
+    await store.commitWithin(client, { ...reservation('a'), rememberMs: 3_600_000 });
+    await client.query('commit');
+    client.release();
+    await database.advance(3_599_999);
+    const again = { ...reservation('a'), as: 'release' } as const;
+    await expect(store.settle(again)).resolves.toEqual({ outcome: 'repeated', state: 'committed' });
+  });
+
   it('keeps a part of its units when told so', async () => {
     await recount();
     const batch = { ...reservation('a', 10), charges: [{ ...charges(10)[0], amount: 5 } as Charge] };
@@ -164,6 +177,35 @@ describe('a reservation committed inside the transaction of the host', () => {
       overLimit: true,
     });
     await expect(countRows()).resolves.toBe(2);
+  });
+
+  it('takes the create back when its lease has run out and nobody has asked for its org since', async () => {
+    await recount();
+    await hold('a');
+    await database.advance(30_000);
+    await expect(createStrictly('a')).resolves.toBe(false);
+    await expect(countRows()).resolves.toBe(0);
+    await expect(reading()).resolves.toMatchObject({ committed: 0, held: 0, uncertain: 1 });
+  });
+
+  it('waits a bounded time for an org that is locked, and leaves the client free for the roll-back', async () => {
+    await recount();
+    await hold('a');
+    const [locking, client] = await Promise.all([pool.connect(), pool.connect()]);
+    await locking.query(`begin; select * from ${database.s}.counter_orgs for update`);
+    await client.query('begin');
+    const hasty = counterStoreOn(
+      database.open(),
+      { s: database.s, now: database.clockSql, lapsedKeepMs: 1 },
+      200,
+    );
+    await expect(hasty.commitWithin(client, reservation('a'))).rejects.toMatchObject({
+      code: 'quota_unavailable',
+    });
+    await client.query('rollback');
+    await locking.query('rollback');
+    for (const used of [locking, client]) used.release();
+    await hasty.close();
   });
 
   it('makes everybody else wait from its commit on, so that a pause before the end of the transaction lets nobody in', async () => {

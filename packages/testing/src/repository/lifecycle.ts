@@ -54,6 +54,31 @@ export function lifecycle<R extends BillingRepository>(host: BillingRepositoryHo
       });
     });
 
+    test('is read as of one version while others write it', async (a) => {
+      const peer = await a.peer();
+      let isWritten = false;
+      const write = async () => {
+        for (let n = 0; n < 20; n += 1) {
+          const { version } = await a.repository.loadDegradation(ORG);
+          const written = {
+            overCapacityAt: AT + n,
+            flags: [flag(`d${n}`)],
+            stage: 'warned',
+            lookAt: null,
+          } as const;
+          await a.repository.saveDegradation({ org: ORG, expectedVersion: version, ...written });
+        }
+        isWritten = true;
+      };
+      const read = async () => {
+        while (!isWritten) {
+          const { overCapacityAt, flags } = await peer.loadDegradation(ORG);
+          if (overCapacityAt !== null) expect(flags).toEqual([flag(`d${overCapacityAt - AT}`)]);
+        }
+      };
+      await Promise.all([write(), read(), read()]);
+    });
+
     test('a new policy or pin moves the version, so that a sweep that did not see it writes nothing (D1)', async (a) => {
       const { version } = await a.repository.loadDegradation(ORG);
       await a.repository.setSelectionPolicy({

@@ -245,6 +245,22 @@ export function orgRecords<R extends BillingRepository>(host: BillingRepositoryH
         after: { limit: 0, id: 'ovr_1' },
       });
     });
+
+    test('that race leave a trail in which each follows from the one before (T22)', async (a) => {
+      const handles = [a.repository, await a.peer()];
+      await Promise.all(
+        Array.from({ length: 10 }, (_, n) =>
+          (handles[n % 2] ?? a.repository).upsertOverride({
+            override: override({ id: `ovr_${n}`, limit: n }),
+            actor: 'olga',
+          }),
+        ),
+      );
+      const trail = await a.repository.listAudit({ org: ORG, before: null, limit: 99 });
+      expect(trail).toHaveLength(10);
+      expect(trail.map(({ before }) => before)).toEqual([...trail.slice(1).map(({ after }) => after), null]);
+      expect((await a.repository.loadOrg(ORG)).overrides).toEqual([trail[0]?.after]);
+    });
   });
 
   describe('the audit trail', () => {
