@@ -35,6 +35,7 @@ export function checkouts<R extends BillingRepository>(host: BillingRepositoryHo
         audit: audit({ action: 'checkout.started' }),
       });
       expect(saved).toBe(true);
+      expect(await a.repository.saveCheckout({ attempt: attempt('one'), audit: audit() })).toBe(false);
       expect(await a.inspect.checkout(ORG)).toEqual(open('one'));
       expect(await a.repository.claimCheckout(claiming('three'))).toEqual({
         outcome: 'open',
@@ -54,6 +55,25 @@ export function checkouts<R extends BillingRepository>(host: BillingRepositoryHo
       expect(await a.repository.saveCheckout({ attempt: open('one'), audit: audit() })).toBe(false);
       expect(await a.inspect.checkout(ORG)).toMatchObject({ id: 'two', state: 'creating' });
       expect(await a.repository.listAudit({ org: ORG, before: null, limit: 9 })).toEqual([]);
+    });
+
+    test('a page at another provider gives way as one for another tier does', async (a) => {
+      await a.repository.claimCheckout(claiming('one'));
+      await a.repository.saveCheckout({ attempt: open('one'), audit: null });
+      expect(await a.repository.claimCheckout({ ...claiming('two'), provider: 'other' })).toEqual({
+        outcome: 'claimed',
+        attempt: attempt('two', { provider: 'other' }),
+        replaces: open('one', { state: 'closed' }),
+      });
+    });
+
+    test('a page that is being replaced is closed without letting in another caller', async (a) => {
+      await a.repository.claimCheckout(claiming('one'));
+      await a.repository.saveCheckout({ attempt: open('one'), audit: null });
+      await a.repository.claimCheckout(claiming('two', 'business'));
+      await a.repository.closeCheckout({ org: ORG, provider: PROVIDER, sessionId: 'cs_one' });
+      expect(await a.repository.claimCheckout(claiming('three'))).toEqual({ outcome: 'busy' });
+      expect(await a.repository.saveCheckout({ attempt: open('two'), audit: null })).toBe(true);
     });
 
     test('a page that its caller died over is handed out until somebody saves', async (a) => {
@@ -100,11 +120,25 @@ export function checkouts<R extends BillingRepository>(host: BillingRepositoryHo
       }
     });
 
+    test('a page is answered until the instant at which it expires, and not from then on', async (a) => {
+      const expiresAt = (await a.now()) + leaseMs;
+      await a.repository.claimCheckout(claiming('one'));
+      await a.repository.saveCheckout({ attempt: open('one', { expiresAt }), audit: null });
+      await a.upTo(leaseMs);
+      expect(await a.repository.claimCheckout(claiming('two'))).toMatchObject({ outcome: 'open' });
+      await a.past();
+      expect(await a.repository.claimCheckout(claiming('two'))).toMatchObject({
+        outcome: 'claimed',
+        replaces: null,
+      });
+    });
+
     test('a page is closed by its session, once it is open', async (a) => {
       await a.repository.claimCheckout(claiming('one'));
       await a.repository.saveCheckout({ attempt: open('one'), audit: null });
       await a.repository.closeCheckout({ org: ORG, provider: PROVIDER, sessionId: 'cs_other' });
       await a.repository.closeCheckout({ org: 'globex', provider: PROVIDER, sessionId: 'cs_one' });
+      await a.repository.closeCheckout({ org: ORG, provider: 'other', sessionId: 'cs_one' });
       expect(await a.inspect.checkout(ORG)).toEqual(open('one'));
       await a.repository.closeCheckout({ org: ORG, provider: PROVIDER, sessionId: 'cs_one' });
       expect(await a.inspect.checkout(ORG)).toEqual(open('one', { state: 'closed' }));

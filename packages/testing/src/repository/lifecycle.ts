@@ -154,6 +154,36 @@ export function lifecycle<R extends BillingRepository>(host: BillingRepositoryHo
       expect(await a.repository.claimSweeps(claim())).toMatchObject({ claims: [] });
     });
 
+    const judged = async (repository: BillingRepository, org: string, lookAt: number | null) => {
+      const { version } = await repository.loadDegradation(org);
+      const judgement = { overCapacityAt: AT, stage: 'warned', flags: [], lookAt } as const;
+      await repository.saveDegradation({ org, expectedVersion: version, ...judgement });
+    };
+
+    test('takes in an org from the instant on that is saved with its lifecycle, and gives the longest due first', async (a) => {
+      const { now } = await a.repository.claimSweeps(claim());
+      for (const [org, lookAt] of [
+        ['a', now - 1],
+        ['b', now - 2],
+        ['later', now + 3_600_000],
+        ['never', null],
+        ['b', now + 3_600_000],
+      ] as const)
+        await judged(a.repository, org, lookAt);
+      const claimed = async (limit: number, dueAt: number | null) =>
+        (await a.repository.claimSweeps({ ...claim(), limit, dueAt })).claims.map(({ org }) => org);
+      expect(await claimed(1, null)).toEqual(['b']);
+      expect(await claimed(10, null)).toEqual(['a']);
+      expect(await claimed(10, now + 3_600_000)).toEqual(['later']);
+    });
+
+    test('has an org due when its sweep says, where what came in meanwhile is later', async (a) => {
+      const { now, claims } = await a.repository.claimSweeps(claim(ORG));
+      await judged(a.repository, ORG, now + 3_600_000);
+      await a.repository.finishSweep({ org: ORG, fence: claims[0]?.fence ?? 0, lookAt: now });
+      expect(await a.repository.claimSweeps(claim())).toMatchObject({ claims: [{ org: ORG }] });
+    });
+
     test('gives racing sweepers different orgs (D3)', async (a) => {
       const orgs = Array.from({ length: 12 }, (_, index) => `org-${index}`);
       await a.repository.watchOrgs({ orgs });
@@ -208,12 +238,12 @@ export function lifecycle<R extends BillingRepository>(host: BillingRepositoryHo
     test('replaces and forgets row actions in one step', async (a) => {
       const [claimed] = (await a.repository.claimSweeps(claim(ORG))).claims;
       if (!claimed) throw new Error('nothing claimed');
-      const action = (id: string, state: RowAction['state']): RowAction => ({
+      const action = (id: string, state: RowAction['state'], key = `k-${id}`): RowAction => ({
         resource: 'devices',
         id,
         action: 'suspend',
         state,
-        key: `k-${id}`,
+        key,
         sightedAt: AT,
       });
       await a.repository.saveRowActions({
@@ -225,10 +255,10 @@ export function lifecycle<R extends BillingRepository>(host: BillingRepositoryHo
       await a.repository.saveRowActions({
         ...claimed,
         leaseMs,
-        save: [action('d1', 'done')],
+        save: [action('d1', 'started', 'k-new'), action('d1', 'done', 'k-new')],
         forget: [action('d2', 'done')],
       });
-      expect(await a.repository.loadRowActions(ORG)).toEqual([action('d1', 'done')]);
+      expect(await a.repository.loadRowActions(ORG)).toEqual([action('d1', 'done', 'k-new')]);
       expect(await a.repository.loadRowActions('globex')).toEqual([]);
     });
 
