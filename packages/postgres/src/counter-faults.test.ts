@@ -67,6 +67,40 @@ it('orgs that are locked do not stop the renewals of others, however many they a
   await locking.query('rollback');
 });
 
+it('the lease of an org that was locked for a moment is renewed, behind one that stays locked (Q6)', async () => {
+  const { pool, schema, store } = await scene();
+  const leases = [];
+  for (const org of ['stuck', 'acme']) {
+    await beginAtZero(store, org);
+    const asked = { org, id: 'r', charges, rememberMs: 0 };
+    await store.reserve({ ...asked, leaseMs: 30_000, maxHeld: 10 });
+    leases.push(asked);
+  }
+  const [stuck, acme] = await Promise.all([pool.connect(), pool.connect()]);
+  onTestFinished(() => {
+    for (const locking of [stuck, acme]) locking.release(true);
+  });
+  for (const [locking, org] of [
+    [stuck, 'stuck'],
+    [acme, 'acme'],
+  ] as const)
+    await locking.query(`begin; select * from ${schema}.counter_orgs where org = '${org}' for update`);
+  const renewing = expect(store.renew({ leases, leaseMs: 60_000 })).rejects.toMatchObject({
+    code: 'quota_unavailable',
+  });
+  await waitUntil('it waits', async () => {
+    const { rows } = await pool.query(`select 1 from pg_stat_activity
+      where wait_event_type = 'Lock' and query like '%${schema}%'`);
+    return rows.length > 0;
+  });
+  await acme.query('rollback');
+  await renewing;
+  const { rows } = await pool.query(
+    `select org from ${schema}.reservations where lease_ends_at > ${Date.now() + 40_000}`,
+  );
+  expect(rows).toEqual([{ org: 'acme' }]);
+});
+
 it('a create whose reply was lost is refused, and takes no units (F22, Q3)', async () => {
   const { store, link } = await scene();
   await beginAtZero(store, 'acme');
@@ -80,6 +114,19 @@ it('a create whose reply was lost is refused, and takes no units (F22, Q3)', asy
   link.losesReplies = false;
   await waitUntil('they are given back', async () => (await reading())?.held === 0);
   expect(await reading()).toMatchObject({ committed: 0, held: 0, uncertain: 0 });
+});
+
+it('a create under an id that is remembered stays held when its reply was lost: it may be asked for again (Q3)', async () => {
+  const { pool, schema, store, link } = await scene();
+  await beginAtZero(store, 'acme');
+  const asked = { org: 'acme', id: 'key', charges, rememberMs: 60_000, leaseMs: 60_000, maxHeld: 10 };
+  link.losesReplies = true;
+  await expect(store.reserve(asked)).rejects.toMatchObject({ code: 'quota_unavailable' });
+  link.losesReplies = false;
+  await store.close();
+  const next = postgresCounterStore({ pool, schema });
+  onTestFinished(() => next.close());
+  expect(await next.reserve(asked)).toEqual({ outcome: 'repeated', state: 'held' });
 });
 
 it('what is remembered is tidied without being read: an org may have a day of creates of it (T17)', async () => {
@@ -185,7 +232,13 @@ it('tidying takes orgs that nobody has locked, those first that were tidied long
     return answer.rows.map(({ org }) => org);
   };
   await waitUntil('some are tidied', async () => (await tidied()).length > 0);
-  expect(await tidied()).toEqual(Array.from({ length: 20 }, (_, index) => `org-${index + 2}`).sort());
+  const old = (most: number) => Array.from({ length: most - 1 }, (_, index) => `org-${index + 2}`).sort();
+  expect(await tidied()).toEqual(old(21));
+  const next = postgresCounterStore({ pool, schema });
+  onTestFinished(() => next.close());
+  await next.beginRecount({ org: 'acme', counters: [DEVICES] });
+  await waitUntil('the rest is tidied', async () => (await tidied()).includes('org-24'));
+  expect(await tidied()).toEqual(old(24));
   await locking.query('rollback');
 });
 

@@ -217,6 +217,14 @@ describe('a transaction that fails midway (F22)', () => {
     await expect(rows()).resolves.toEqual({ subscriptions: 1, audits: 1 });
   });
 
+  it('whose backend is terminated at its commit is not tried again: it may be done (Q3)', async () => {
+    const { repository, s, rows } = await scene();
+    await plant(s, 1, 'perform pg_terminate_backend(pg_backend_pid());', 'deferred to the commit');
+    const { code } = await failure(repository.saveSubscription(first('a')));
+    expect(code).toBe('repository_unavailable');
+    await expect(rows()).resolves.toEqual({ subscriptions: 0, audits: 0 });
+  });
+
   it('on a row that another transaction keeps locked is unavailable in bounded time, and goes through once it is free', async () => {
     const { repository, s } = await scene({ timeoutMs: 1_500, lockTimeoutMs: 200 });
     await repository.saveSubscription(first('a'));

@@ -64,7 +64,9 @@ describe('postgresRepository', () => {
     const before = own.listenerCount('error');
     const repositories = [postgresRepository({ pool: own }), postgresRepository({ pool: own })];
     expect(own.listenerCount('error')).toBe(before + 1);
-    for (const repository of repositories) await repository.close();
+    for (const repository of [repositories[0], repositories[0]]) await repository?.close();
+    expect(own.listenerCount('error'), 'while another is open').toBe(before + 1);
+    await repositories[1]?.close();
     expect(own.listenerCount('error')).toBe(before);
     await expect(own.query('select 1')).resolves.toMatchObject({ rowCount: 1 });
     await own.end();

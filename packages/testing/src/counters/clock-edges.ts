@@ -1,4 +1,4 @@
-import type { CounterStore } from '@tollgate/core';
+import type { CounterRef, CounterStore } from '@tollgate/core';
 import { describe, expect } from 'vitest';
 import type { CounterStoreHost } from '../counter-store-host.ts';
 import { charge, counterTests, DEVICES, OPENS, ORG, ZONES } from './counter-case.ts';
@@ -17,6 +17,21 @@ export function counterClockEdges<S extends CounterStore>(host: CounterStoreHost
       expect(await a.reserve('next', { charges: released })).toMatchObject({ outcome: 'denied' });
       await a.past();
       expect(await a.reserve('next', { charges: released })).toMatchObject({ outcome: 'reserved' });
+    });
+
+    test('a begun recount of a counter without a count is waited for ten minutes after the last begin (Q8)', async (a) => {
+      const begin = (...counters: readonly CounterRef[]) => a.store.beginRecount({ org: ORG, counters });
+      const [, zones] = await begin(DEVICES, ZONES);
+      await a.advance(400_000);
+      const [devices] = await begin(DEVICES);
+      await a.advance(400_000);
+      const counts = [devices, zones].flatMap((token) =>
+        token ? [{ ...token, count: 3, forgetAt: null }] : [],
+      );
+      expect(await a.store.finishRecount({ org: ORG, counts })).toMatchObject([
+        { ...DEVICES, applied: true },
+        { ...ZONES, applied: false },
+      ]);
     });
 
     test('units of a lease that ran out become what their charge says', async (a) => {

@@ -163,15 +163,23 @@ export function checkouts<R extends BillingRepository>(host: BillingRepositoryHo
       expect(await a.repository.saveCheckout({ attempt: open('next'), audit: null })).toBe(true);
     });
 
-    test('of many callers at once one claims', async (a) => {
+    test('of many callers at once one claims, the first time and again', async (a) => {
       const handles = [a.repository, await a.peer()];
-      const claims = await Promise.all(
-        Array.from({ length: 30 }, (_, index) =>
-          (handles[index % 2] ?? a.repository).claimCheckout({ ...claiming(`c${index}`), leaseMs: 60_000 }),
-        ),
-      );
-      expect(claims.filter(({ outcome }) => outcome === 'claimed')).toHaveLength(1);
-      expect(claims.filter(({ outcome }) => outcome === 'busy')).toHaveLength(29);
+      for (const round of ['first', 'again']) {
+        const claims = await Promise.all(
+          Array.from({ length: 30 }, (_, index) =>
+            (handles[index % 2] ?? a.repository).claimCheckout({
+              ...claiming(`${round}-${index}`),
+              leaseMs: 60_000,
+            }),
+          ),
+        );
+        const claimed = claims.flatMap((claim) => (claim.outcome === 'claimed' ? [claim.attempt] : []));
+        expect(claimed).toHaveLength(1);
+        expect(claims.filter(({ outcome }) => outcome === 'busy')).toHaveLength(29);
+        for (const { id } of claimed)
+          await a.repository.saveCheckout({ attempt: attempt(id, { state: 'closed' }), audit: null });
+      }
     });
   });
 }

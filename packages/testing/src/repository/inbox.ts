@@ -203,6 +203,18 @@ export function inbox<R extends BillingRepository>(host: BillingRepositoryHost<R
       expect(await a.inspect.subscription(subscription())).toMatchObject({ version: 1 });
     });
 
+    test('of racing ends of one claim exactly one is done (W2)', async (a) => {
+      const handles = [a.repository, await a.peer()];
+      const token = await a.claim();
+      const ends = await Promise.all(
+        Array.from({ length: 10 }, (_, index) =>
+          (handles[index % 2] ?? a.repository).finishEvent(finishing(token, 'ignored')),
+        ),
+      );
+      expect(ends.filter((end) => end === 'done')).toHaveLength(1);
+      expect(ends.filter((end) => end === 'lost')).toHaveLength(9);
+    });
+
     test('of racing writers of one version exactly one saves', async (a) => {
       const handles = [a.repository, await a.peer()];
       for (let version = 0; version < 5; version += 1) {

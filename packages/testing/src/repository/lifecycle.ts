@@ -129,11 +129,12 @@ export function lifecycle<R extends BillingRepository>(host: BillingRepositoryHo
 
     test('racing pins never pass their limit', async (a) => {
       const peer = await a.peer();
+      await a.repository.setPin(pinning('first', true, 5));
       const ids = Array.from({ length: 12 }, (_, index) => `d${index}`);
       const saved = await Promise.all(
         ids.map((id, index) => (index % 2 ? peer : a.repository).setPin(pinning(id, true, 5))),
       );
-      expect(saved.filter((outcome) => outcome === 'saved')).toHaveLength(5);
+      expect(saved.filter((outcome) => outcome === 'saved')).toHaveLength(4);
       expect((await a.repository.loadDegradation(ORG)).pins).toHaveLength(5);
     });
   });
@@ -197,6 +198,14 @@ export function lifecycle<R extends BillingRepository>(host: BillingRepositoryHo
       expect(new Set(names).size).toBe(names.length);
       const { claims } = await a.repository.claimSweeps({ ...claim(), limit: 12 });
       expect([...names, ...claims.map(({ org }) => org)].toSorted()).toEqual(orgs.toSorted());
+    });
+
+    test('gives one org to one of the sweepers that ask for it (D3)', async (a) => {
+      const peer = await a.peer();
+      const given = await Promise.all(
+        Array.from({ length: 10 }, (_, n) => (n % 2 ? peer : a.repository).claimSweeps(claim(ORG))),
+      );
+      expect(given.flatMap(({ claims }) => claims)).toHaveLength(1);
     });
 
     test('fences a sweeper whose claim ended: its writes are refused (D3)', async (a) => {
@@ -288,8 +297,12 @@ export function lifecycle<R extends BillingRepository>(host: BillingRepositoryHo
         [1, 2, 3, 4].map((n) => (n % 2 ? peer : a.repository).moveCrossing(crossing(5, 0.5))),
       );
       expect(told.toSorted()).toEqual([0, 0.5, 0.5, 0.5]);
+      const raised = await Promise.all(
+        Array.from({ length: 10 }, (_, n) => (n % 2 ? peer : a.repository).moveCrossing(crossing(5, 0.6))),
+      );
+      expect(raised.toSorted()).toEqual([0.5, ...Array(9).fill(0.6)]);
       expect(await a.repository.moveCrossing(crossing(4, 0.9))).toBe(0.9);
-      expect(await a.repository.moveCrossing(crossing(5, 0.7))).toBe(0.5);
+      expect(await a.repository.moveCrossing(crossing(5, 0.7))).toBe(0.6);
       expect(await a.repository.moveCrossing(crossing(6, 0.1))).toBe(0);
     });
   });
