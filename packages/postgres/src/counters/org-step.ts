@@ -64,7 +64,7 @@ export async function step<T>(
     adjustments: changedRows(before.adjustments, after.adjustments, nameById),
   };
   const isChanged = Object.values(changes).some(({ saved, gone }) => saved.length + gone.length > 0);
-  if (isChanged || serial() !== state.serial) await saveOrgRows(sql, s, org, serial(), changes);
+  if (isChanged) await saveOrgRows(sql, s, org, serial(), changes);
   else if (lock.isNew) await dropOrg(sql, s, org);
   return result;
 }
