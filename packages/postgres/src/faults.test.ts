@@ -265,6 +265,32 @@ describe('a transaction that fails midway (F22)', () => {
     await expect(deliver('old', 1)).resolves.toEqual({ outcome: 'done', result: 'applied' });
   });
 
+  it('that waits for a row decides on what the one before it left: one claim alone is given', async () => {
+    const { repository, s } = await scene({ lockTimeoutMs: 2_000 });
+    const page = { org: 'acme', provider: 'stripe', tier: 'pro', leaseMs: 60_000 };
+    await repository.claimCheckout({ ...page, id: 'died' });
+    await admin.query(`update ${s}.checkouts set claimed_until = now() - interval '1 second'`);
+    await repository.watchOrgs({ orgs: ['acme'] });
+    const client = await admin.connect();
+    await client.query(
+      `begin; select * from ${s}.checkouts for update; select * from ${s}.sweeps for update`,
+    );
+    const pages = ['a', 'b'].map((id) => repository.claimCheckout({ ...page, id }));
+    const sweeps = [1, 2].map(() =>
+      repository.claimSweeps({ org: 'acme', dueAt: null, limit: 1, leaseMs: 60_000 }),
+    );
+    await waitUntil('all four wait', async () => {
+      const { rows } = await admin.query(`select 1 from pg_stat_activity where wait_event_type = 'Lock'`);
+      return rows.length === 4;
+    });
+    await client.query('commit');
+    client.release();
+    const outcomes = (await Promise.all(pages)).map(({ outcome }) => outcome);
+    expect(outcomes.sort()).toEqual(['busy', 'claimed']);
+    const claims = (await Promise.all(sweeps)).flatMap((sweep) => sweep.claims);
+    expect(claims).toHaveLength(1);
+  });
+
   it('whose reply to the commit is lost is unavailable, never done twice', async () => {
     const proxy = await tcpProxy(server.port);
     ends.push(() => proxy.close());
