@@ -71,6 +71,32 @@ describe.each([
     expect(await left('globex')).toBe('"devices";r=4');
   });
 
+  it.each([
+    ['a time-out around the guard fails while the handler runs', 503],
+    ['what ends behind the guard fails, as sessions do that cannot be kept', 500],
+  ])('tells the limits where %s', async (_what, status) => {
+    const { billing } = guardScene({ devices: 5 });
+    const { opened, open } = gate();
+    const began = gate();
+    const app = new KoaOf()
+      .use(async (_ctx, next) => {
+        const handled = next();
+        await (status === 503 ? began.opened : handled);
+        throw Object.assign(new Error('broken'), { status });
+      })
+      .use(requireQuota('devices', { billing }))
+      .use(async (ctx) => {
+        began.open();
+        if (status === 503) await opened;
+        ctx.status = 201;
+      });
+    app.silent = true;
+    onTestFinished(open);
+    const answer = await request(app.callback()).post('/');
+    expect(answer.status).toBe(status);
+    expect(answer.headers).toMatchObject({ ratelimit: '"devices";r=4', 'ratelimit-policy': '"devices";q=5' });
+  });
+
   it('keeps the headers that the error has', async () => {
     const { answer } = await post(taken({ headers: { 'X-Why': 'taken', RateLimit: 'mine' } }));
     expect(answer.headers).toMatchObject({ 'x-why': 'taken', ratelimit: 'mine' });

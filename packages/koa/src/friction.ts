@@ -23,12 +23,8 @@ export function friction(key: RegisteredKey, options: FrictionOptions<Context> =
     const { headers, proceed } = await hold(guardedRequest(ctx), ctx.res);
     if (!proceed) return;
     ctx.set(headers);
-    try {
-      await next();
-    } catch (error) {
-      keepHeaders(ctx, Object.keys(headers));
-      throw error;
-    }
+    keepHeaders(ctx, headers);
+    await next();
   };
 }
 

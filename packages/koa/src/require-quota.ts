@@ -46,6 +46,7 @@ export function requireQuota(
       return;
     }
     if (!ctx.res.headersSent) setRateLimitHeaders(ctx.res, entered.headers);
+    keepHeaders(ctx, entered.headers);
     attachReservation(ctx, entered.reservation);
     onOwnAnswer(ctx, (ending) => entered.leave(ending));
     const was404 = isSetTo404(ctx);
@@ -53,7 +54,6 @@ export function requireQuota(
       await next();
     } catch (error) {
       entered.leave(endingOf(error));
-      keepHeaders(ctx, Object.keys(entered.headers));
       throw error;
     }
     if (isAnsweredLater(ctx)) onAnswer(ctx, (ending) => entered.leave(ending));
