@@ -240,53 +240,49 @@ describe.each([
     },
   );
 
-  it('such a handler holds its units for a lease where its client went away while the guard was deciding', async () => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    onTestFinished(() => void vi.useRealTimers());
-    const leaseMs = 1_000;
-    const host = guardScene({ devices: 1 }, { leaseMs });
-    const asked = gate();
-    const decide = gate();
-    const closed = gate();
-    const began = gate();
-    const org = async () => {
-      asked.open();
-      await decide.opened;
-      return 'acme';
-    };
-    const app = new KoaOf()
-      .use((ctx, next) => {
-        ctx.res.on('close', closed.open);
-        return next();
-      })
-      .use(requireQuota('devices', { billing: host.billing, org }))
-      .use((ctx) => {
-        ctx.respond = false;
-        began.open();
-        return new Promise(() => {});
-      });
-    const server = await listen(app.callback(), '');
-    onTestFinished(async () => {
-      await unlisten(server);
-      await host.billing.close();
-    });
-    const client = new AbortController();
-    const url = `http://127.0.0.1:${server.port}/things`;
-    const posted = fetch(url, { method: 'POST', signal: client.signal }).catch(() => 'gone');
-    await asked.opened;
-    client.abort();
-    expect(await posted).toBe('gone');
-    await closed.opened;
-    decide.open();
-    await began.opened;
-    expect(await host.reading('devices')).toEqual({ committed: 0, held: 1, uncertain: 0 });
-    for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
-      host.clock.advance(leaseMs / 4);
-      vi.advanceTimersByTime(leaseMs / 4);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    await host.settles('devices', UNCERTAIN);
-  });
+  it.each(['HTTP/1.1', 'HTTP/2'])(
+    'such a handler holds its units for a lease where its client went away while the guard was deciding (%s)',
+    async (protocol) => {
+      vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+      onTestFinished(() => void vi.useRealTimers());
+      const leaseMs = 1_000;
+      const host = guardScene({ devices: 1 }, { leaseMs });
+      const asked = gate();
+      const decide = gate();
+      const closed = gate();
+      const began = gate();
+      const org = async () => {
+        asked.open();
+        await decide.opened;
+        return 'acme';
+      };
+      const app = new KoaOf()
+        .use((ctx, next) => {
+          ctx.res.on('close', closed.open);
+          return next();
+        })
+        .use(requireQuota('devices', { billing: host.billing, org }))
+        .use((ctx) => {
+          ctx.respond = false;
+          began.open();
+          return new Promise(() => {});
+        });
+      onTestFinished(() => host.billing.close());
+      const leave = (protocol === 'HTTP/2' ? await overHttp2(app) : await overHttp1(app))();
+      await asked.opened;
+      leave();
+      await closed.opened;
+      decide.open();
+      await began.opened;
+      expect(await host.reading('devices')).toEqual({ committed: 0, held: 1, uncertain: 0 });
+      for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
+        host.clock.advance(leaseMs / 4);
+        vi.advanceTimersByTime(leaseMs / 4);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await host.settles('devices', UNCERTAIN);
+    },
+  );
 
   it.each([
     ['status', 409],

@@ -35,8 +35,13 @@ export function onOwnAnswer(ctx: Context, listener: (ending: Ending) => void): v
     }
   }
   // It was told already where the client went away while the guard was deciding: the handler has to say first that it answers by itself.
-  if (res.destroyed) setImmediate(closed);
+  if (isClosed(res)) setImmediate(closed);
   else res.on('close', closed);
+}
+
+/** HTTP/2's response itself does not tell. */
+function isClosed(res: Context['res'] & { readonly stream?: { readonly destroyed: boolean } }): boolean {
+  return res.destroyed || res.stream?.destroyed === true;
 }
 
 function ownEnding({ statusCode: status }: Context['res']): Ending {
