@@ -18,15 +18,16 @@ const MAYBE_ANOTHERS: ReadonlySet<number> = new Set([404, 408, 503, 504]);
 /**
  * Tells how an answer ended that a handler made past Koa, since such a handler may never return: middleware of Express that was wrapped
  * for Koa does not. An answer made through Koa tells nothing, as it may be a time-out's. Where the client goes away before the answer has
- * begun, its end is waited for; `unseen` is a handler meanwhile that said that it answers by itself, since it may never end it.
+ * begun, its end is waited for. `unseen` is a handler meanwhile that may never end it: one that said that it answers by itself, and one whose
+ * client went away before the whole body had come, since most parsers wait for the rest for ever.
  */
 export function onOwnAnswer(ctx: Context, listener: (ending: Ending) => void): void {
-  const { res } = ctx;
+  const { req, res } = ctx;
   function closed(): void {
     if (res.headersSent) {
       if (!isStatusSet(ctx)) listener(res.writableEnded ? ownEnding(res) : 'unseen');
     } else {
-      if (ctx.respond === false) listener('unseen');
+      if (ctx.respond === false || !req.complete) listener('unseen');
       const { end } = res;
       res.end = function (this: typeof res, ...args: Parameters<typeof end>) {
         listener(ownEnding(res));
