@@ -284,6 +284,46 @@ describe.each([
     },
   );
 
+  it.each([
+    ['never returns', true],
+    ['returned before', false],
+  ])(
+    'of requests sent ahead on one connection those that wait behind another are over when it closes, too: a handler that answers by itself and %s',
+    async (_what, isEndless) => {
+      vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+      onTestFinished(() => void vi.useRealTimers());
+      const leaseMs = 1_000;
+      const host = guardScene({ devices: 3 }, { leaseMs });
+      const began = gate();
+      const closed = gate();
+      let running = 0;
+      const app = new KoaOf().use(requireQuota('devices', { billing: host.billing })).use((ctx) => {
+        ctx.respond = false;
+        running += 1;
+        if (running === 3) began.open();
+        ctx.req.socket.on('close', closed.open);
+        return isEndless ? new Promise(() => {}) : undefined;
+      });
+      const server = await listen(app.callback(), '');
+      onTestFinished(async () => {
+        await unlisten(server);
+        await host.billing.close();
+      });
+      const client = connect(server.port, '127.0.0.1');
+      client.write('POST /things HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n'.repeat(3));
+      await began.opened;
+      client.destroy();
+      await closed.opened;
+      expect(await host.reading('devices')).toEqual({ committed: 0, held: 3, uncertain: 0 });
+      for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
+        host.clock.advance(leaseMs / 4);
+        vi.advanceTimersByTime(leaseMs / 4);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await host.settles('devices', { ...UNCERTAIN, uncertain: 3 });
+    },
+  );
+
   it('a handler that waits for the rest of an upload whose client went away in the middle holds its units for a lease', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     onTestFinished(() => void vi.useRealTimers());

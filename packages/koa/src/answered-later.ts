@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { finished } from 'node:stream';
 import type { Ending } from '@tollgate/core';
 import type { Context } from 'koa';
@@ -36,13 +37,43 @@ export function onOwnAnswer(ctx: Context, listener: (ending: Ending) => void): v
     }
   }
   // It was told already where the client went away while the guard was deciding: the handler has to say first that it answers by itself.
-  if (isClosed(res)) setImmediate(closed);
-  else res.on('close', closed);
+  if (isClosed(ctx)) setImmediate(closed);
+  else onClose(ctx, closed);
 }
 
-/** HTTP/2's response itself does not tell. */
-function isClosed(res: Context['res'] & { readonly stream?: { readonly destroyed: boolean } }): boolean {
-  return res.destroyed || res.stream?.destroyed === true;
+/** HTTP/2's response itself does not tell, nor one that waits behind another answer of its connection. */
+function isClosed({ req, res }: Context): boolean {
+  const { stream } = res as { readonly stream?: { readonly destroyed: boolean } };
+  return (
+    res.destroyed || stream?.destroyed === true || (res.socket === null && req.socket?.destroyed === true)
+  );
+}
+
+/** Node closes no response that never had the socket. One listener serves all of a connection: a client may send many requests ahead. */
+const waiting = new WeakMap<Socket, Set<() => void>>();
+
+function onClose({ req: { socket }, res }: Context, closed: () => void): void {
+  res.on('close', told);
+  const isWaiting = res.socket === null && typeof socket?.on === 'function';
+  const listeners = isWaiting ? listenersOn(socket) : undefined;
+  listeners?.add(told);
+
+  function told(): void {
+    res.off('close', told);
+    listeners?.delete(told);
+    closed();
+  }
+}
+
+function listenersOn(socket: Socket): Set<() => void> {
+  const known = waiting.get(socket);
+  if (known !== undefined) return known;
+  const listeners = new Set<() => void>();
+  waiting.set(socket, listeners);
+  socket.on('close', () => {
+    for (const tell of listeners) tell();
+  });
+  return listeners;
 }
 
 function ownEnding({ statusCode: status }: Context['res']): Ending {
