@@ -324,39 +324,48 @@ describe.each([
     },
   );
 
-  it('a handler that waits for the rest of an upload whose client went away in the middle holds its units for a lease', async () => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    onTestFinished(() => void vi.useRealTimers());
-    const leaseMs = 1_000;
-    const host = guardScene({ devices: 1 }, { leaseMs });
-    const began = gate();
-    const closed = gate();
-    const app = new KoaOf().use(requireQuota('devices', { billing: host.billing })).use(async (ctx) => {
-      ctx.res.on('close', closed.open);
-      began.open();
-      // A parser that is fed by `pipe` is told of no such end either.
-      await new Promise((resolve) => ctx.req.resume().on('end', resolve));
-      ctx.status = 201;
-    });
-    app.silent = true;
-    const server = await listen(app.callback(), '');
-    onTestFinished(async () => {
-      await unlisten(server);
-      await host.billing.close();
-    });
-    const client = connect(server.port, '127.0.0.1');
-    client.write('POST /things HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nthe first half');
-    await began.opened;
-    client.destroy();
-    await closed.opened;
-    expect(await host.reading('devices')).toEqual({ committed: 0, held: 1, uncertain: 0 });
-    for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
-      host.clock.advance(leaseMs / 4);
-      vi.advanceTimersByTime(leaseMs / 4);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    await host.settles('devices', UNCERTAIN);
-  });
+  it.each([
+    ['in the middle', 100],
+    ['before its handler began to read it', 14],
+  ])(
+    'a handler that waits for the rest of an upload whose client went away %s holds its units for a lease',
+    async (_when, length) => {
+      vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+      onTestFinished(() => void vi.useRealTimers());
+      const leaseMs = 1_000;
+      const host = guardScene({ devices: 1 }, { leaseMs });
+      const began = gate();
+      const closed = gate();
+      const app = new KoaOf().use(requireQuota('devices', { billing: host.billing })).use(async (ctx) => {
+        ctx.res.on('close', closed.open);
+        began.open();
+        if (length === 14) await closed.opened;
+        // A parser that is fed by `pipe` is told of no such end either.
+        await new Promise((resolve) => ctx.req.resume().on('end', resolve));
+        ctx.status = 201;
+      });
+      app.silent = true;
+      const server = await listen(app.callback(), '');
+      onTestFinished(async () => {
+        await unlisten(server);
+        await host.billing.close();
+      });
+      const client = connect(server.port, '127.0.0.1');
+      client.write(
+        `POST /things HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\n\r\nthe first half`,
+      );
+      await began.opened;
+      client.destroy();
+      await closed.opened;
+      expect(await host.reading('devices')).toEqual({ committed: 0, held: 1, uncertain: 0 });
+      for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
+        host.clock.advance(leaseMs / 4);
+        vi.advanceTimersByTime(leaseMs / 4);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await host.settles('devices', UNCERTAIN);
+    },
+  );
 
   it.each([
     [undefined, { committed: 1, held: 0, uncertain: 0 }],

@@ -19,16 +19,16 @@ const MAYBE_ANOTHERS: ReadonlySet<number> = new Set([404, 408, 503, 504]);
 /**
  * Tells how an answer ended that a handler made past Koa, since such a handler may never return: middleware of Express that was wrapped
  * for Koa does not. An answer made through Koa tells nothing, as it may be a time-out's. Where the client goes away before the answer has
- * begun, its end is waited for. `unseen` is a handler meanwhile that may never end it: one that said that it answers by itself, and one whose
- * client went away before the whole body had come, since most parsers wait for the rest for ever.
+ * begun, its end is waited for. `unseen` is a handler meanwhile that may never end it: one that said that it answers by itself, and one that
+ * had not read the whole body, since most parsers wait for the rest for ever.
  */
 export function onOwnAnswer(ctx: Context, listener: (ending: Ending) => void): void {
-  const { req, res } = ctx;
+  const { res } = ctx;
   function closed(): void {
     if (res.headersSent) {
       if (!isStatusSet(ctx)) listener(res.writableEnded ? ownEnding(res) : 'unseen');
     } else {
-      if (ctx.respond === false || !req.complete) listener('unseen');
+      if (ctx.respond === false || isBodyCut(ctx)) listener('unseen');
       const { end } = res;
       res.end = function (this: typeof res, ...args: Parameters<typeof end>) {
         listener(ownEnding(res));
@@ -39,6 +39,12 @@ export function onOwnAnswer(ctx: Context, listener: (ending: Ending) => void): v
   // It was told already where the client went away while the guard was deciding: the handler has to say first that it answers by itself.
   if (isClosed(ctx)) setImmediate(closed);
   else onClose(ctx, closed);
+}
+
+/** Whether the handler may still wait for a body: what came of it is lost with the connection. */
+function isBodyCut({ req: { headers, readableEnded } }: Context): boolean {
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+  return hasBody && !readableEnded;
 }
 
 /** HTTP/2's response itself does not tell, nor one that waits behind another answer of its connection. */
