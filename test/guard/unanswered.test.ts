@@ -240,6 +240,43 @@ describe.each([
     },
   );
 
+  it('so does one that says that it answers by itself only after its client went away, behind several guards', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const leaseMs = 1_000;
+    const host = guardScene({ devices: 1, zones: 1 }, { leaseMs });
+    const asked = gate();
+    const decide = gate();
+    const closed = gate();
+    const began = gate();
+    const app = new KoaOf()
+      .use(requireQuota('devices', { billing: host.billing }))
+      .use(requireQuota('zones', { billing: host.billing }))
+      .use(async (ctx) => {
+        ctx.res.on('close', closed.open);
+        asked.open();
+        await decide.opened;
+        ctx.respond = false;
+        began.open();
+        return new Promise(() => {});
+      });
+    onTestFinished(() => host.billing.close());
+    const leave = (await overHttp1(app))();
+    await asked.opened;
+    leave();
+    await closed.opened;
+    decide.open();
+    await began.opened;
+    for (const key of ['devices', 'zones'])
+      expect(await host.reading(key)).toEqual({ committed: 0, held: 1, uncertain: 0 });
+    for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
+      host.clock.advance(leaseMs / 4);
+      vi.advanceTimersByTime(leaseMs / 4);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    for (const key of ['devices', 'zones']) await host.settles(key, UNCERTAIN);
+  });
+
   it.each(['HTTP/1.1', 'HTTP/2'])(
     'such a handler holds its units for a lease where its client went away while the guard was deciding (%s)',
     async (protocol) => {

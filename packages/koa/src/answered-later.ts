@@ -28,7 +28,8 @@ export function onOwnAnswer(ctx: Context, listener: (ending: Ending) => void): v
     if (res.headersSent) {
       if (!isStatusSet(ctx)) listener(res.writableEnded ? ownEnding(res) : 'unseen');
     } else {
-      if (ctx.respond === false || isBodyCut(ctx)) listener('unseen');
+      if (isBodyCut(ctx)) listener('unseen');
+      onRespondFalse(ctx, () => listener('unseen'));
       const { end } = res;
       res.end = function (this: typeof res, ...args: Parameters<typeof end>) {
         listener(ownEnding(res));
@@ -36,9 +37,26 @@ export function onOwnAnswer(ctx: Context, listener: (ending: Ending) => void): v
       } as typeof end;
     }
   }
-  // It was told already where the client went away while the guard was deciding: the handler has to say first that it answers by itself.
-  if (isClosed(ctx)) setImmediate(closed);
+  // It was told already where the client went away while the guard was deciding.
+  if (isClosed(ctx)) closed();
   else onClose(ctx, closed);
+}
+
+/** Tells when a handler says that it answers by itself: before its client went away, or after it, since what stands before it may take its time. */
+function onRespondFalse(ctx: Context, tell: () => void): void {
+  const before = Object.getOwnPropertyDescriptor(ctx, 'respond');
+  let respond = ctx.respond;
+  Object.defineProperty(ctx, 'respond', {
+    configurable: true,
+    enumerable: true,
+    get: () => respond,
+    set(value) {
+      respond = value;
+      before?.set?.(value);
+      if (value === false) tell();
+    },
+  });
+  if (respond === false) tell();
 }
 
 /** Whether the handler may still wait for a body: what came of it is lost with the connection. */
