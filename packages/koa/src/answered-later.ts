@@ -77,16 +77,18 @@ function isClosed({ req, res }: Context): boolean {
 const waiting = new WeakMap<Socket, Set<() => void>>();
 
 function onClose({ req: { socket }, res }: Context, closed: () => void): void {
-  res.on('close', told);
-  const isWaiting = res.socket === null && typeof socket?.on === 'function';
-  const listeners = isWaiting ? listenersOn(socket) : undefined;
-  listeners?.add(told);
-
-  function told(): void {
-    res.off('close', told);
-    listeners?.delete(told);
-    closed();
+  if (res.socket !== null || typeof socket?.on !== 'function') {
+    res.on('close', closed);
+    return;
   }
+  const listeners = listenersOn(socket);
+  const told = () => {
+    res.off('close', told);
+    listeners.delete(told);
+    closed();
+  };
+  res.on('close', told);
+  listeners.add(told);
 }
 
 function listenersOn(socket: Socket): Set<() => void> {
