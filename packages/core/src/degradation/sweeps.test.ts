@@ -736,6 +736,55 @@ describe('a large org', () => {
   });
 });
 
+describe('an org that takes long', () => {
+  it('holds up no other of its sweep, however many there are', async () => {
+    const orgs = Array.from({ length: 80 }, (_, n) => `org-${n}`);
+    const { begin, sweepAt, clock, degradation, hooks, calls } = overCapacity({
+      orgs,
+      callbackTimeoutMs: 60_000,
+    });
+    await begin();
+    await sweepAt(START + 14 * DAY);
+    clock.at += HOUR;
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    hooks.before = async (call) => {
+      if (call.startsWith('suspend org-0/')) await released;
+    };
+    const sweeping = degradation.sweep();
+    await expect.poll(() => calls.length).toBe(2 * 79);
+    release();
+    expect(await sweeping).toMatchObject({ orgs: 80, suspended: 160 });
+  });
+
+  it('is left by a sweeper after some time, and an org that came meanwhile has its turn', async () => {
+    const { begin, sweepAt, clock, degradation, host, hooks, calls, repository } = overCapacity({
+      rows: 1_003,
+    });
+    await begin();
+    await sweepAt(START + 14 * DAY);
+    clock.at += HOUR;
+    for (const id of ['d1', 'd2', 'd3', 'd4']) host.add('globex', 'devices', id, START);
+    hooks.before = async () => {
+      clock.at += 1_000;
+      if (calls.length === 0) await repository.watchOrgs({ orgs: ['globex'] });
+    };
+    let suspendedBefore = 0;
+    const { count } = host.inventory;
+    host.inventory.count = (request) => {
+      if (request.org === 'globex' && suspendedBefore === 0) suspendedBefore = calls.length;
+      return count(request);
+    };
+    const sweeper = degradation.startSweeper({ everyMs: 1 });
+    await expect.poll(() => calls.length, { timeout: 20_000 }).toBe(1_000);
+    await sweeper.stop();
+    expect(suspendedBefore).toBeGreaterThan(0);
+    expect(suspendedBefore).toBeLessThan(100);
+  }, 30_000);
+});
+
 describe('a sweeper', () => {
   it('looks at no org twice in one sweep, however long that takes', async () => {
     const { begin, degradation, host, clock } = overCapacity({ orgs: ['acme', 'globex'] });

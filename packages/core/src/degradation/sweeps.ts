@@ -52,6 +52,8 @@ export interface Sweeps {
 /** Orgs claimed at once, and looked at side by side. */
 const BATCH = 32;
 const SIDE_BY_SIDE = 8;
+/** How long a sweeper acts on one org at least before it goes on with the others, ms. */
+const LOOK_MS = 60_000;
 /** Orgs put on the list in one write. */
 const WATCH_BATCH = 500;
 /** What is longer, a timer takes for no time at all. */
@@ -63,7 +65,7 @@ export function createSweeps(
   wiring: Pick<Wiring, 'settings' | 'repository' | 'inventory' | 'clock' | 'ids' | 'logger' | 'telemetry'>,
   services: { readonly evaluations: Evaluations; readonly orgViews: Pick<OrgViews, 'fresh' | 'drop'> },
 ): Sweeps {
-  const { repository, settings, logger, telemetry } = wiring;
+  const { repository, settings, clock, logger, telemetry } = wiring;
   const lookAtOrg = createLookAtOrg(wiring, services);
   const leaseMs = claimLeaseMs(settings);
   let isClosed = false;
@@ -99,38 +101,53 @@ export function createSweeps(
     }
   }
 
-  async function run(
-    request: SweepRequest,
-    lookAgainMs: number,
-    isStopped: () => boolean,
-  ): Promise<SweepResult> {
-    const isToEnd = () => isClosed || isStopped() || request.signal?.aborted === true;
-    if (request.orgs !== undefined) await watch(request.orgs);
-    let result = NOTHING;
+  /** What is due, longest due first. Claimed a batch at a time and only when somebody is free for it, so that one slow org holds up no other. */
+  async function* claimDue(held: Set<SweepClaim>, isToEnd: () => boolean) {
     let dueAt: number | null = null;
     while (!isToEnd()) {
       const { now, claims } = await repository.claimSweeps({ org: null, dueAt, limit: BATCH, leaseMs });
       // What becomes due during the sweep is for the next one: so it ends.
       dueAt ??= now;
-      if (claims.length === 0) break;
-      const waiting = claims.values();
-      const held = new Set(claims);
-      const lane = async () => {
-        for (const claim of waiting) {
-          if (isToEnd()) await giveBack(claim, now);
-          else {
-            const looked = await look(claim, {
-              claimedAt: Math.max(now, dueAt ?? now),
-              lookAgainMs,
-              isToEnd,
-            });
-            result = sum(result, looked);
-          }
-          held.delete(claim);
-        }
-      };
-      await whileHeld(held, () => Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane)));
+      if (claims.length === 0) return;
+      for (const claim of claims) held.add(claim);
+      for (const claim of claims) yield { claim, now, claimedAt: Math.max(now, dueAt) };
     }
+  }
+
+  /** @param lookForMs - after which a look begins no more actions: the org is due again, behind the others. */
+  async function run(
+    request: SweepRequest,
+    {
+      lookAgainMs,
+      lookForMs,
+      isStopped,
+    }: { readonly lookAgainMs: number; readonly lookForMs: number; readonly isStopped: () => boolean },
+  ): Promise<SweepResult> {
+    const isToEnd = () => isClosed || isStopped() || request.signal?.aborted === true;
+    if (request.orgs !== undefined) await watch(request.orgs);
+    let result = NOTHING;
+    const held = new Set<SweepClaim>();
+    const due = claimDue(held, isToEnd);
+    const lane = async () => {
+      for await (const { claim, now, claimedAt } of due) {
+        if (isToEnd()) await giveBack(claim, now);
+        else {
+          // From its first action on: one that is slow to list must come to act as well.
+          let endsAt: number | null = null;
+          const isLookToEnd = () => {
+            endsAt ??= clock.now() + lookForMs;
+            return isToEnd() || clock.now() >= endsAt;
+          };
+          const looked = await look(claim, { claimedAt, lookAgainMs, isToEnd: isLookToEnd });
+          result = sum(result, looked);
+        }
+        held.delete(claim);
+      }
+    };
+    await whileHeld(held, async () => {
+      const ends = await Promise.allSettled(Array.from({ length: SIDE_BY_SIDE }, lane));
+      for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    });
     return result;
   }
 
@@ -163,7 +180,8 @@ export function createSweeps(
   }
 
   return {
-    sweep: (request = {}) => run(request, 0, () => false),
+    sweep: (request = {}) =>
+      run(request, { lookAgainMs: 0, lookForMs: Number.POSITIVE_INFINITY, isStopped: () => false }),
 
     startSweeper({ everyMs }) {
       if (!Number.isInteger(everyMs) || everyMs < 1 || everyMs > LONGEST_TIMER_MS) {
@@ -175,7 +193,14 @@ export function createSweeps(
       let timer: NodeJS.Timeout | undefined;
       let sweeping: Promise<void> = Promise.resolve();
       const again = () => {
-        sweeping = run({}, Math.floor(everyMs / 2), () => isStopped)
+        sweeping = run(
+          {},
+          {
+            lookAgainMs: Math.floor(everyMs / 2),
+            lookForMs: Math.max(everyMs, LOOK_MS),
+            isStopped: () => isStopped,
+          },
+        )
           .then(() => undefined)
           .catch((error: unknown) => logger.warn('A sweep failed.', describeFailure(error)))
           .finally(() => {
