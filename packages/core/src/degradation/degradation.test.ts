@@ -34,6 +34,22 @@ describe('the degradation report', () => {
     expect((await repository.loadDegradation('acme')).version).toBe(0);
   });
 
+  it('lets the process see to others while a host that has its many rows at hand lists them', async () => {
+    const { degradation, host, setLimit } = lifecycleOnMemory();
+    for (let n = 1; n <= 10_001; n += 1) host.add('acme', 'devices', `d${n}`, START - n);
+    await setLimit('acme', 'devices', 10_000);
+    let turns = 0;
+    const turn = () => {
+      turns += 1;
+      next = setImmediate(turn);
+    };
+    let next = setImmediate(turn);
+    const { flagged } = await degradation.report('acme');
+    clearImmediate(next);
+    expect(flagged).toMatchObject([{ id: 'd1' }]);
+    expect(turns).toBeGreaterThanOrEqual(10);
+  });
+
   it('starts the clock at the first look over the limit and flags exactly the excess', async () => {
     const { degradation, clock } = acmeOver();
     const first = await degradation.report('acme');
