@@ -632,6 +632,55 @@ describe('metered use', () => {
     expect(written()).toEqual(new Set(['acme', ...others]));
   });
 
+  /** So many orgs with metered use that was not written behind yet. */
+  async function manyOrgs(count: number, wrap?: (store: CounterStore) => CounterStore) {
+    const made = gateOnMemory({}, wrap);
+    const orgs = Array.from({ length: count }, (_, n) => `org-${n}`);
+    await Promise.all(
+      orgs.map(async (org) => held(await made.gate.reserve({ ...one('door_opens'), org })).commit()),
+    );
+    const saves = vi.spyOn(made.wiring.repository, 'saveUsage');
+    return {
+      ...made,
+      saves,
+      written: () => new Set([...made.snapshots.values()].map(({ org }) => org)).size,
+    };
+  }
+
+  it('of many orgs is read side by side, and stored in steps of a bounded size', async () => {
+    let reading = 0;
+    let most = 0;
+    const { gate, saves, written } = await manyOrgs(501, (inner) => ({
+      ...inner,
+      async read(request) {
+        reading += 1;
+        most = Math.max(most, reading);
+        await new Promise((resolve) => setImmediate(resolve));
+        reading -= 1;
+        return await inner.read(request);
+      },
+    }));
+    await gate.close();
+    expect(written()).toBe(501);
+    expect(Math.max(...saves.mock.calls.map(([saved]) => saved.length))).toBeLessThanOrEqual(100);
+    expect(most).toBe(50);
+  });
+
+  it('that was stored before a step failed stays stored, and the next time the others go first', async () => {
+    const { gate, saves, snapshots, written } = await manyOrgs(201);
+    saves.mockImplementation(async (saved) => {
+      if (saved.some(({ org }) => org === 'org-60')) throw new TollgateError('repository_unavailable');
+      for (const one of saved) snapshots.set(`${one.org}/${one.key}/${one.window}`, one);
+    });
+    await gate.close();
+    expect(written()).toBe(50);
+    await gate.close();
+    expect(written()).toBe(150);
+    saves.mockRestore();
+    await gate.close();
+    expect(written()).toBe(201);
+  });
+
   it('is written behind again and again, each window of it and no rows', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());

@@ -29,6 +29,8 @@ export interface Snapshots {
   close(): Promise<void>;
 }
 
+/** Orgs that are read side by side and stored in one step: an outage may leave any number. */
+const ORGS_AT_ONCE = 50;
 const PURGE_EVERY_MS = 3_600_000;
 /** Windows are kept this long after their end, for whoever reads the repository. */
 const KEEP_MS = 45 * 86_400_000;
@@ -46,27 +48,36 @@ export function createSnapshots(
     const batch = changed;
     changed = new Map();
     const left = new Map(batch);
-    const read: string[] = [];
-    const snapshots: UsageSnapshot[] = [];
+    const comesLast = (org: string, noted: Noted) => {
+      left.delete(org);
+      left.set(org, noted);
+    };
     let failure: unknown;
     let failures = 0;
     try {
-      for (const [org, noted] of batch) {
-        try {
-          snapshots.push(...(await snapshotsOf(org, noted)));
-          read.push(org);
-          failures = 0;
-        } catch (error) {
-          failure = error;
-          // The next time it comes last: it holds up no other.
-          left.delete(org);
-          left.set(org, noted);
-          failures += 1;
-          if (failures === MOST_FAILURES) break;
+      for (const group of groupsOf(batch)) {
+        const answers = await Promise.allSettled(group.map(([org, noted]) => snapshotsOf(org, noted)));
+        const read: (typeof group)[number][] = [];
+        const snapshots: UsageSnapshot[] = [];
+        for (const [i, one] of group.entries()) {
+          const answer = answers[i];
+          if (answer?.status === 'fulfilled') {
+            snapshots.push(...answer.value);
+            read.push(one);
+            failures = 0;
+          } else {
+            failure = answer?.reason;
+            // The next time it comes last: it holds up no other.
+            comesLast(...one);
+            failures += 1;
+          }
         }
+        // Should the step fail, it comes last as well.
+        for (const one of read) comesLast(...one);
+        if (snapshots.length > 0) await repository.saveUsage(snapshots);
+        for (const [org] of read) left.delete(org);
+        if (failures >= MOST_FAILURES) break;
       }
-      if (snapshots.length > 0) await repository.saveUsage(snapshots);
-      for (const org of read) left.delete(org);
       await purge();
       if (failure !== undefined) throw failure;
     } catch (error) {
@@ -134,4 +145,9 @@ export function createSnapshots(
       timer = null;
     },
   };
+}
+
+function* groupsOf(noted: ReadonlyMap<string, Noted>): Generator<readonly (readonly [string, Noted])[]> {
+  const all = [...noted];
+  for (let start = 0; start < all.length; start += ORGS_AT_ONCE) yield all.slice(start, start + ORGS_AT_ONCE);
 }
