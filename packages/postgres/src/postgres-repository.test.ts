@@ -3,7 +3,7 @@ import { billingRepositoryContract } from '@tollgate/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { type TcpProxy, tcpProxy } from '../../../test/support/services.ts';
-import { postgresRepository } from './postgres-repository.ts';
+import { postgresRepository, repositoryOn } from './postgres-repository.ts';
 import { repositoryHostOn } from './repository-host.test-support.ts';
 import { postgresForTesting } from './testing-database.test-support.ts';
 
@@ -57,6 +57,27 @@ describe('postgresRepository', () => {
       { pglite: null as unknown as PGlite },
     ];
     expect(taken).toHaveLength(2);
+  });
+
+  it('purges any number of old rows in steps that end in time, beside another who does', async () => {
+    const database = await postgresForTesting(inject('databaseUrl'));
+    try {
+      const { s } = database;
+      await database.raw(`insert into ${s}.usage (org, key, window_label, used, ends_at)
+        select 'org-' || n, 'opens', 'w', 1, '2026-01-01' from generate_series(1, 25000) as n`);
+      await database.raw(`insert into ${s}.inbox (provider, livemode, id, type, created_at, result, claimed_at, claimed_until)
+        select 'p', true, 'evt-' || n, 't', '2026-01-01', 'applied', '2026-01-01', '2026-01-01' from generate_series(1, 25000) as n`);
+      const repository = repositoryOn(database.open(), s, database.clockSql);
+      for (const purge of [repository.purgeUsage, repository.purgeEvents]) {
+        const both = () => Promise.all([1, 2].map(() => purge({ before: Date.UTC(2026, 0, 2) })));
+        expect(await both()).toEqual([10_000, 10_000]);
+        const [one = 0, other = 0] = await both();
+        expect(one + other).toBe(5_000);
+        expect(await both()).toEqual([0, 0]);
+      }
+    } finally {
+      await database.drop();
+    }
   });
 
   it('leaves the pool of the host open and free of its listeners when it is closed', async () => {

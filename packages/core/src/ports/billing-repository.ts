@@ -274,7 +274,7 @@ export interface BillingRepository extends SweepList {
     readonly provider: string;
     readonly customerId: string;
   }): Promise<readonly InboxEvent[]>;
-  /** Forgets done events claimed before the instant, of very many the oldest alone: it is asked again. Answers how many. */
+  /** Forgets done events claimed before the instant, or as many of them as it can at once; answers how many, 0 when none is left. */
   purgeEvents(request: { readonly before: number }): Promise<number>;
 
   /** Inserts or replaces the override of (subjectType, subjectId, key, period). `id` and `createdAt` of an existing one stay. */
@@ -319,7 +319,7 @@ export interface BillingRepository extends SweepList {
     readonly org: string;
     readonly windows: readonly { readonly key: string; readonly window: string }[];
   }): Promise<readonly (UsageSnapshot | null)[]>;
-  /** Forgets windows that ended before the instant, of very many the oldest alone: it is asked again. Answers how many. */
+  /** Forgets windows that ended before the instant, or as many of them as it can at once; answers how many, 0 when none is left. */
   purgeUsage(request: { readonly before: number }): Promise<number>;
 
   /** Audit entries, newest first; of one org or of all. `before` is the `position` of the last entry already seen. */

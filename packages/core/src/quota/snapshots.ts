@@ -42,7 +42,8 @@ export function createSnapshots(
   let changed = new Map<string, Noted>();
   let timer: NodeJS.Timeout | null = null;
   let flushing: Promise<void> = Promise.resolve();
-  let purgedAt = clock.now();
+  // The first time at once: many a process does not live for an hour.
+  let purgedAt = Number.NEGATIVE_INFINITY;
 
   async function write(): Promise<void> {
     const batch = changed;
@@ -103,7 +104,8 @@ export function createSnapshots(
   async function purge(): Promise<void> {
     if (Math.abs(clock.now() - purgedAt) < PURGE_EVERY_MS) return;
     purgedAt = clock.now();
-    await repository.purgeUsage({ before: purgedAt - KEEP_MS });
+    const before = purgedAt - KEEP_MS;
+    while ((await repository.purgeUsage({ before })) > 0);
   }
 
   function note(org: string, { key, window, endsAt }: ChangedCounter): void {

@@ -62,7 +62,8 @@ export function createEvents(
   wait: Wait,
 ): Events {
   const { repository, logger } = wiring;
-  let purgedAt = wiring.clock.now();
+  // The first time at once: many a process does not live for an hour.
+  let purgedAt = Number.NEGATIVE_INFINITY;
 
   async function webhook(request: Parameters<Events['webhook']>[0]): Promise<WebhookResult> {
     const { provider } = wiring;
@@ -125,9 +126,12 @@ export function createEvents(
     const now = wiring.clock.now();
     if (Math.abs(now - purgedAt) < PURGE_EVERY_MS) return;
     purgedAt = now;
-    await repository.purgeEvents({ before: now - KEEP_EVENTS_MS }).catch((error: unknown) => {
+    const before = now - KEEP_EVENTS_MS;
+    try {
+      while ((await repository.purgeEvents({ before })) > 0);
+    } catch (error) {
       logger.warn('Old events could not be purged; it is tried again.', describeFailure(error));
-    });
+    }
   }
 
   async function replay(customer: Customer): Promise<void> {

@@ -1,8 +1,8 @@
 import type { SqlValue } from '../database/database.ts';
 import type { Store } from './store.ts';
 
-/** So many go in one transaction, well within its time; what is left is for the next time. */
-const ROWS_AT_ONCE = 100_000;
+/** So many go in one transaction, well within its time. */
+const ROWS_AT_ONCE = 10_000;
 
 /** Deletes rows that meet a condition on `value` (`$1`), the first by `order` first, and none that others are deleting. Answers how many. */
 export function purge(
