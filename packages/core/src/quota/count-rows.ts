@@ -6,17 +6,20 @@ import { within } from '../within.ts';
 /**
  * The host's own count of a capacity key.
  *
+ * @param lateMs - how long to wait in place of `inventoryTimeoutMs`, where somebody else has told those who wait
  * @throws TollgateError `quota_unavailable` when the host fails, does not answer within `inventoryTimeoutMs`, or answers what is no count
  */
 export async function countRows(
   { inventory, settings, logger }: Pick<Wiring, 'inventory' | 'settings' | 'logger'>,
   org: string,
   key: string,
+  lateMs?: number,
 ): Promise<number> {
   let count: number;
   try {
     // A host without types may well answer a plain number.
-    count = await within(settings.inventoryTimeoutMs, Promise.resolve(inventory.count({ org, key })));
+    const counting = Promise.resolve(inventory.count({ org, key }));
+    count = await within(lateMs ?? settings.inventoryTimeoutMs, counting, lateMs === undefined);
   } catch (cause) {
     logger.warn('inventory.count failed: what needs this count is not decided', {
       key,

@@ -865,6 +865,40 @@ describe('an inventory', () => {
     await expect(gate.reserve(one('devices'))).rejects.toEqual(code('quota_unavailable'));
   });
 
+  /** A host that answers a count, or fails, when it is told to. */
+  function slowHost() {
+    const made = gateOnMemory({ inventoryTimeoutMs: 5 });
+    const asked: ((answer: Promise<number> | number) => void)[] = [];
+    made.wiring.inventory.count = () => new Promise((resolve) => asked.push(resolve));
+    const refused = () =>
+      expect(made.gate.reserve(one('devices'))).rejects.toEqual(code('quota_unavailable'));
+    const admitted = () =>
+      vi.waitFor(async () => expect((await made.gate.reserve(one('devices'))).admitted).toBe(true), {
+        interval: 1,
+      });
+    return { asked, refused, admitted };
+  }
+
+  it('that answers late is not asked once more for what it has answered by then', async () => {
+    const { asked, refused, admitted } = slowHost();
+    await refused();
+    asked[0]?.(2);
+    await admitted();
+    expect(asked).toHaveLength(1);
+  });
+
+  it('that cannot keep up is not asked ever more, and is asked again once that has failed', async () => {
+    const { asked, refused, admitted } = slowHost();
+    for (let n = 0; n < 10; n++) await refused();
+    expect(asked).toHaveLength(2);
+    for (const answer of asked.slice()) answer(Promise.reject(new Error('the database is down')));
+    await refused();
+    expect(asked).toHaveLength(3);
+    asked[2]?.(2);
+    await admitted();
+    expect(asked).toHaveLength(3);
+  });
+
   it('has no rows of metered keys to be counted anew', async () => {
     const { gate } = gateOnMemory();
     await expect(gate.recountRows('acme', ['door_opens'])).rejects.toEqual(code('unknown_quota_key'));

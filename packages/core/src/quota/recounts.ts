@@ -53,6 +53,13 @@ interface Running {
 
 /** How often a recount is repeated because the org changed while the host counted. */
 const MAX_ROUNDS = 4;
+/**
+ * A count that comes late, when its callers were told that nobody can decide, is of use all the same, and it is under way at the host
+ * whether or not it is waited for: with so many behind none is begun, else a host that cannot keep up would be asked ever more.
+ */
+const MOST_LATE = 2;
+/** How long one is waited for that is late, in times of what the host is given. */
+const LATE_FACTOR = 10;
 
 export function createRecounts(
   wiring: Pick<
@@ -60,14 +67,17 @@ export function createRecounts(
     'catalog' | 'counters' | 'repository' | 'inventory' | 'settings' | 'logger' | 'telemetry'
   >,
 ): Recounts {
-  const { catalog, counters, repository, logger, telemetry } = wiring;
+  const { catalog, counters, repository, settings, logger, telemetry } = wiring;
+  const { inventoryTimeoutMs } = settings;
   const running = new Map<string, Running>();
+  /** How many counts are late, by name. */
+  const late = new Map<string, number>();
 
   async function runOne(
     org: string,
     target: RecountTarget,
     wanted: Wanted,
-    tellHandedOver: () => void,
+    tell: { readonly handedOver: () => void; readonly late: () => void },
   ): Promise<boolean> {
     const isCapacity = isCapacityKey(catalog, target.key);
     let isCounted = false;
@@ -77,24 +87,46 @@ export function createRecounts(
       // A metered count is only ever seeded: while the store has one, the store's is the truth.
       const isEnough = wanted === 'missing' || !isCapacity;
       if (token.reading !== null && (isEnough || target.isTooOld?.(token.reading) === false)) break;
-      const count = isCapacity ? await countRows(wiring, org, target.key) : await lastSnapshot(org, target);
+      let isLate = false;
+      const count = isCapacity
+        ? await countLate(org, target.key, () => {
+            isLate = true;
+            tell.late();
+          })
+        : await lastSnapshot(org, target);
       const finishing = counters.finishRecount({
         org,
         counts: [{ ...token, count, forgetAt: target.forgetAt }],
       });
-      tellHandedOver();
+      tell.handedOver();
       const [result] = await finishing;
       telemetry.count('tollgate.recounts', 1, { key: target.key });
       if (result?.applied !== true) {
         // Another count was finished meanwhile. Counting once more would only count rows in the making twice; that one may be too early for all.
-        if (wanted === 'all') continue;
+        if (wanted === 'all' && !isLate) continue;
         break;
       }
       isCounted = isCapacity;
-      if (result.uncertain === 0) break;
+      if (result.uncertain === 0 || isLate) break;
     }
     // What is left uncertain still counts towards the limit, so nothing is admitted on it by mistake.
     return isCounted;
+  }
+
+  /** The host's count, however late: the store can tell whether it is still of use. */
+  async function countLate(org: string, key: string, tellLate: () => void): Promise<number> {
+    const timer = setTimeout(() => {
+      logger.warn('inventory.count is late: what needs this count is not decided', {
+        key,
+        inventoryTimeoutMs,
+      });
+      tellLate();
+    }, inventoryTimeoutMs);
+    try {
+      return await countRows(wiring, org, key, LATE_FACTOR * inventoryTimeoutMs);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async function lastSnapshot(org: string, { key, window }: CounterRef): Promise<number> {
@@ -110,13 +142,34 @@ export function createRecounts(
     const name = nameOf(org, target, wanted);
     const under = running.get(name);
     if (under !== undefined) return { ...under, isJoined: true };
+    const runInTime = () =>
+      new Promise<boolean>((resolve, reject) => {
+        let isLate = false;
+        const tellLate = () => {
+          if (!isLate) late.set(name, (late.get(name) ?? 0) + 1);
+          isLate = true;
+          reject(undecided());
+        };
+        runOne(org, target, wanted, { handedOver: () => tellHandedOver(), late: tellLate })
+          .finally(() => {
+            if (isLate) leave(name);
+          })
+          .then(resolve, reject);
+      });
+    const isBehind = (late.get(name) ?? 0) >= MOST_LATE;
     let tellHandedOver = () => {};
     const handedOver = new Promise<void>((resolve) => {
       tellHandedOver = resolve;
     });
-    const done = runOne(org, target, wanted, tellHandedOver).finally(() => running.delete(name));
+    const done = (isBehind ? Promise.reject(undecided()) : runInTime()).finally(() => running.delete(name));
     running.set(name, { handedOver, done });
     return { handedOver, done, isJoined: false };
+  }
+
+  function leave(name: string): void {
+    const others = (late.get(name) ?? 0) - 1;
+    if (others > 0) late.set(name, others);
+    else late.delete(name);
   }
 
   async function join(org: string, target: RecountTarget, wanted: Wanted): Promise<boolean> {
@@ -158,6 +211,10 @@ export function createRecounts(
       });
     },
   };
+}
+
+function undecided(): TollgateError {
+  return new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
 }
 
 function nameOf(org: string, { key, window }: CounterRef, wanted: Wanted): string {
