@@ -1,6 +1,7 @@
 import { describeFailure } from '../errors/describe-failure.ts';
 import type { UsageSnapshot } from '../ports/billing-repository.ts';
 import type { Charge, CounterRef } from '../ports/counter-store.ts';
+import { purgeInSteps } from '../purge-in-steps.ts';
 import type { Wiring } from '../wiring.ts';
 import { MOST_FAILURES } from './most-failures.ts';
 
@@ -105,7 +106,7 @@ export function createSnapshots(
     if (Math.abs(clock.now() - purgedAt) < PURGE_EVERY_MS) return;
     purgedAt = clock.now();
     const before = purgedAt - KEEP_MS;
-    while ((await repository.purgeUsage({ before })) > 0);
+    await purgeInSteps(() => repository.purgeUsage({ before }));
   }
 
   function note(org: string, { key, window, endsAt }: ChangedCounter): void {

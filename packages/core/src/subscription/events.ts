@@ -2,6 +2,7 @@ import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Customer, EventClaim, EventOutcome, InboxEvent } from '../ports/billing-repository.ts';
 import type { PaymentProvider, ProviderEvent } from '../ports/payment-provider.ts';
+import { purgeInSteps } from '../purge-in-steps.ts';
 import type { Wiring } from '../wiring.ts';
 import { callProvider, configured } from './call-provider.ts';
 import type { Refresh, SaveState } from './refresh.ts';
@@ -128,7 +129,7 @@ export function createEvents(
     purgedAt = now;
     const before = now - KEEP_EVENTS_MS;
     try {
-      while ((await repository.purgeEvents({ before })) > 0);
+      await purgeInSteps(() => repository.purgeEvents({ before }));
     } catch (error) {
       logger.warn('Old events could not be purged; it is tried again.', describeFailure(error));
     }
