@@ -1,7 +1,7 @@
-/** More than any hour leaves behind; who never answers that none is left is not asked for ever. */
-const MOST_STEPS = 1_000;
+/** What is left after so many is for the next hour: writing behind waits meanwhile. */
+const MOST_STEPS = 10;
 
-/** Asks a repository to forget what is old, which it may do a part at a time, until none is left. */
+/** Asks a repository to forget what is old, which it may do a part at a time, until none is left or it has taken long enough. */
 export async function purgeInSteps(purge: () => Promise<number>): Promise<void> {
   for (let step = 1; step <= MOST_STEPS; step += 1) {
     if (!((await purge()) > 0)) return;

@@ -59,7 +59,7 @@ const MAX_ROUNDS = 4;
  */
 const MOST_LATE = 2;
 /** How long one is waited for that is late, in times of what the host is given. */
-const LATE_FACTOR = 10;
+const LATE_FACTOR = 4;
 
 export function createRecounts(
   wiring: Pick<
