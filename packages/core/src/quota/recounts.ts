@@ -116,11 +116,15 @@ export function createRecounts(
   /** The host's count, however late: the store can tell whether it is still of use. */
   async function countLate(org: string, key: string, tellLate: () => void): Promise<number> {
     const timer = setTimeout(() => {
-      logger.warn('inventory.count is late: what needs this count is not decided', {
-        key,
-        inventoryTimeoutMs,
-      });
       tellLate();
+      try {
+        logger.warn('inventory.count is late: what needs this count is not decided', {
+          key,
+          inventoryTimeoutMs,
+        });
+      } catch {
+        // Nobody is there to be told of a logger of the host's that throws: it would end the process.
+      }
     }, inventoryTimeoutMs);
     try {
       return await countRows(wiring, org, key, LATE_FACTOR * inventoryTimeoutMs);
