@@ -899,6 +899,45 @@ describe('an inventory', () => {
     expect(asked).toHaveLength(3);
   });
 
+  it('that answers late refuses nobody for rows that went before a later count, which is in time', async () => {
+    const { gate, wiring, rows, clock } = gateOnMemory({ inventoryTimeoutMs: 200 });
+    rows.set('acme/devices', 3);
+    expect((await gate.reserve(one('devices'))).admitted).toBe(false);
+    clock.at += 60_000;
+    const answers: (() => void)[] = [];
+    wiring.inventory.count = ({ org, key }) => {
+      const seen = rows.get(`${org}/${key}`) ?? 0;
+      return new Promise((resolve) => answers.push(() => resolve(seen)));
+    };
+    await expect(gate.reserve(one('devices'))).rejects.toEqual(code('quota_unavailable'));
+    rows.set('acme/devices', 2);
+    const create = gate.reserve(one('devices'));
+    await vi.waitFor(() => expect(answers).toHaveLength(2), { interval: 1 });
+    answers[0]?.();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    answers[1]?.();
+    expect((await create).admitted).toBe(true);
+  });
+
+  it('that answers late is of use all the same when the count after it is late as well', async () => {
+    const { gate, wiring, rows, clock } = gateOnMemory({ inventoryTimeoutMs: 5 });
+    rows.set('acme/devices', 3);
+    expect((await gate.reserve(one('devices'))).admitted).toBe(false);
+    clock.at += 60_000;
+    const answers: ((count: number) => void)[] = [];
+    wiring.inventory.count = () => new Promise((resolve) => answers.push(resolve));
+    const refused = () => expect(gate.reserve(one('devices'))).rejects.toEqual(code('quota_unavailable'));
+    await refused();
+    const second = refused();
+    await vi.waitFor(() => expect(answers).toHaveLength(2), { interval: 1 });
+    answers[0]?.(2);
+    await second;
+    await vi.waitFor(async () => expect((await gate.reserve(one('devices'))).admitted).toBe(true), {
+      interval: 1,
+    });
+    expect(answers).toHaveLength(2);
+  });
+
   it('that answers late does not end the process where the logger throws', async () => {
     const { gate, wiring } = gateOnMemory({ inventoryTimeoutMs: 5 });
     const uncaught = vi.fn();

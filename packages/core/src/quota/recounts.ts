@@ -94,6 +94,9 @@ export function createRecounts(
             tell.late();
           })
         : await lastSnapshot(org, target);
+      // One that was begun later and comes in time is the better one, and the store would take it no more: it goes first.
+      if (isLate && wanted !== 'missing')
+        await running.get(nameOf(org, target, 'old'))?.done.catch(() => false);
       const finishing = counters.finishRecount({
         org,
         counts: [{ ...token, count, forgetAt: target.forgetAt }],
