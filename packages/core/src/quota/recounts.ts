@@ -54,8 +54,9 @@ interface Running {
 /** How often a recount is repeated because the org changed while the host counted. */
 const MAX_ROUNDS = 4;
 /**
- * A count that comes late, when its callers were told that nobody can decide, is of use all the same, and it is under way at the host
- * whether or not it is waited for: with so many behind none is begun, else a host that cannot keep up would be asked ever more.
+ * Where a counter is missing, a count that comes late, when its callers were told that nobody can decide, is of use all the same, and it is
+ * under way at the host whether or not it is waited for: with so many behind none is begun, else a host that cannot keep up after a loss would
+ * be asked ever more. A refusal must not rest on rows of so long ago: of the others none is taken late.
  */
 const MOST_LATE = 2;
 /** How long one is waited for that is late, in times of what the host is given. */
@@ -87,16 +88,11 @@ export function createRecounts(
       // A metered count is only ever seeded: while the store has one, the store's is the truth.
       const isEnough = wanted === 'missing' || !isCapacity;
       if (token.reading !== null && (isEnough || target.isTooOld?.(token.reading) === false)) break;
-      let isLate = false;
-      const count = isCapacity
-        ? await countLate(org, target.key, () => {
-            isLate = true;
-            tell.late();
-          })
-        : await lastSnapshot(org, target);
-      // One that was begun later and comes in time is the better one, and the store would take it no more: it goes first.
-      if (isLate && wanted !== 'missing')
-        await running.get(nameOf(org, target, 'old'))?.done.catch(() => false);
+      const count = !isCapacity
+        ? await lastSnapshot(org, target)
+        : wanted === 'missing'
+          ? await countLate(org, target.key, tell.late)
+          : await countRows(wiring, org, target.key);
       const finishing = counters.finishRecount({
         org,
         counts: [{ ...token, count, forgetAt: target.forgetAt }],
@@ -106,11 +102,11 @@ export function createRecounts(
       telemetry.count('tollgate.recounts', 1, { key: target.key });
       if (result?.applied !== true) {
         // Another count was finished meanwhile. Counting once more would only count rows in the making twice; that one may be too early for all.
-        if (wanted === 'all' && !isLate) continue;
+        if (wanted === 'all') continue;
         break;
       }
       isCounted = isCapacity;
-      if (result.uncertain === 0 || isLate) break;
+      if (result.uncertain === 0) break;
     }
     // What is left uncertain still counts towards the limit, so nothing is admitted on it by mistake.
     return isCounted;
