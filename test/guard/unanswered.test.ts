@@ -240,6 +240,38 @@ describe.each([
     },
   );
 
+  it('what is answered through Koa once the client went away gives nothing back while the handler runs (Q6)', async () => {
+    const host = guardScene({ devices: 1 });
+    const began = gate();
+    const closed = gate();
+    const ended = gate();
+    const finish = gate();
+    const app = new KoaOf()
+      .use(async (ctx, next) => {
+        ctx.res.on('close', closed.open);
+        await Promise.race([next(), closed.opened]);
+        // As nginx logs it.
+        ctx.status = 499;
+        setImmediate(ended.open);
+      })
+      .use(requireQuota('devices', { billing: host.billing }))
+      .use(async () => {
+        began.open();
+        await finish.opened;
+        throw new Error('broken');
+      });
+    app.silent = true;
+    onTestFinished(() => host.billing.close());
+    const leave = (await overHttp1(app))();
+    await began.opened;
+    leave();
+    await ended.opened;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await host.reading('devices')).toEqual({ committed: 0, held: 1, uncertain: 0 });
+    finish.open();
+    await host.settles('devices', UNCERTAIN);
+  });
+
   it('so does one that says that it answers by itself only after its client went away, behind several guards', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     onTestFinished(() => void vi.useRealTimers());

@@ -32,7 +32,7 @@ export function onOwnAnswer(ctx: Context, listener: (ending: Ending) => void): v
       onRespondFalse(ctx, () => listener('unseen'));
       const { end } = res;
       res.end = function (this: typeof res, ...args: Parameters<typeof end>) {
-        listener(ownEnding(res));
+        if (!isStatusSet(ctx)) listener(ownEnding(res));
         return end.apply(this, args);
       } as typeof end;
     }
