@@ -272,6 +272,34 @@ describe.each([
     await host.settles('devices', UNCERTAIN);
   });
 
+  it('an answer that was over before the handler began is not its own (Q6)', async () => {
+    const host = guardScene({ devices: 1 });
+    const began = gate();
+    const finish = gate();
+    const app = new KoaOf()
+      .use(async (ctx, next) => {
+        ctx.respond = false;
+        const closed = new Promise((resolve) => ctx.res.on('close', resolve));
+        ctx.res.writeHead(400).end();
+        await closed;
+        return next();
+      })
+      .use(requireQuota('devices', { billing: host.billing }))
+      .use(async () => {
+        began.open();
+        await finish.opened;
+        throw new Error('broken');
+      });
+    app.silent = true;
+    onTestFinished(() => host.billing.close());
+    (await overHttp1(app))();
+    await began.opened;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await host.reading('devices')).toEqual({ committed: 0, held: 1, uncertain: 0 });
+    finish.open();
+    await host.settles('devices', UNCERTAIN);
+  });
+
   it('so does one that says that it answers by itself only after its client went away, behind several guards', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     onTestFinished(() => void vi.useRealTimers());

@@ -18,15 +18,16 @@ const MAYBE_ANOTHERS: ReadonlySet<number> = new Set([404, 408, 503, 504]);
 
 /**
  * Tells how an answer ended that a handler made past Koa, since such a handler may never return: middleware of Express that was wrapped
- * for Koa does not. An answer made through Koa tells nothing, as it may be a time-out's. Where the client goes away before the answer has
- * begun, its end is waited for. `unseen` is a handler meanwhile that may never end it: one that said that it answers by itself, and one that
- * had not read the whole body, since most parsers wait for the rest for ever.
+ * for Koa does not. An answer made through Koa tells nothing, as it may be a time-out's, nor one that was over before the handler began. Where
+ * the client goes away before the answer has begun, its end is waited for. `unseen` is a handler meanwhile that may never end it: one that said
+ * that it answers by itself, and one that had not read the whole body, since most parsers wait for the rest for ever.
  */
 export function onOwnAnswer(ctx: Context, listener: (ending: Ending) => void): void {
   const { res } = ctx;
+  const wasEnded = res.writableEnded;
   function closed(): void {
     if (res.headersSent) {
-      if (!isStatusSet(ctx)) listener(res.writableEnded ? ownEnding(res) : 'unseen');
+      if (!isStatusSet(ctx)) listener(res.writableEnded && !wasEnded ? ownEnding(res) : 'unseen');
     } else {
       if (isBodyCut(ctx)) listener('unseen');
       onRespondFalse(ctx, () => listener('unseen'));
