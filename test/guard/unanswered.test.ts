@@ -300,6 +300,45 @@ describe.each([
     await host.settles('devices', UNCERTAIN);
   });
 
+  it.each<[string, PropertyDescriptor]>([
+    ['that cannot be replaced', { value: undefined, writable: true, configurable: false }],
+    [
+      'with a setter',
+      {
+        configurable: true,
+        get(this: { own?: boolean }) {
+          return this.own;
+        },
+        set(this: { own?: boolean }, value: boolean) {
+          this.own = value;
+        },
+      },
+    ],
+  ])('a `respond` of the host %s is left to it when a client goes away', async (_what, respond) => {
+    const host = guardScene({ devices: 1 });
+    const began = gate();
+    const closed = gate();
+    const finish = gate();
+    let own: unknown;
+    const app = new KoaOf().use(requireQuota('devices', { billing: host.billing })).use(async (ctx) => {
+      Object.defineProperty(ctx, 'respond', respond);
+      ctx.res.on('close', closed.open);
+      began.open();
+      await finish.opened;
+      ctx.respond = true;
+      own = 'set' in respond ? ctx.own : ctx.respond;
+      ctx.status = 201;
+    });
+    onTestFinished(() => host.billing.close());
+    const leave = (await overHttp1(app))();
+    await began.opened;
+    leave();
+    await closed.opened;
+    finish.open();
+    await host.settles('devices', { committed: 1, held: 0, uncertain: 0 });
+    expect(own).toBe(true);
+  });
+
   it('so does one that says that it answers by itself only after its client went away, behind several guards', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     onTestFinished(() => void vi.useRealTimers());

@@ -47,13 +47,14 @@ export function onOwnAnswer(ctx: Context, listener: (ending: Ending) => void): v
 function onRespondFalse(ctx: Context, tell: () => void): void {
   const before = Object.getOwnPropertyDescriptor(ctx, 'respond');
   let respond = ctx.respond;
-  Object.defineProperty(ctx, 'respond', {
+  // A host's own that cannot be replaced is not watched: this may be called by the close of a socket, where a throw ends the process.
+  Reflect.defineProperty(ctx, 'respond', {
     configurable: true,
     enumerable: true,
     get: () => respond,
     set(value) {
       respond = value;
-      before?.set?.(value);
+      before?.set?.call(ctx, value);
       if (value === false) tell();
     },
   });
