@@ -97,6 +97,16 @@ describe.each([
     expect(answer.headers).toMatchObject({ ratelimit: '"devices";r=4', 'ratelimit-policy': '"devices";q=5' });
   });
 
+  it('settles a request whose `onerror` the host made read-only', async () => {
+    const host = guardScene({ devices: 5 });
+    const app = new KoaOf().use(requireQuota('devices', { billing: host.billing })).use((ctx) => {
+      ctx.status = 201;
+    });
+    Object.defineProperty(app.context, 'onerror', { value: app.context.onerror, writable: false });
+    expect((await request(app.callback()).post('/')).status).toBe(201);
+    await host.settles('devices', { committed: 1, held: 0, uncertain: 0 });
+  });
+
   it('keeps the headers that the error has', async () => {
     const { answer } = await post(taken({ headers: { 'X-Why': 'taken', RateLimit: 'mine' } }));
     expect(answer.headers).toMatchObject({ 'x-why': 'taken', ratelimit: 'mine' });
