@@ -6,7 +6,7 @@ import type { Response } from 'express';
 type Listener = (ending: Ending) => void;
 
 /** What a time-out middleware or a gateway answers in a handler's stead, while it may still be running. */
-const ANSWERED_FOR_IT: ReadonlySet<number> = new Set([408, 503, 504]);
+const ANSWERED_FOR_IT: ReadonlySet<number> = new Set([408, 499, 503, 504]);
 
 /** A connection of Node's own HTTP server. */
 interface Connection {

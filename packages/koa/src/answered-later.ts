@@ -14,7 +14,7 @@ export function onAnswer({ res }: Context, listener: (ending: Ending) => void): 
 }
 
 /** What may be the answer of somebody else while the handler still runs: of a time-out, or of Koa where nobody waited for the handler. */
-const MAYBE_ANOTHERS: ReadonlySet<number> = new Set([404, 408, 503, 504]);
+const MAYBE_ANOTHERS: ReadonlySet<number> = new Set([404, 408, 499, 503, 504]);
 
 /**
  * Tells how an answer ended that a handler made past Koa, since such a handler may never return: middleware of Express that was wrapped
@@ -113,7 +113,9 @@ export function isStatusSet({ response }: Context): boolean {
   return (response as { _explicitStatus?: unknown })._explicitStatus === true;
 }
 
-/** A time-out answers 408 in the stead of a handler that may still create, and which can set no other status then. */
+/** What is answered in the stead of a handler that may still create, and which can set no other status then: by a time-out, and by who saw its client go. */
+const ANSWERED_FOR_IT: ReadonlySet<number> = new Set([408, 499]);
+
 export function judge(status: number): Ending {
-  return status === 408 ? 'failed' : { status };
+  return ANSWERED_FOR_IT.has(status) ? 'failed' : { status };
 }
