@@ -132,9 +132,7 @@ describe.each([
     ['answers 503, as a time-out may', (res) => res.writeHead(503).end()],
     ['has begun its answer when its client goes away', (res) => res.writeHead(201).write('begun')],
   ])('such a handler that %s holds its units for a lease', async (_what, answer) => {
-    // Leases are renewed by an interval.
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    onTestFinished(() => void vi.useRealTimers());
+    fakeIntervals();
     const leaseMs = 1_000;
     const host = guardScene({ devices: 1 }, { leaseMs });
     const closed = gate();
@@ -153,10 +151,7 @@ describe.each([
     client.abort();
     await closed.opened;
     expect(await host.reading('devices')).toEqual({ committed: 0, held: 1, uncertain: 0 });
-    for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
-      host.clock.advance(leaseMs / 4);
-      vi.advanceTimersByTime(leaseMs / 4);
-    }
+    await passLeases(host.clock, leaseMs);
     await host.settles('devices', UNCERTAIN);
   });
 
@@ -168,8 +163,7 @@ describe.each([
     ],
     ['answers by itself, as wrapped Express middleware does, holds them for a lease', false, UNCERTAIN],
   ])('a handler that does not return once its client went away and %s', async (_what, respond, expected) => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    onTestFinished(() => void vi.useRealTimers());
+    fakeIntervals();
     const leaseMs = 1_000;
     const host = guardScene({ devices: 1 }, { leaseMs });
     const began = gate();
@@ -193,11 +187,7 @@ describe.each([
     expect(await posted).toBe('gone');
     await closed.opened;
     expect(await host.reading('devices')).toEqual({ committed: 0, held: 1, uncertain: 0 });
-    for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
-      host.clock.advance(leaseMs / 4);
-      vi.advanceTimersByTime(leaseMs / 4);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    await passLeases(host.clock, leaseMs);
     await host.settles('devices', expected);
   });
 
@@ -348,8 +338,7 @@ describe.each([
   });
 
   it('so does one that says that it answers by itself only after its client went away, behind several guards', async () => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    onTestFinished(() => void vi.useRealTimers());
+    fakeIntervals();
     const leaseMs = 1_000;
     const host = guardScene({ devices: 1, zones: 1 }, { leaseMs });
     const asked = gate();
@@ -376,19 +365,14 @@ describe.each([
     await began.opened;
     for (const key of ['devices', 'zones'])
       expect(await host.reading(key)).toEqual({ committed: 0, held: 1, uncertain: 0 });
-    for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
-      host.clock.advance(leaseMs / 4);
-      vi.advanceTimersByTime(leaseMs / 4);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    await passLeases(host.clock, leaseMs);
     for (const key of ['devices', 'zones']) await host.settles(key, UNCERTAIN);
   });
 
   it.each(['HTTP/1.1', 'HTTP/2'])(
     'such a handler holds its units for a lease where its client went away while the guard was deciding (%s)',
     async (protocol) => {
-      vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-      onTestFinished(() => void vi.useRealTimers());
+      fakeIntervals();
       const leaseMs = 1_000;
       const host = guardScene({ devices: 1 }, { leaseMs });
       const asked = gate();
@@ -419,11 +403,7 @@ describe.each([
       decide.open();
       await began.opened;
       expect(await host.reading('devices')).toEqual({ committed: 0, held: 1, uncertain: 0 });
-      for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
-        host.clock.advance(leaseMs / 4);
-        vi.advanceTimersByTime(leaseMs / 4);
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+      await passLeases(host.clock, leaseMs);
       await host.settles('devices', UNCERTAIN);
     },
   );
@@ -434,8 +414,7 @@ describe.each([
   ])(
     'of requests sent ahead on one connection those that wait behind another are over when it closes, too: a handler that answers by itself and %s',
     async (_what, isEndless) => {
-      vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-      onTestFinished(() => void vi.useRealTimers());
+      fakeIntervals();
       const leaseMs = 1_000;
       const host = guardScene({ devices: 3 }, { leaseMs });
       const began = gate();
@@ -459,11 +438,7 @@ describe.each([
       client.destroy();
       await closed.opened;
       expect(await host.reading('devices')).toEqual({ committed: 0, held: 3, uncertain: 0 });
-      for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
-        host.clock.advance(leaseMs / 4);
-        vi.advanceTimersByTime(leaseMs / 4);
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+      await passLeases(host.clock, leaseMs);
       await host.settles('devices', { ...UNCERTAIN, uncertain: 3 });
     },
   );
@@ -474,8 +449,7 @@ describe.each([
   ])(
     'a handler that waits for the rest of an upload whose client went away %s holds its units for a lease',
     async (_when, length) => {
-      vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-      onTestFinished(() => void vi.useRealTimers());
+      fakeIntervals();
       const leaseMs = 1_000;
       const host = guardScene({ devices: 1 }, { leaseMs });
       const began = gate();
@@ -502,11 +476,7 @@ describe.each([
       client.destroy();
       await closed.opened;
       expect(await host.reading('devices')).toEqual({ committed: 0, held: 1, uncertain: 0 });
-      for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
-        host.clock.advance(leaseMs / 4);
-        vi.advanceTimersByTime(leaseMs / 4);
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+      await passLeases(host.clock, leaseMs);
       await host.settles('devices', UNCERTAIN);
     },
   );
@@ -567,9 +537,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'])(
 
     /** A route whose handler answers when it is let; `post` sends a request and answers how to go away. */
     async function scene() {
-      // Leases are renewed by an interval.
-      vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-      onTestFinished(() => void vi.useRealTimers());
+      fakeIntervals();
       const host = guardScene({ devices: 1 }, { leaseMs });
       const returned = gate();
       let answer = (_status: number) => {};
@@ -580,12 +548,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'])(
       });
       const post = protocol === 'HTTP/2' ? await overHttp2(app) : await overHttp1(app);
       onTestFinished(() => host.billing.close());
-      const renewing = () => {
-        for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
-          host.clock.advance(leaseMs / 4);
-          vi.advanceTimersByTime(leaseMs / 4);
-        }
-      };
+      const renewing = () => passLeases(host.clock, leaseMs);
       return {
         ...host,
         post,
@@ -603,7 +566,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'])(
       const { post, returned, answer, renewing, reading, settles } = await scene();
       post();
       await returned;
-      renewing();
+      await renewing();
       expect(await reading('devices')).toEqual({ committed: 0, held: 1, uncertain: 0 });
       answer(status);
       await settles('devices', expected);
@@ -616,7 +579,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'])(
       leave();
       await settles('devices', { held: 1 });
       await new Promise((resolve) => setTimeout(resolve, 50));
-      renewing();
+      await renewing();
       await settles('devices', { committed: 0, held: 0, uncertain: 1 });
     });
   },
@@ -677,6 +640,21 @@ it('a Koa guard takes no units where there is no response to tell the end by, as
   expect(next.admitted).toBe(true);
   await host.billing.close();
 });
+
+/** Leases are renewed by an interval. */
+function fakeIntervals(): void {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+}
+
+/** Lets three leases pass, with all their renewals. */
+async function passLeases(clock: { advance(ms: number): void }, leaseMs: number): Promise<void> {
+  for (let passed = 0; passed < 3 * leaseMs; passed += leaseMs / 4) {
+    clock.advance(leaseMs / 4);
+    vi.advanceTimersByTime(leaseMs / 4);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
 
 async function overHttp1(app: Koa): Promise<() => () => void> {
   const server = await listen(app.callback(), '');
