@@ -60,6 +60,7 @@ export type {
   RowCallback,
   RowCallbackRequest,
 } from './options.ts';
+export { outsideRequests } from './outside-requests.ts';
 export type * from './overrides/types.ts';
 export {
   checkAdjust,

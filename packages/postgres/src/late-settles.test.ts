@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
 import { type Charge, type SettleOutcome, TollgateError } from '@tollgate/core';
 import pg from 'pg';
@@ -65,6 +66,25 @@ it('a settle that failed is told again until the database takes it (F21)', async
   await waitUntil('both are settled', () => answers.every(({ length }) => length > 0));
   expect(answers).toEqual([[settled], [settled]]);
   expect(await used()).toEqual({ committed: 2, held: 0 });
+});
+
+it('what settles came to late is never told in the context of another request', async () => {
+  const request = new AsyncLocalStorage<string>();
+  const heard: (string | undefined)[] = [];
+  const onLateAnswer = () => heard.push(request.getStore());
+  let isAway = true;
+  const settles = createLateSettles(async () => {
+    if (isAway) throw new TollgateError('quota_unavailable');
+    return { outcome: 'settled', late: false, overLimit: false };
+  }, 60_000);
+  onTestFinished(() => settles.close(0));
+  for (const org of ['acme', 'globex']) {
+    const late = { ...reservation('r'), org, as: 'commit', onLateAnswer } as const;
+    request.run(org, () => settles.add(late, new TollgateError('quota_unavailable')));
+  }
+  isAway = false;
+  await waitUntil('both are told', () => heard.length === 2);
+  expect(heard).toEqual([undefined, undefined]);
 });
 
 it('one whose reply was lost is counted once, and told to have been settled (F21, Q3)', async () => {

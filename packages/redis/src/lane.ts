@@ -1,3 +1,4 @@
+import { outsideRequests } from '@tollgate/core';
 import { type Batch, BatchWriter } from './batch.ts';
 import type { Connection } from './connection.ts';
 import type { TagKeys } from './keys.ts';
@@ -208,7 +209,8 @@ export function createLane(options: LaneOptions): Lane {
     const checkServer = now - checkedAt > CHECK_SERVER_MS;
     if (checkServer) checkedAt = now;
     const portions = queue.take(Math.min(most, MOST_OPERATIONS), isDraining ? Number.POSITIVE_INFINITY : now);
-    slot.launch(portions, checkServer, now);
+    // Callers of many requests are told by its answer.
+    outsideRequests(() => slot.launch(portions, checkServer, now));
   }
 
   function land(answered: Answered): void {

@@ -9,6 +9,7 @@ export interface InventoryRow {
 /**
  * The host's tables: the truth for capacity keys. Called rarely (an unknown or old counter, a refusal, the lifecycle), never
  * on the path of an ordinary create. Answers must show every write that was committed before the call: read from the primary.
+ * Go by the `org` that is given: what is counted in the background is asked for outside of any request (`AsyncLocalStorage` is empty).
  * A method may throw; the library then answers `quota_unavailable` and counts nothing as zero.
  */
 export interface ResourceInventory {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describeFailure } from '../errors/describe-failure.ts';
+import { outsideRequests } from '../outside-requests.ts';
 import type { Adjustment, Charge } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import { MOST_FAILURES } from './most-failures.ts';
@@ -177,7 +178,7 @@ export function createDebts(
     pay,
     payAll() {
       isAnswering = true;
-      paying ??= payEach().finally(() => {
+      paying ??= outsideRequests(payEach).finally(() => {
         paying = null;
       });
       return paying;

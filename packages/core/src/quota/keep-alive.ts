@@ -1,3 +1,4 @@
+import { outsideRequests } from '../outside-requests.ts';
 import type { Reservation } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 
@@ -105,7 +106,7 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
       // One that was about to lapse is renewed with the next beat.
       if (lapsing.delete(lease)) old.set(lease, 0);
       else if (lease.place < 0 && !old.has(lease)) lease.place = young.push(lease) - 1;
-      timer ??= setInterval(beat, everyMs).unref();
+      timer ??= outsideRequests(() => setInterval(beat, everyMs).unref());
     },
     letLapse,
     remove(lease) {

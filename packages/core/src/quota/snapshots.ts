@@ -1,4 +1,5 @@
 import { describeFailure } from '../errors/describe-failure.ts';
+import { outsideRequests } from '../outside-requests.ts';
 import type { UsageSnapshot } from '../ports/billing-repository.ts';
 import type { Charge, CounterRef } from '../ports/counter-store.ts';
 import { purgeInSteps } from '../purge-in-steps.ts';
@@ -118,10 +119,12 @@ export function createSnapshots(
     const name = `${key}\n${window}`;
     if (noted.byName.has(name)) return;
     noted.byName.set(name, { key, window, endsAt });
-    timer ??= setTimeout(() => {
-      timer = null;
-      void flush();
-    }, settings.snapshotEveryMs).unref();
+    timer ??= outsideRequests(() =>
+      setTimeout(() => {
+        timer = null;
+        void flush();
+      }, settings.snapshotEveryMs).unref(),
+    );
   }
 
   function noteCharged(org: string, charges: readonly Charge[]): void {

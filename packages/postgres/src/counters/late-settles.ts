@@ -1,4 +1,4 @@
-import { type SettleOutcome, type SettleRequest, TollgateError } from '@tollgate/core';
+import { outsideRequests, type SettleOutcome, type SettleRequest, TollgateError } from '@tollgate/core';
 
 /**
  * Settles that failed, told again until the database takes them. Left to the end of their leases, metered units would be given back
@@ -80,10 +80,12 @@ export function createLateSettles(
 
   function schedule(): void {
     if (waiting.length === 0) return;
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      void tellOnce();
-    }, EVERY_MS).unref();
+    timer ??= outsideRequests(() =>
+      setTimeout(() => {
+        timer = undefined;
+        void tellOnce();
+      }, EVERY_MS).unref(),
+    );
   }
 
   return {
