@@ -5,6 +5,7 @@ import type { PaymentProvider, ProviderEvent } from '../ports/payment-provider.t
 import { purgeInSteps } from '../purge-in-steps.ts';
 import type { Wiring } from '../wiring.ts';
 import { callProvider, configured } from './call-provider.ts';
+import { createPatience } from './patience.ts';
 import type { Refresh, SaveState } from './refresh.ts';
 import type { SyncResult, WebhookResult } from './types.ts';
 import type { Wait } from './wait.ts';
@@ -34,7 +35,7 @@ export interface Events {
   }): Promise<WebhookResult>;
   /**
    * Does the provider's events since an instant (epoch ms) that never arrived, oldest first. One that fails is counted and logged, and the
-   * others go on. Null when the provider keeps no record of its events.
+   * others go on; once nobody answers, those that are left count as failed. Null when the provider keeps no record of its events.
    */
   catchUp(since: number): Promise<SyncResult | null>;
   /** Does the events that waited for the customer to be linked. Failures are logged: those events go on waiting. */
@@ -105,17 +106,24 @@ export function createEvents(
     if (history === null) return null;
     const events = await callProvider(() => history.listEvents({ since }));
     const count = { applied: 0, unmatched: 0, failed: 0, ignored: 0, duplicate: 0 };
+    const patience = createPatience();
     for (const event of events) {
       if (!isForUs(event)) continue;
+      if (patience.isOver) {
+        count.failed += 1;
+        continue;
+      }
       try {
         count[await doEvent(provider.name, event)] += 1;
+        patience.answered();
       } catch (error) {
         const code = error instanceof TollgateError ? error.code : 'internal_error';
-        logger.warn('A missed event could not be done. The next sweep tries again.', {
+        logger.warn('A missed event could not be done. The next sync tries again.', {
           event: event.id,
           code,
         });
         count.failed += 1;
+        patience.failed(error);
       }
     }
     const { applied, unmatched, failed } = count;

@@ -52,6 +52,6 @@ export function createSubscriptions(
     checkout: createCheckout(wiring, { customers, reconcile, changes, page, wait }),
     portal: createPortal(wiring, customers),
     webhook: events.webhook,
-    sync: createSync(wiring, { customers, reconcile, refresh, catchUp: events.catchUp }),
+    sync: createSync(wiring, { customers, reconcile, refresh, catchUp: events.catchUp }, wait),
   };
 }

@@ -92,6 +92,93 @@ describe('sync', () => {
     expect(await world.stored(id)).toMatchObject({ org: 'globex' });
   });
 
+  /** Orgs that paid, so many, in the order in which a sync comes to them. */
+  async function manyOrgs(number: number): Promise<readonly string[]> {
+    for (let index = 0; index < number; index += 1)
+      await untold(`org-${String.fromCharCode(97 + Math.floor(index / 26), 97 + (index % 26))}`);
+    return world.sandbox
+      .contents()
+      .customers.map(({ id }) => id)
+      .sort();
+  }
+
+  it('asks for several orgs side by side, and for no more than a few', async () => {
+    await manyOrgs(30);
+    const { listSubscriptions } = world.sandbox;
+    let underWay = 0;
+    let most = 0;
+    const slow = world.process({
+      provider: {
+        listSubscriptions: async (request) => {
+          underWay += 1;
+          most = Math.max(most, underWay);
+          await new Promise((resolve) => setImmediate(resolve));
+          underWay -= 1;
+          return await listSubscriptions(request);
+        },
+      },
+    });
+    expect(await slow.sync('all')).toEqual({ checked: 30, changed: 30, unknown: 0, failed: 0 });
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(8);
+  });
+
+  it.each(['timeout', 'busy'] as const)(
+    'stops asking a provider that is away (%s), counts whom it did not look at, and looks at them the next time',
+    async (outage) => {
+      await manyOrgs(130);
+      let asked = 0;
+      const { listSubscriptions } = world.sandbox;
+      const away = world.process({
+        provider: {
+          listSubscriptions: (request) => {
+            asked += 1;
+            return listSubscriptions(request);
+          },
+        },
+      });
+      world.sandbox.setOutage(outage);
+      expect(await away.sync('all')).toEqual({ checked: 0, changed: 0, unknown: 0, failed: 130 });
+      expect(asked).toBeLessThan(30);
+      expect(away.logs.length).toBeLessThan(15);
+      world.sandbox.setOutage(null);
+      expect(await away.sync('all')).toEqual({ checked: 130, changed: 130, unknown: 0, failed: 0 });
+    },
+  );
+
+  it('asks again, after a while, for an org that the provider was too busy for', async () => {
+    await manyOrgs(20);
+    const { listSubscriptions } = world.sandbox;
+    const seen = new Set<string>();
+    const busy = world.process({
+      provider: {
+        listSubscriptions: async (request) => {
+          if (!seen.has(request.customerId)) {
+            seen.add(request.customerId);
+            throw new TollgateError('provider_busy', { retryAfterSeconds: 1 });
+          }
+          return await listSubscriptions(request);
+        },
+      },
+    });
+    expect(await busy.sync('all')).toEqual({ checked: 20, changed: 20, unknown: 0, failed: 0 });
+  });
+
+  it('skips nobody behind any number of customers whom the provider refuses for good', async () => {
+    const refused = new Set((await manyOrgs(130)).slice(0, 120));
+    const { listSubscriptions } = world.sandbox;
+    const partly = world.process({
+      provider: {
+        listSubscriptions: async (request) => {
+          if (refused.has(request.customerId)) throw new TollgateError('provider_error');
+          return await listSubscriptions(request);
+        },
+      },
+    });
+    expect(await partly.sync('all')).toEqual({ checked: 10, changed: 10, unknown: 0, failed: 120 });
+    expect(partly.logs.length).toBeLessThan(15);
+  });
+
   it('leaves a stored subscription that the provider does not know as it is, and says so', async () => {
     const id = await world.subscribe('acme', 'pro');
     const other = await createWorld();

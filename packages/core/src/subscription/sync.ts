@@ -9,9 +9,10 @@ import type { Events } from './events.ts';
 import type { Reconcile } from './reconcile.ts';
 import type { Refresh } from './refresh.ts';
 import { differs } from './subscription-changed.ts';
+import { createSyncAll } from './sync-all.ts';
 import type { SyncRequest, SyncResult } from './types.ts';
+import type { Wait } from './wait.ts';
 
-const PAGE = 100;
 const ACTOR = 'system';
 const NOTHING: SyncResult = { checked: 0, changed: 0, unknown: 0, failed: 0 };
 
@@ -19,7 +20,8 @@ const NOTHING: SyncResult = { checked: 0, changed: 0, unknown: 0, failed: 0 };
  * Brings stored subscriptions up to the provider's, however many events were lost.
  *
  * @throws TollgateError `invalid_org_id`, `invalid_request` (ids or an instant that are none), the provider's errors and
- * `repository_unavailable`; for `'all'` a failure of one org is counted and logged instead, and the others go on.
+ * `repository_unavailable`; for `'all'` a failure of one org is counted and logged instead, and the others go on. Those that were not
+ * asked for, because nobody answered any more, count as failed.
  */
 export type Sync = (request: SyncRequest) => Promise<SyncResult>;
 
@@ -31,6 +33,7 @@ export function createSync(
     readonly refresh: Refresh;
     readonly catchUp: Events['catchUp'];
   },
+  wait: Wait,
 ): Sync {
   const { repository, logger } = wiring;
   const { customers, reconcile, refresh, catchUp } = services;
@@ -45,6 +48,8 @@ export function createSync(
     }
     return { checked, changed, unknown: unknown.length, failed: 0 };
   }
+
+  const syncAll = createSyncAll(wiring, syncCustomer, wait);
 
   async function syncSubscription(subscriptionId: string): Promise<SyncResult> {
     const result = await refresh({ subscriptionId, actor: ACTOR, customer: null });
@@ -75,28 +80,6 @@ export function createSync(
       : await syncSubscription(session.subscriptionId);
   }
 
-  async function syncAll(): Promise<SyncResult> {
-    const provider = configured(wiring.provider);
-    let total = NOTHING;
-    let after: { readonly provider: string; readonly customerId: string } | null = null;
-    for (;;) {
-      const page: readonly Customer[] = await repository.listCustomers({ after, limit: PAGE });
-      for (const customer of page) {
-        if (customer.provider === provider.name)
-          total = sum(total, await syncCustomer(customer).catch(failed));
-      }
-      const last = page.at(-1);
-      if (last === undefined || page.length < PAGE) return total;
-      after = { provider: last.provider, customerId: last.customerId };
-    }
-  }
-
-  function failed(error: unknown): SyncResult {
-    const code = error instanceof TollgateError ? error.code : 'internal_error';
-    logger.warn('The subscriptions of an org could not be synced. The next sync tries again.', { code });
-    return { ...NOTHING, failed: 1 };
-  }
-
   return async (request) => {
     if (request === 'all') return await syncAll();
     if ('subscription' in request) return await syncSubscription(checkId(request.subscription));
@@ -116,13 +99,4 @@ function checkId(id: unknown): string {
 function checkInstant(since: unknown): number {
   if (typeof since === 'number' && Number.isFinite(since)) return since;
   throw new TollgateError('invalid_request', { message: '`eventsSince` must be an instant in epoch ms.' });
-}
-
-function sum(a: SyncResult, b: SyncResult): SyncResult {
-  return {
-    checked: a.checked + b.checked,
-    changed: a.changed + b.changed,
-    unknown: a.unknown + b.unknown,
-    failed: a.failed + b.failed,
-  };
 }

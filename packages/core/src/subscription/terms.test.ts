@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Terms } from '../ports/payment-provider.ts';
 import { createWorld, type World } from './subscription-world.test-support.ts';
 
@@ -107,6 +108,28 @@ describe('W10: a sync of the events since an instant', () => {
     expect(await world.stored(first)).toBeNull();
     expect(await world.sync({ eventsSince: since })).toMatchObject({ failed: 0 });
     expect(await world.stored(first)).toMatchObject({ status: 'active' });
+  });
+
+  it('stops asking a provider that goes away meanwhile, and finds what is left the next time', async () => {
+    const since = world.clock.now();
+    for (const letter of 'abcdefghijklmnopqrst') {
+      const { subscription } = await world.checkout({ org: `org-${letter}`, tier: 'pro', actor: 'bob' });
+      world.sandbox.confirm(subscription.externalId);
+    }
+    let asked = 0;
+    const away = world.process({
+      provider: {
+        fetchSubscription: async () => {
+          asked += 1;
+          throw new TollgateError('provider_timeout');
+        },
+      },
+    });
+    const { failed } = await away.sync({ eventsSince: since });
+    expect(failed).toBeGreaterThanOrEqual(20);
+    expect(asked).toBeLessThan(20);
+    expect(await world.sync({ eventsSince: since })).toMatchObject({ failed: 0 });
+    expect(world.repository.contents().subscriptions.size).toBe(20);
   });
 
   it('compares every customer where the provider keeps no record of its events', async () => {

@@ -1,0 +1,103 @@
+import { TollgateError } from '../errors/tollgate-error.ts';
+import type { Customer } from '../ports/billing-repository.ts';
+import type { Wiring } from '../wiring.ts';
+import { configured } from './call-provider.ts';
+import { createPatience } from './patience.ts';
+import type { SyncResult } from './types.ts';
+import type { Wait } from './wait.ts';
+
+const PAGE = 100;
+/** Few: people who check out meanwhile share what the provider allows in a second. */
+const SIDE_BY_SIDE = 4;
+/** How often a busy provider is asked for one customer, and how long it is left alone at most. */
+const MOST_TRIES = 3;
+const MOST_PAUSE_MS = 30_000;
+/** How many failures one sync says one by one. */
+const MOST_SAID = 10;
+
+/**
+ * Syncs every customer of the provider, a few side by side. Once the provider (or the repository) is plainly away, those that are
+ * left count as failed without being asked for; the next sync begins with the first again.
+ */
+export function createSyncAll(
+  wiring: Pick<Wiring, 'repository' | 'provider' | 'logger'>,
+  syncCustomer: (customer: Customer) => Promise<SyncResult>,
+  wait: Wait,
+): () => Promise<SyncResult> {
+  const { repository, logger } = wiring;
+
+  async function* customersOf(provider: string): AsyncGenerator<Customer> {
+    let after: { readonly provider: string; readonly customerId: string } | null = null;
+    for (;;) {
+      const page: readonly Customer[] = await repository.listCustomers({ after, limit: PAGE });
+      for (const customer of page) if (customer.provider === provider) yield customer;
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) return;
+      after = { provider: last.provider, customerId: last.customerId };
+    }
+  }
+
+  return async () => {
+    const customers = customersOf(configured(wiring.provider).name);
+    const patience = createPatience();
+    let total: SyncResult = { checked: 0, changed: 0, unknown: 0, failed: 0 };
+    let said = 0;
+
+    async function look(customer: Customer): Promise<SyncResult | null> {
+      for (let tries = 1; !patience.isOver; tries += 1) {
+        try {
+          const result = await syncCustomer(customer);
+          patience.answered();
+          return result;
+        } catch (error) {
+          patience.failed(error);
+          const pauseMs = tries < MOST_TRIES ? pauseOf(error) : null;
+          if (pauseMs !== null && !patience.isOver) await wait(pauseMs);
+          else {
+            say(customer, error);
+            return null;
+          }
+        }
+      }
+      return null;
+    }
+
+    function say({ org }: Customer, error: unknown): void {
+      const code = error instanceof TollgateError ? error.code : 'internal_error';
+      said += 1;
+      if (patience.isOver)
+        logger.warn('The sync ends early: nobody answers. The next one begins anew.', { code });
+      else if (said <= MOST_SAID)
+        logger.warn('The subscriptions of an org could not be synced. The next sync tries again.', {
+          org,
+          code,
+        });
+    }
+
+    async function lane(): Promise<void> {
+      for await (const customer of customers) {
+        const result = await look(customer);
+        total = result === null ? { ...total, failed: total.failed + 1 } : sum(total, result);
+      }
+    }
+
+    const ends = await Promise.allSettled(Array.from({ length: SIDE_BY_SIDE }, lane));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    return total;
+  };
+}
+
+/** How long a provider that is busy wants to be left alone, ms; null for whatever else it says. */
+function pauseOf(error: unknown): number | null {
+  if (!(error instanceof TollgateError) || error.code !== 'provider_busy') return null;
+  return Math.min((error.retryAfterSeconds ?? 1) * 1_000, MOST_PAUSE_MS);
+}
+
+function sum(a: SyncResult, b: SyncResult): SyncResult {
+  return {
+    checked: a.checked + b.checked,
+    changed: a.changed + b.changed,
+    unknown: a.unknown + b.unknown,
+    failed: a.failed + b.failed,
+  };
+}
