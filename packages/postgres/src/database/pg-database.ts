@@ -26,7 +26,9 @@ export function sqlOn(client: PgClient, deadline: number): Sql {
     checkStorable(values);
     const remainingMs = deadline - performance.now() + GRACE_MS;
     try {
-      const query = client.query({ text, types, ...(values.length > 0 && { values: [...values] }) });
+      const query = inText(client, () =>
+        client.query({ text, types, ...(values.length > 0 && { values: [...values] }) }),
+      );
       const { rows } = await within(
         query,
         remainingMs,
@@ -37,6 +39,17 @@ export function sqlOn(client: PgClient, deadline: number): Sql {
       throw new DatabaseError(error);
     }
   };
+}
+
+/** A client of a pool with `binary: true` reads all in binary, whatever the query says; it looks when a query is asked. */
+function inText<T>(client: PgClient, ask: () => T): T {
+  if (client.binary !== true) return ask();
+  client.binary = false;
+  try {
+    return ask();
+  } finally {
+    client.binary = true;
+  }
 }
 
 async function takeClient(pool: PgPool, deadline: number): Promise<PgPoolClient> {

@@ -1,5 +1,7 @@
 /** What is used of a `pg` client. Spelled out here so that nobody needs the types of a driver they do not use. */
 export interface PgClient {
+  /** Of the pool's option: whether results are read in binary. Not in the types of `pg`. */
+  binary?: boolean;
   query(config: {
     text: string;
     values?: unknown[];

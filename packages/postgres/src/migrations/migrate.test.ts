@@ -27,7 +27,8 @@ beforeAll(() => {
   admin = new pg.Pool({ connectionString: url, max: 12 });
 });
 afterAll(async () => {
-  for (const schema of ['mig_race', 'mig_kill', 'mig_old', 'mig_role', 'mig_host']) await fresh(schema);
+  for (const schema of ['mig_binary', 'mig_race', 'mig_kill', 'mig_old', 'mig_role', 'mig_host'])
+    await fresh(schema);
   await admin.query('drop role if exists mig_app; drop table if exists public.customers');
   await admin.end();
 });
@@ -39,6 +40,40 @@ describe('the steps', () => {
 });
 
 describe('migrate', () => {
+  it('serves a pool that reads in binary, whose own queries go on to', async () => {
+    const schema = await fresh('mig_binary');
+    const pool = new pg.Pool({ connectionString: url, max: 1, binary: true } as pg.PoolConfig);
+    try {
+      const repository = postgresRepository({ pool, schema });
+      expect(await repository.migrate()).toMatchObject({ to: LAST });
+      await repository.linkCustomer({ org: 'acme', provider: 'stripe', customerId: 'cus_1' });
+      expect(await repository.loadOrg('acme')).toMatchObject({ customers: [{ customerId: 'cus_1' }] });
+
+      const counters = postgresCounterStore({ pool, schema });
+      const counter = { key: 'devices', window: 'lifetime' };
+      const [token] = await counters.beginRecount({ org: 'acme', counters: [counter] });
+      const counts = [{ ...counter, token: token?.token ?? '', reading: null, count: 7, forgetAt: null }];
+      await counters.finishRecount({ org: 'acme', counts });
+      const reserved = {
+        org: 'acme',
+        id: 'r',
+        charges: [{ ...counter, amount: 1, limit: 10, onUnknown: 'uncertain', forgetAt: null }],
+        rememberMs: 0,
+      } as const;
+      await counters.reserve({ ...reserved, leaseMs: 10_000, maxHeld: 10 });
+      const client = await pool.connect();
+      await client.query('begin');
+      await counters.commitWithin(client, reserved);
+      const { rows } = await client.query(`select '\\x07'::bytea as bytes, 1.5::float8 as number`);
+      await client.query('commit');
+      client.release();
+      expect(rows).toEqual([{ bytes: Buffer.from([7]), number: 1.5 }]);
+      expect(await counters.read({ org: 'acme', counters: [counter] })).toMatchObject([{ committed: 8 }]);
+    } finally {
+      await pool.end();
+    }
+  });
+
   it('makes one schema when eight migrators run at once (F24)', async () => {
     const schema = await fresh('mig_race');
     const results = await Promise.all(
