@@ -535,6 +535,104 @@ describe("creates under 'recount' that come without a pause", () => {
   });
 });
 
+describe("a crowd of creates under 'recount'", () => {
+  /** A host that counts when it is told to. */
+  function crowd() {
+    const made = scene();
+    made.link.state = 'down';
+    const answers: (() => void)[] = [];
+    const { count } = made.wiring.inventory;
+    let counted = 0;
+    let most = 0;
+    made.wiring.inventory.count = async (request) => {
+      const seen = await count(request);
+      counted += 1;
+      await new Promise<void>((resolve) => {
+        answers.push(resolve);
+        most = Math.max(most, answers.length);
+      });
+      return seen;
+    };
+    return {
+      ...made,
+      counts: () => ({ counted, most }),
+      underWay: () => answers.length,
+      answerAll() {
+        for (const answer of answers.splice(0)) answer();
+      },
+    };
+  }
+
+  it('asks the host for few counts at once, and decides them all, none above the limit (Q1)', async () => {
+    const { reserve, counts, underWay, answerAll } = crowd();
+    const deciding = Promise.all(Array.from({ length: 200 }, () => reserve('devices', 'recount')));
+    let isDecided = false;
+    void deciding.then(() => {
+      isDecided = true;
+    });
+    while (!isDecided) {
+      answerAll();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect((await deciding).filter(({ admitted }) => admitted)).toHaveLength(3);
+    expect(underWay()).toBe(0);
+    expect(counts().most).toBeLessThanOrEqual(4);
+    expect(counts().counted).toBeLessThanOrEqual(6);
+  });
+
+  it('decides none on a count that was begun before it came: a row that was deleted is seen', async () => {
+    const { reserve, rows, underWay, answerAll } = crowd();
+    rows.set('acme/devices', 3);
+    const before = Array.from({ length: 8 }, () => reserve('devices', 'recount'));
+    await vi.waitFor(() => expect(underWay()).toBeGreaterThanOrEqual(4), { interval: 1 });
+    rows.set('acme/devices', 2);
+    const after = reserve('devices', 'recount');
+    let admitted = 0;
+    for (const deciding of [...before, after])
+      void deciding.then((one) => (admitted += Number(one.admitted)));
+    await vi.waitFor(
+      () => {
+        answerAll();
+        expect(admitted).toBe(1);
+      },
+      { interval: 1 },
+    );
+  });
+
+  it('asks for no count that nobody waits for any more', async () => {
+    const { gate, link, wiring } = scene();
+    link.state = 'down';
+    const answers: (() => void)[] = [];
+    const counted: string[] = [];
+    wiring.inventory.count = async ({ key }) => {
+      counted.push(key);
+      if (key === 'zones') throw new Error('the database is down');
+      await new Promise<void>((resolve) => answers.push(resolve));
+      return 0;
+    };
+    const reserve = (...keys: string[]) =>
+      gate.reserve({ org: 'acme', charges: keys.map((key) => ({ key })), onStoreError: 'recount' });
+    const deciding = Array.from({ length: 4 }, () => reserve('devices'));
+    await vi.waitFor(() => expect(answers).toHaveLength(4), { interval: 1 });
+    await expect(reserve('devices', 'zones')).rejects.toEqual(unavailable);
+    for (const answer of answers.splice(0)) answer();
+    await Promise.all(deciding);
+    expect(counted.filter((key) => key === 'devices')).toHaveLength(4);
+  });
+
+  it('is told of a host that fails, and asks it again', async () => {
+    const { reserve, host, answerAll, underWay } = crowd();
+    host.isDown = true;
+    const deciding = Array.from({ length: 20 }, () => reserve('devices', 'recount'));
+    for (const one of deciding) await expect(one).rejects.toEqual(unavailable);
+    host.isDown = false;
+    const next = reserve('devices', 'recount');
+    await vi.waitFor(() => expect(underWay()).toBe(1), { interval: 1 });
+    answerAll();
+    expect((await next).admitted).toBe(true);
+  });
+});
+
 describe("an outage's create whose record was given away", () => {
   it("takes its room under 'recount' for a lease, and is counted once whoever settles it (Q3)", async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });

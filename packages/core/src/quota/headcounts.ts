@@ -12,21 +12,35 @@ export interface Headcount {
   readonly leave: () => void;
 }
 
+/** What goes on under one key of an org. */
 interface Crowd {
   /** Units of creates that were let in and have not ended. */
   inside: number;
+  /** Begun, and not yet decided upon by all who share them. */
   readonly counts: Set<Count>;
+  /** How many the host is being asked for. */
+  underWay: number;
+  /** Begins as soon as one under way has ended: whoever comes until then shares it. */
+  next: Count | null;
 }
 
-/** A count of rows that is under way. */
+/** A count of rows. */
 interface Count {
-  /** Units of creates that ended meanwhile: it may not have seen their rows. */
+  readonly rows: Promise<number>;
+  readonly begin: () => void;
+  /** Units of creates that ended since it began: it may not have seen their rows. */
   missed: number;
+  /** What the store had let in when it began. One that ends while the rows are counted may have been missed by the count. */
+  held: readonly Reservation[];
+  sharers: number;
 }
+
+/** So many counts of a key are asked for at once, for creates that come alone. Each of a crowd of its own would be too much for the host. */
+const AT_ONCE = 4;
 
 /**
  * Decides creates of this process on the host's count while the store is away. Exact within the process: a count takes with it what it
- * may have missed. Other processes are not seen.
+ * may have missed. Other processes are not seen. None is decided on a count that began before it came.
  *
  * @param heldBy - the reservations of this process that the store let in and whose handlers may be running, of one org
  */
@@ -38,30 +52,61 @@ export function createHeadcounts(
 } {
   const crowds = new Map<string, Crowd>();
 
-  function begin(org: string, charge: PlannedCharge) {
+  function share(org: string, charge: PlannedCharge) {
     const name = `${org}\n${charge.key}`;
-    const crowd = crowds.get(name) ?? { inside: 0, counts: new Set() };
+    const crowd = crowds.get(name) ?? { inside: 0, counts: new Set(), underWay: 0, next: null };
     crowds.set(name, crowd);
-    const count: Count = { missed: 0 };
-    crowd.counts.add(count);
+    const count = crowd.next ?? prepare(org, charge.key, name, crowd);
+    count.sharers += 1;
+    if (crowd.underWay < AT_ONCE) count.begin();
+    else crowd.next = count;
     return { charge, name, crowd, count };
   }
 
-  function tidy(name: string, crowd: Crowd): void {
-    if (crowd.inside === 0 && crowd.counts.size === 0) crowds.delete(name);
+  function prepare(org: string, key: string, name: string, crowd: Crowd): Count {
+    let begin = () => {};
+    const rows = new Promise<number>((resolve) => {
+      begin = () => {
+        crowd.underWay += 1;
+        crowd.counts.add(count);
+        count.held = heldBy(org);
+        resolve(countRows(wiring, org, key).finally(() => ended(name, crowd)));
+      };
+    });
+    const count: Count = { rows, begin, missed: 0, held: [], sharers: 0 };
+    return count;
+  }
+
+  function ended(name: string, crowd: Crowd): void {
+    crowd.underWay -= 1;
+    const { next } = crowd;
+    crowd.next = null;
+    next?.begin();
+    tidy(name, crowd);
+  }
+
+  /** Nobody is left to decide upon it. */
+  function leaveAlone(crowd: Crowd, count: Count): void {
+    crowd.counts.delete(count);
+    if (crowd.next === count) crowd.next = null;
+  }
+
+  function tidy(name: string, { inside, counts, underWay }: Crowd): void {
+    if (inside === 0 && counts.size === 0 && underWay === 0) crowds.delete(name);
   }
 
   return {
     async enter(org, charges) {
-      const asked = charges.map((charge) => begin(org, charge));
+      const asked = charges.map((charge) => share(org, charge));
       try {
-        // One that ends while the rows are counted may have been missed by the count.
-        const held = new Set(heldBy(org));
-        const rows = await Promise.all(charges.map((charge) => countRows(wiring, org, charge.key)));
-        for (const reservation of heldBy(org)) held.add(reservation);
+        const rows = await Promise.all(asked.map(({ count }) => count.rows));
+        const running = heldBy(org);
         const used = asked.map(
           ({ charge, crowd, count }, i) =>
-            (rows[i] ?? 0) + crowd.inside + count.missed + unitsOf(charge, held),
+            (rows[i] ?? 0) +
+            crowd.inside +
+            count.missed +
+            unitsOf(charge, new Set([...count.held, ...running])),
         );
         const counts = charges.map(({ amount }, i) => (used[i] ?? 0) + amount);
         const misfits = charges.flatMap(({ limit }, i) =>
@@ -82,7 +127,8 @@ export function createHeadcounts(
         return { misfits, counts, leave };
       } finally {
         for (const { name, crowd, count } of asked) {
-          crowd.counts.delete(count);
+          count.sharers -= 1;
+          if (count.sharers === 0) leaveAlone(crowd, count);
           tidy(name, crowd);
         }
       }
