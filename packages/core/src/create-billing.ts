@@ -21,6 +21,7 @@ import { createGate } from './quota/gate.ts';
 import { resolveSettings } from './resolve-settings.ts';
 import { createSubscriptions } from './subscription/subscriptions.ts';
 import type { Wiring } from './wiring.ts';
+import { whileClosing } from './within.ts';
 
 const MAX_AUDIT_PAGE = 1_000;
 
@@ -127,8 +128,8 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
     },
     on: notices.on,
     async close() {
-      await degradation.close();
-      await gate.close();
+      // Metered use that is not written is lost, should the process be ended before: it does not wait for a sweep.
+      await Promise.all([gate.close(), whileClosing(degradation.close())]);
       await thresholds.close();
       await wiring.counters.close();
       await wiring.provider?.close();

@@ -10,3 +10,12 @@ export function within<T>(ms: number, promise: Promise<T>, holdsProcess = true):
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
+
+/** Longest that closing waits for what somebody else can do later, or what heals by itself, ms. */
+export const CLOSING_MS = 10_000;
+
+/** Waits for it, whatever comes of it, at most until closing has taken `CLOSING_MS` since `startedAt` on the clock of `performance.now()`. */
+export async function whileClosing(promise: Promise<unknown>, startedAt = performance.now()): Promise<void> {
+  const leftMs = startedAt + CLOSING_MS - performance.now();
+  await within(Math.max(0, leftMs), promise).catch(() => undefined);
+}

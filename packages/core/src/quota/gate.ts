@@ -1,6 +1,7 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { OrgViews } from '../org/org-views.ts';
 import type { Wiring } from '../wiring.ts';
+import { whileClosing } from '../within.ts';
 import { createDebts } from './debts.ts';
 import { createDecisions } from './decisions.ts';
 import { createOutage } from './outage.ts';
@@ -19,7 +20,7 @@ export interface Gate extends Reservations {
   readonly release: Releases;
   /** Counts capacity keys anew from the host's rows; answers the counts. */
   recountRows(org: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>>;
-  /** Waits for what is being settled, pays what is owed, writes metered use. */
+  /** Waits for what is being settled, pays what is owed as far as there is time, writes metered use. */
   close(): Promise<void>;
 }
 
@@ -57,9 +58,14 @@ export function createGate(
       return new Map(keys.map((key, i) => [key, readings[i]?.committed ?? 0]));
     },
     async close() {
+      const startedAt = performance.now();
       await settling.drain();
       settling.close();
-      await debts.payAll();
+      if (debts.size() > 0) {
+        // That may take a while, and the process may be ended meanwhile: what is known already is written before.
+        await snapshots.flush();
+        await whileClosing(debts.payAll(), startedAt);
+      }
       await snapshots.close();
     },
   };

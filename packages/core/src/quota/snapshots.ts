@@ -4,6 +4,7 @@ import type { UsageSnapshot } from '../ports/billing-repository.ts';
 import type { Charge, CounterRef } from '../ports/counter-store.ts';
 import { purgeInSteps } from '../purge-in-steps.ts';
 import type { Wiring } from '../wiring.ts';
+import { CLOSING_MS } from '../within.ts';
 import { MOST_FAILURES } from './most-failures.ts';
 
 /** A metered counter that changed. */
@@ -46,6 +47,7 @@ export function createSnapshots(
   let flushing: Promise<void> = Promise.resolve();
   // The first time at once: many a process does not live for an hour.
   let purgedAt = Number.NEGATIVE_INFINITY;
+  let purgeUntil = Number.POSITIVE_INFINITY;
 
   async function write(): Promise<void> {
     const batch = changed;
@@ -107,7 +109,10 @@ export function createSnapshots(
     if (Math.abs(clock.now() - purgedAt) < PURGE_EVERY_MS) return;
     purgedAt = clock.now();
     const before = purgedAt - KEEP_MS;
-    await purgeInSteps(() => repository.purgeUsage({ before }));
+    await purgeInSteps(
+      () => repository.purgeUsage({ before }),
+      () => performance.now() >= purgeUntil,
+    );
   }
 
   function note(org: string, { key, window, endsAt }: ChangedCounter): void {
@@ -146,6 +151,7 @@ export function createSnapshots(
     noteCharged,
     flush,
     async close() {
+      purgeUntil = performance.now() + CLOSING_MS;
       await flush();
       if (timer !== null) clearTimeout(timer);
       timer = null;

@@ -1,0 +1,188 @@
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { capacity, metered } from './catalog/quota.ts';
+import { createBilling } from './create-billing.ts';
+import { TollgateError } from './errors/tollgate-error.ts';
+import { memoryBillingRepository } from './memory/memory-billing-repository.ts';
+import { memoryCounterStore } from './memory/memory-counter-store.ts';
+import type { BillingOptions } from './options.ts';
+import type { BillingRepository } from './ports/billing-repository.ts';
+import type { CounterStore } from './ports/counter-store.ts';
+import type { ResourceInventory } from './ports/resource-inventory.ts';
+
+/** Little longer than a close waits for a host. */
+const CLOSED_AFTER_MS = 10_500;
+
+/** An app on memory whose parts can be replaced, and whose counters can be away. */
+function app(
+  parts: {
+    readonly inventory?: Partial<ResourceInventory>;
+    readonly repository?: Partial<BillingRepository>;
+    readonly options?: Partial<BillingOptions>;
+  } = {},
+) {
+  const link = { isDown: false };
+  const written: string[] = [];
+  const store = memoryCounterStore();
+  const counters = new Proxy(store, {
+    get(target, name: keyof CounterStore) {
+      const call = target[name];
+      if (typeof call !== 'function' || name === 'close') return call;
+      return async (asked: never) => {
+        if (link.isDown) throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
+        return await (call as (asked: never) => Promise<unknown>).call(target, asked);
+      };
+    },
+  });
+  const memory = memoryBillingRepository();
+  const replaced: Partial<BillingRepository> = {
+    async saveUsage(snapshots) {
+      written.push(...snapshots.map(({ org }) => org));
+      await memory.saveUsage(snapshots);
+    },
+    ...parts.repository,
+  };
+  const repository = new Proxy(memory, {
+    get: (target, name) => Reflect.get(Object.hasOwn(replaced, name) ? replaced : target, name),
+  });
+  const silent = () => undefined;
+  const billing = createBilling({
+    quotas: { devices: capacity(), opens: metered({ periods: ['day'] }) },
+    tiers: [
+      {
+        slug: 'free',
+        name: 'Free',
+        isDefaultForPersonal: true,
+        sortOrder: 1,
+        limits: { devices: 10, opens: { day: 10 } },
+      },
+    ],
+    inventory: {
+      count: async () => 0,
+      list: async function* () {},
+      find: async () => null,
+      ...parts.inventory,
+    },
+    access: () => null,
+    provider: null,
+    counters,
+    repository,
+    logger: { debug: silent, info: silent, warn: silent, error: silent },
+    onStoreError: 'open',
+    snapshotEveryMs: 3_600_000,
+    ...parts.options,
+  } as BillingOptions<'devices' | 'opens'>);
+  const create = async (org: string, key: 'devices' | 'opens') => {
+    const admission = await billing.reserve({ org, charges: [{ key }] });
+    if (admission.admitted) await admission.reservation.commit();
+  };
+  return { billing, repository, link, written, create };
+}
+
+/** Whether it has ended, asked after each turn of the event loop. */
+function watched(promise: Promise<unknown>) {
+  const state = { hasEnded: false };
+  void promise.then(() => {
+    state.hasEnded = true;
+  });
+  return state;
+}
+
+function fakeTimeouts() {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+}
+
+/** In small steps: what answers at once is to be heard in between. */
+async function pass(ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 100) {
+    await vi.advanceTimersByTimeAsync(100);
+    for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+describe('closing', () => {
+  /** An org over its capacity whose rows are listed without an end. */
+  async function endlessSweep() {
+    let isListing = false;
+    let isOver = false;
+    const made = app({
+      inventory: {
+        count: async () => 20,
+        list: async function* () {
+          isListing = true;
+          for (let n = 0; !isOver; n += 1) {
+            yield { id: `row-${n}`, createdAt: n, lastUsedAt: null };
+            await new Promise((resolve) => setImmediate(resolve));
+          }
+        },
+      },
+      options: { lifecycle: { suspend: async () => undefined, restore: async () => undefined } },
+    });
+    onTestFinished(() => {
+      isOver = true;
+    });
+    await made.repository.watchOrgs({ orgs: ['acme'] });
+    made.billing.startSweeper({ everyMs: 1_000 });
+    await vi.waitFor(() => expect(isListing).toBe(true), { interval: 1 });
+    return made;
+  }
+
+  it('writes metered use at once, whatever a sweep under way still waits for', async () => {
+    const { billing, written, create } = await endlessSweep();
+    await create('globex', 'opens');
+    fakeTimeouts();
+    const closing = billing.close();
+    await vi.waitFor(() => expect(written).toEqual(['globex']), { interval: 1 });
+    await pass(CLOSED_AFTER_MS);
+    await closing;
+  });
+
+  it('ends, though a host lists rows without an end', async () => {
+    const { billing } = await endlessSweep();
+    fakeTimeouts();
+    const closing = watched(billing.close());
+    await pass(CLOSED_AFTER_MS);
+    expect(closing.hasEnded).toBe(true);
+  });
+
+  it('ends, though a host counts the rows of many orgs that owe slowly, and writes metered use before', async () => {
+    fakeTimeouts();
+    const { billing, link, written, create } = app({
+      inventory: {
+        count: async () => {
+          await new Promise((resolve) => setTimeout(resolve, 4_000));
+          return 0;
+        },
+      },
+    });
+    await create('globex', 'opens');
+    link.isDown = true;
+    for (let n = 0; n < 100; n += 1) await create(`org-${n}`, 'devices');
+    link.isDown = false;
+    const closing = watched(billing.close());
+    await vi.waitFor(() => expect(written).toEqual(['globex']), { interval: 1 });
+    await pass(CLOSED_AFTER_MS);
+    expect(closing.hasEnded).toBe(true);
+  });
+
+  it('ends, though there is much to purge and the database is slow', async () => {
+    let steps = 0;
+    let now = 0;
+    const { billing, written, create } = app({
+      repository: {
+        purgeUsage: async () => {
+          steps += 1;
+          now += 4_900;
+          return 10_000;
+        },
+      },
+    });
+    await create('acme', 'opens');
+    vi.spyOn(performance, 'now').mockImplementation(() => now);
+    onTestFinished(() => void vi.restoreAllMocks());
+    await billing.close();
+    expect(written).toEqual(['acme']);
+    expect(steps).toBeGreaterThan(0);
+    expect(now).toBeLessThan(CLOSED_AFTER_MS + 5_000);
+  });
+});
