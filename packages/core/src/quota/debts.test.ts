@@ -125,6 +125,46 @@ describe('what an outage let through', () => {
     await gate.close();
   });
 
+  it('of thousands of sessions is counted a bounded number at a time, each once, whatever reply is lost', async () => {
+    const { gate, counters, link } = scene();
+    const key = 'video_session_duration_seconds';
+    const refs = Array.from({ length: 1_000 }, (_, n) => ({ key, window: `session:s${n}` }));
+    link.state = 'down';
+    for (let n = 0; n < 1_000; n++) {
+      const charges = [{ key, session: `s${n}` }];
+      await held(await gate.reserve({ org: 'acme', charges, onStoreError: 'open' })).commit();
+    }
+    link.state = 'up';
+    const { adjust, read, beginRecount } = counters;
+    let beginning = 0;
+    let most = 0;
+    let adjusts = 0;
+    link.instead.read = async (request) => {
+      most = Math.max(most, request.counters.length);
+      return await read(request);
+    };
+    link.instead.beginRecount = async (request) => {
+      beginning += 1;
+      most = Math.max(most, beginning);
+      await new Promise((resolve) => setImmediate(resolve));
+      beginning -= 1;
+      return await beginRecount(request);
+    };
+    link.instead.adjust = async (request) => {
+      most = Math.max(most, request.adjustments.length);
+      adjusts += 1;
+      const answer = await adjust(request);
+      if (adjusts % 7 === 0) throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
+      return answer;
+    };
+    for (let n = 0; n < 10; n++) await gate.close();
+    link.instead = {};
+    expect(await counters.read({ org: 'acme', counters: refs })).toMatchObject(
+      refs.map(() => ({ committed: 1 })),
+    );
+    expect(most).toBeLessThanOrEqual(100);
+  });
+
   it('is counted when the engine closes, also where its org came to owe while others paid', async () => {
     const { gate, counters, read, link, wiring } = scene();
     const letThrough = async (org: string) => {

@@ -40,6 +40,8 @@ interface Debtor {
 
 /** Counters that may be owed at once; beyond it capacity heals by recount and metered use is lost, which the metrics say. */
 const MAX_OWED = 10_000;
+/** Counters of an org that are paid at once: a store that takes too long for all of them would never be paid. */
+const MOST_AT_ONCE = 100;
 /** How long at least the store recognises a debt, ms: longer than any outage after which it is paid again. */
 const REMEMBER_MS = 86_400_000;
 const WARN_EVERY_MS = 10_000;
@@ -78,9 +80,13 @@ export function createDebts(
     return debt;
   }
 
+  /** A store that is away may keep for later what it is told: so as not to fill it with payments, it is asked first whether it answers. */
+  async function ask(org: string, { adjustments }: Debt): Promise<void> {
+    await counters.read({ org, counters: [...adjustments.values()].slice(0, MOST_AT_ONCE) });
+  }
+
   async function payOne(org: string, debt: Debt): Promise<void> {
-    // A store that is away may keep for later what it is told: so as not to fill it with payments, it is asked first whether it answers.
-    if (debt.isClosed || !isAnswering) await counters.read({ org, counters: [...debt.adjustments.values()] });
+    if (debt.isClosed || !isAnswering) await ask(org, debt);
     debt.isClosed = true;
     let left = [...debt.adjustments.values()];
     const filled = new Set<Adjustment>();
@@ -100,10 +106,27 @@ export function createDebts(
     }
   }
 
+  function split({ rememberMs, adjustments }: Debt): readonly Debt[] {
+    const all = [...adjustments];
+    const parts: Debt[] = [];
+    for (let start = 0; start < all.length; start += MOST_AT_ONCE) {
+      const some = new Map(all.slice(start, start + MOST_AT_ONCE));
+      parts.push({ id: ids.next(), rememberMs, adjustments: some, isClosed: false });
+    }
+    return parts;
+  }
+
   async function payOrg(org: string, debtor: Debtor): Promise<void> {
     const { debts } = debtor;
     try {
       for (let debt = debts[0]; debt !== undefined; debt = debts[0]) {
+        // What the store may know stays as it is: a create has few counters.
+        if (!debt.isClosed && debt.adjustments.size > MOST_AT_ONCE) {
+          // Until the store answers, what is owed meanwhile adds up in it.
+          await ask(org, debt);
+          debts.splice(0, 1, ...split(debt));
+          continue;
+        }
         await payOne(org, debt);
         debts.shift();
         owed -= debt.adjustments.size;

@@ -681,6 +681,36 @@ describe('metered use', () => {
     expect(written()).toBe(201);
   });
 
+  it('of one org with thousands of sessions is read and stored in steps of a bounded size too', async () => {
+    const key = 'video_session_duration_seconds';
+    const { gate, wiring, snapshots } = gateOnMemory({}, (inner) => ({
+      ...inner,
+      async read(request) {
+        reading += request.counters.length;
+        most = Math.max(most, reading);
+        await new Promise((resolve) => setImmediate(resolve));
+        reading -= request.counters.length;
+        return await inner.read(request);
+      },
+    }));
+    let reading = 0;
+    let most = 0;
+    const override = { id: 'o', subjectType: 'org', subjectId: 'acme', key, period: null, limit: null };
+    const written = { expiresAt: null, reason: null, createdBy: 'ada', createdAt: 0, updatedAt: 0 };
+    wiring.repository.loadOrg = async () => ({
+      customers: [],
+      subscriptions: [],
+      overrides: [{ ...override, ...written }],
+    });
+    for (let n = 0; n < 3_000; n++)
+      await held(await gate.reserve({ org: 'acme', charges: [{ key, session: `s${n}` }] })).commit();
+    const saves = vi.spyOn(wiring.repository, 'saveUsage');
+    await gate.close();
+    expect(snapshots.size).toBe(3_000);
+    expect(most).toBeLessThanOrEqual(1_000);
+    expect(Math.max(...saves.mock.calls.map(([saved]) => saved.length))).toBeLessThanOrEqual(1_000);
+  });
+
   it('is written behind again and again, each window of it and no rows', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());

@@ -21,6 +21,12 @@ interface Noted {
   charges: readonly Charge[] | null;
 }
 
+/** Changed counters of one org: all of them, but where they are many. */
+interface Part {
+  readonly org: string;
+  readonly counters: readonly ChangedCounter[];
+}
+
 /** Writes metered use behind to the repository, so that a lost counter store loses no more than `snapshotEveryMs` of it. */
 export interface Snapshots {
   note(org: string, counter: ChangedCounter): void;
@@ -32,8 +38,9 @@ export interface Snapshots {
   close(): Promise<void>;
 }
 
-/** Orgs that are read side by side and stored in one step: an outage may leave any number. */
-const ORGS_AT_ONCE = 50;
+/** Counters of one org that are read at once, and of how many orgs side by side, to be stored in one step: an outage may leave any number. */
+const COUNTERS_AT_ONCE = 20;
+const PARTS_AT_ONCE = 50;
 const PURGE_EVERY_MS = 3_600_000;
 /** Windows are kept this long after their end, for whoever reads the repository. */
 const KEEP_MS = 45 * 86_400_000;
@@ -50,55 +57,55 @@ export function createSnapshots(
   let purgeUntil = Number.POSITIVE_INFINITY;
 
   async function write(): Promise<void> {
-    const batch = changed;
+    const parts = partsOf(changed);
     changed = new Map();
-    const left = new Map(batch);
-    const comesLast = (org: string, noted: Noted) => {
-      left.delete(org);
-      left.set(org, noted);
+    const left = new Set(parts);
+    const comesLast = (part: Part) => {
+      left.delete(part);
+      left.add(part);
     };
     let failure: unknown;
-    let failures = 0;
+    /** Orgs that could not be read, one after the other. */
+    const failing = new Set<string>();
     try {
-      for (const group of groupsOf(batch)) {
-        const answers = await Promise.allSettled(group.map(([org, noted]) => snapshotsOf(org, noted)));
-        const read: (typeof group)[number][] = [];
+      for (let start = 0; start < parts.length && failing.size < MOST_FAILURES; start += PARTS_AT_ONCE) {
+        const step = parts.slice(start, start + PARTS_AT_ONCE);
+        const answers = await Promise.allSettled(step.map(snapshotsOf));
+        const read: Part[] = [];
         const snapshots: UsageSnapshot[] = [];
-        for (const [i, one] of group.entries()) {
+        for (const [i, part] of step.entries()) {
           const answer = answers[i];
           if (answer?.status === 'fulfilled') {
             snapshots.push(...answer.value);
-            read.push(one);
-            failures = 0;
+            read.push(part);
+            failing.clear();
           } else {
             failure = answer?.reason;
             // The next time it comes last: it holds up no other.
-            comesLast(...one);
-            failures += 1;
+            comesLast(part);
+            failing.add(part.org);
           }
         }
         // Should the step fail, it comes last as well.
-        for (const one of read) comesLast(...one);
+        for (const part of read) comesLast(part);
         if (snapshots.length > 0) await repository.saveUsage(snapshots);
-        for (const [org] of read) left.delete(org);
-        if (failures >= MOST_FAILURES) break;
+        for (const part of read) left.delete(part);
       }
       await purge();
       if (failure !== undefined) throw failure;
     } catch (error) {
-      for (const [org, { byName }] of left) for (const counter of byName.values()) note(org, counter);
+      for (const { org, counters } of left) for (const counter of counters) note(org, counter);
       telemetry.count('tollgate.snapshot_failures', 1);
       logger.warn('metered use could not be written behind; it is tried again', {
-        orgs: left.size,
+        orgs: new Set([...left].map(({ org }) => org)).size,
         ...describeFailure(error),
       });
     }
   }
 
-  async function snapshotsOf(org: string, { byName }: Noted): Promise<UsageSnapshot[]> {
-    const counted = [...byName.values()];
-    const readings = await counters.read({ org, counters: counted });
-    return counted.flatMap(({ key, window, endsAt }, i) => {
+  async function snapshotsOf({ org, counters: noted }: Part): Promise<UsageSnapshot[]> {
+    const readings = await counters.read({ org, counters: noted });
+    return noted.flatMap(({ key, window, endsAt }, i) => {
       const reading = readings[i];
       // Uncertain is what was charged while the last snapshot was put in: it is not in that one.
       return reading ? [{ org, key, window, used: reading.committed + reading.uncertain, endsAt }] : [];
@@ -159,7 +166,12 @@ export function createSnapshots(
   };
 }
 
-function* groupsOf(noted: ReadonlyMap<string, Noted>): Generator<readonly (readonly [string, Noted])[]> {
-  const all = [...noted];
-  for (let start = 0; start < all.length; start += ORGS_AT_ONCE) yield all.slice(start, start + ORGS_AT_ONCE);
+function partsOf(noted: ReadonlyMap<string, Noted>): readonly Part[] {
+  const parts: Part[] = [];
+  for (const [org, { byName }] of noted) {
+    const all = [...byName.values()];
+    for (let start = 0; start < all.length; start += COUNTERS_AT_ONCE)
+      parts.push({ org, counters: all.slice(start, start + COUNTERS_AT_ONCE) });
+  }
+  return parts;
 }
