@@ -18,12 +18,19 @@ import {
  *
  * @param options.claimedAt - the repository's clock at the claim.
  * @param options.lookAgainMs - how soon an org that is not settled is due again.
+ * @param options.actForMs - after which no more actions are begun: the org is due again, behind the others. From the first one on that went
+ * well: what hangs each time must not keep what is behind it from its turn, nor must a host that is slow to list.
  * @param options.isToEnd - asked before each action; when true, the look ends there.
  * @throws TollgateError when the org could not be evaluated; the claim is ended all the same.
  */
 export type LookAtOrg = (
   claim: SweepClaim,
-  options: { readonly claimedAt: number; readonly lookAgainMs: number; readonly isToEnd: () => boolean },
+  options: {
+    readonly claimedAt: number;
+    readonly lookAgainMs: number;
+    readonly actForMs: number;
+    readonly isToEnd: () => boolean;
+  },
 ) => Promise<ActionTally>;
 
 /** Actions between two evaluations, where there are few. */
@@ -94,11 +101,13 @@ export function createLookAtOrg(
     return { found, isSettled: false };
   }
 
-  return async (claim, { claimedAt, lookAgainMs, isToEnd }) => {
+  return async (claim, { claimedAt, lookAgainMs, actForMs, isToEnd }) => {
     const tally = { suspended: 0, restored: 0, removed: 0, failed: 0 };
     const look: Look = {
       claim,
+      actForMs,
       isToEnd,
+      endsAt: Number.POSITIVE_INFINITY,
       failedRows: new Set(),
       failuresInARow: new Map(),
       outdated: new Map(),

@@ -20,6 +20,8 @@ export interface ActionTally {
 /** One claimed org while it is looked at: counts and refusals add up over the rounds. */
 export interface Look {
   readonly claim: SweepClaim;
+  /** How long actions are begun once one went well, ms. */
+  readonly actForMs: number;
   /** Asked before each action; when true, nothing more is begun. */
   readonly isToEnd: () => boolean;
   /** Rows with which the host failed in this look; they are not tried twice. */
@@ -28,6 +30,8 @@ export interface Look {
   readonly failuresInARow: Map<RowAction['action'], number>;
   /** How often a key's count left no room for an action that was due. */
   readonly outdated: Map<string, number>;
+  /** When no more is begun, by the process' clock. */
+  endsAt: number;
   tally: ActionTally;
 }
 
@@ -40,7 +44,7 @@ export interface RowActions {
    * @param flagged - the rows that are picked, first picked first: of fewer rows too many the last are picked no more.
    *
    * Answers `done` when all were tried that the host does not keep failing with, or when the count left no room for one; `stop` when the
-   * claim is lost, or the sweep is to end.
+   * claim is lost, or the look or the sweep is to end.
    */
   perform(
     look: Look,
@@ -122,12 +126,17 @@ export function createRowActions(
     }
   }
 
+  function wentWell(look: Look): void {
+    look.endsAt = Math.min(look.endsAt, clock.now() + look.actForMs);
+  }
+
   function count(look: Look, action: RowAction, isDone: boolean): void {
     const outcome = isDone ? TALLY_OF[action.action] : 'failed';
     look.tally = { ...look.tally, [outcome]: look.tally[outcome] + 1 };
     const failures = isDone ? 0 : (look.failuresInARow.get(action.action) ?? 0) + 1;
     look.failuresInARow.set(action.action, failures);
-    if (!isDone) look.failedRows.add(rowName(action));
+    if (isDone) wentWell(look);
+    else look.failedRows.add(rowName(action));
     telemetry.count('tollgate.sweep.actions', 1, {
       action: action.action,
       outcome: isDone ? 'done' : 'failed',
@@ -151,13 +160,14 @@ export function createRowActions(
         placeOf(row) -
         gone.filter((one) => one.resource === row.resource && placeOf(one) < placeOf(row)).length;
       for (const action of actions) {
-        if (look.isToEnd()) return 'stop';
+        if (look.isToEnd() || clock.now() >= look.endsAt) return 'stop';
         if (keepsFailing(look, action)) continue;
         const { resource, id } = action;
         const isFound = await isThere(org, action);
         if (isFound === false) {
           if (places.has(rowName(action))) gone.push(action);
           if (!(await record(claim, [], [action]))) return 'stop';
+          wentWell(look);
           continue;
         }
         if (isFound === null) {

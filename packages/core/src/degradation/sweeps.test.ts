@@ -783,6 +783,27 @@ describe('an org that takes long', () => {
     expect(suspendedBefore).toBeGreaterThan(0);
     expect(suspendedBefore).toBeLessThan(100);
   }, 30_000);
+
+  it('is not left by a sweeper before anything went well: what hangs each time holds up nothing behind it', async () => {
+    const { begin, sweepTwice, sweepAt, clock, degradation, host, hooks, calls } = overCapacity({
+      rows: 6,
+      callbackTimeoutMs: 30_000,
+    });
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    await degradation.setSelectionPolicy({ org: 'acme', policy: 'oldest_first', actor: 'ada' });
+    for (const n of [1, 2, 3]) host.add('acme', 'zones', `z${n}`, START + n);
+    hooks.before = async (call) => {
+      if (!call.includes('devices')) return;
+      clock.at += 30_000;
+      throw new Error('it took too long');
+    };
+    await sweepAt(clock.at + HOUR);
+    clock.at += HOUR;
+    const sweeper = degradation.startSweeper({ everyMs: 1 });
+    await expect.poll(() => calls).toContain('suspend acme/zones/z1');
+    await sweeper.stop();
+  });
 });
 
 describe('a sweeper', () => {

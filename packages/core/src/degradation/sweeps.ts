@@ -5,7 +5,7 @@ import type { OrgViews } from '../org/org-views.ts';
 import type { SweepClaim } from '../ports/sweep-list.ts';
 import type { Wiring } from '../wiring.ts';
 import type { Evaluations } from './evaluations.ts';
-import { createLookAtOrg } from './look-at-org.ts';
+import { createLookAtOrg, type LookAtOrg } from './look-at-org.ts';
 import { type ActionTally, claimLeaseMs } from './row-actions.ts';
 
 /** What one sweep did. */
@@ -53,28 +53,26 @@ export interface Sweeps {
 const BATCH = 32;
 const SIDE_BY_SIDE = 8;
 /** How long a sweeper acts on one org at least before it goes on with the others, ms. */
-const LOOK_MS = 60_000;
+const ACT_MS = 60_000;
 /** Orgs put on the list in one write. */
 const WATCH_BATCH = 500;
 /** What is longer, a timer takes for no time at all. */
 const LONGEST_TIMER_MS = 2_147_483_647;
 
+const TO_THE_END = { lookAgainMs: 0, actForMs: Number.POSITIVE_INFINITY };
 const NOTHING: SweepResult = { orgs: 0, orgsFailed: 0, suspended: 0, restored: 0, removed: 0, failed: 0 };
 
 export function createSweeps(
   wiring: Pick<Wiring, 'settings' | 'repository' | 'inventory' | 'clock' | 'ids' | 'logger' | 'telemetry'>,
   services: { readonly evaluations: Evaluations; readonly orgViews: Pick<OrgViews, 'fresh' | 'drop'> },
 ): Sweeps {
-  const { repository, settings, clock, logger, telemetry } = wiring;
+  const { repository, settings, logger, telemetry } = wiring;
   const lookAtOrg = createLookAtOrg(wiring, services);
   const leaseMs = claimLeaseMs(settings);
   let isClosed = false;
   const sweepers = new Set<Sweeper>();
 
-  async function look(
-    claim: SweepClaim,
-    options: { readonly claimedAt: number; readonly lookAgainMs: number; readonly isToEnd: () => boolean },
-  ): Promise<SweepResult> {
+  async function look(claim: SweepClaim, options: Parameters<LookAtOrg>[1]): Promise<SweepResult> {
     try {
       const tally = await lookAtOrg(claim, options);
       telemetry.count('tollgate.sweep.orgs', 1, { outcome: 'done' });
@@ -114,14 +112,13 @@ export function createSweeps(
     }
   }
 
-  /** @param lookForMs - after which a look begins no more actions: the org is due again, behind the others. */
   async function run(
     request: SweepRequest,
     {
       lookAgainMs,
-      lookForMs,
+      actForMs,
       isStopped,
-    }: { readonly lookAgainMs: number; readonly lookForMs: number; readonly isStopped: () => boolean },
+    }: { readonly lookAgainMs: number; readonly actForMs: number; readonly isStopped: () => boolean },
   ): Promise<SweepResult> {
     const isToEnd = () => isClosed || isStopped() || request.signal?.aborted === true;
     if (request.orgs !== undefined) await watch(request.orgs);
@@ -132,13 +129,7 @@ export function createSweeps(
       for await (const { claim, now, claimedAt } of due) {
         if (isToEnd()) await giveBack(claim, now);
         else {
-          // From its first action on: one that is slow to list must come to act as well.
-          let endsAt: number | null = null;
-          const isLookToEnd = () => {
-            endsAt ??= clock.now() + lookForMs;
-            return isToEnd() || clock.now() >= endsAt;
-          };
-          const looked = await look(claim, { claimedAt, lookAgainMs, isToEnd: isLookToEnd });
+          const looked = await look(claim, { claimedAt, lookAgainMs, actForMs, isToEnd });
           result = sum(result, looked);
         }
         held.delete(claim);
@@ -175,13 +166,12 @@ export function createSweeps(
 
   async function lookAtOne(org: string): Promise<void> {
     const { now, claims } = await repository.claimSweeps({ org, dueAt: null, limit: 1, leaseMs });
-    const options = { claimedAt: now, lookAgainMs: 0, isToEnd: () => isClosed };
+    const options = { ...TO_THE_END, claimedAt: now, isToEnd: () => isClosed };
     for (const claim of claims) await whileHeld(new Set([claim]), () => look(claim, options));
   }
 
   return {
-    sweep: (request = {}) =>
-      run(request, { lookAgainMs: 0, lookForMs: Number.POSITIVE_INFINITY, isStopped: () => false }),
+    sweep: (request = {}) => run(request, { ...TO_THE_END, isStopped: () => false }),
 
     startSweeper({ everyMs }) {
       if (!Number.isInteger(everyMs) || everyMs < 1 || everyMs > LONGEST_TIMER_MS) {
@@ -197,7 +187,7 @@ export function createSweeps(
           {},
           {
             lookAgainMs: Math.floor(everyMs / 2),
-            lookForMs: Math.max(everyMs, LOOK_MS),
+            actForMs: Math.max(everyMs, ACT_MS),
             isStopped: () => isStopped,
           },
         )
