@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { capacity } from './catalog/quota.ts';
+import { capacity, metered } from './catalog/quota.ts';
 import { createBilling } from './create-billing.ts';
+import { memoryBillingRepository } from './memory/memory-billing-repository.ts';
 import type { BillingOptions, RowCallbackRequest } from './options.ts';
 import type { InventoryRow } from './ports/resource-inventory.ts';
 import { sandboxProvider } from './sandbox/sandbox-provider.ts';
@@ -123,6 +124,54 @@ describe('createBilling', () => {
 });
 
 describe('an engine', () => {
+  it('goes on where its logger throws: counts late, sweeps, writes metered use, and closes what it was given', async () => {
+    const throws = () => {
+      throw new Error('the log is full');
+    };
+    const logger = { debug: throws, info: throws, warn: throws, error: throws };
+    const repository = memoryBillingRepository();
+    const { claimSweeps, saveUsage, close } = repository;
+    let claims = 0;
+    let saves = 0;
+    let isClosed = false;
+    repository.claimSweeps = async (request) => {
+      claims += 1;
+      return claims < 3 ? Promise.reject(new Error('away')) : claimSweeps(request);
+    };
+    repository.saveUsage = async (snapshots) => {
+      saves += 1;
+      return saves < 3 ? Promise.reject(new Error('away')) : saveUsage(snapshots);
+    };
+    repository.close = async () => {
+      isClosed = true;
+      await close();
+    };
+    const limits = { devices: 3, opens: { day: 3 } };
+    const { options } = hostOptions({
+      quotas: { devices: capacity(), opens: metered({ periods: ['day'] }) },
+      tiers: [{ slug: 'free', name: 'Free', isDefaultForPersonal: true, sortOrder: 1, limits }],
+      logger,
+      repository,
+      snapshotEveryMs: 1,
+      inventoryTimeoutMs: 1,
+    });
+    let answer = (_count: number) => {};
+    options.inventory.count = () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      });
+    const billing = createBilling(options as BillingOptions<'devices' | 'opens'>);
+    const reserve = (key: 'devices' | 'opens') => billing.reserve({ org: 'acme', charges: [{ key }] });
+    await expect(reserve('devices')).rejects.toMatchObject({ code: 'quota_unavailable' });
+    answer(0);
+    const opened = await reserve('opens');
+    if (opened.admitted) await opened.reservation.commit();
+    billing.startSweeper({ everyMs: 1 });
+    await expect.poll(() => Math.min(claims, saves)).toBeGreaterThan(2);
+    await billing.close();
+    expect(isClosed).toBe(true);
+  });
+
   it('offers published tiers above the own one', async () => {
     const billing = createBilling(hostOptions().options);
     expect(billing.plans().map((tier) => tier.slug)).toEqual(['free', 'pro']);

@@ -6,6 +6,7 @@ import { noTelemetry } from './defaults/no-telemetry.ts';
 import { stderrLogger } from './defaults/stderr-logger.ts';
 import { systemClock } from './defaults/system-clock.ts';
 import { ulidIds } from './defaults/ulid-ids.ts';
+import { unfailing } from './defaults/unfailing.ts';
 import { createDegradation } from './degradation/degradation.ts';
 import { TollgateError } from './errors/tollgate-error.ts';
 import { bindEngine } from './http/engine.ts';
@@ -177,7 +178,7 @@ function wire(options: BillingOptions): Wiring {
   }
   if (faults.length > 0) throw configurationError(faults);
 
-  const logger = options.logger ?? stderrLogger;
+  const logger = unfailing(options.logger ?? stderrLogger, ['debug', 'info', 'warn', 'error']);
   const isAlone = options.counters === undefined || options.repository === undefined;
   if (isAlone && process.env['NODE_ENV'] === 'production') {
     logger.warn(

@@ -8,6 +8,7 @@ export { noTelemetry } from './defaults/no-telemetry.ts';
 export { stderrLogger } from './defaults/stderr-logger.ts';
 export { systemClock } from './defaults/system-clock.ts';
 export { ulidIds } from './defaults/ulid-ids.ts';
+export { unfailing } from './defaults/unfailing.ts';
 export type { Preview, PreviewKey, PreviewRequest } from './degradation/previews.ts';
 export type { StageAt } from './degradation/stage-at.ts';
 export type { Sweeper, SweepRequest, SweepResult } from './degradation/sweeps.ts';

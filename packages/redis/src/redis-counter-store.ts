@@ -9,6 +9,7 @@ import {
   noTelemetry,
   stderrLogger,
   TollgateError,
+  unfailing,
 } from '@tollgate/core';
 import { checkServer } from './check-server.ts';
 import { isCluster, openConnection } from './connection.ts';
@@ -30,7 +31,6 @@ import {
 import type { RedisCounterStoreOptions } from './options.ts';
 import { createOrgStates, type OrgState } from './org-states.ts';
 import { unavailable } from './unavailable.ts';
-import { unfailing } from './unfailing.ts';
 
 /** How often a process with open reservations makes sure that the store still has its data, ms. */
 const BEAT_MS = 1_000;

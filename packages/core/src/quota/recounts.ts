@@ -116,14 +116,10 @@ export function createRecounts(
   async function countLate(org: string, key: string, tellLate: () => void): Promise<number> {
     const timer = setTimeout(() => {
       tellLate();
-      try {
-        logger.warn('inventory.count is late: what needs this count is not decided', {
-          key,
-          inventoryTimeoutMs,
-        });
-      } catch {
-        // Nobody is there to be told of a logger of the host's that throws: it would end the process.
-      }
+      logger.warn('inventory.count is late: what needs this count is not decided', {
+        key,
+        inventoryTimeoutMs,
+      });
     }, inventoryTimeoutMs);
     try {
       return await countRows(wiring, org, key, LATE_FACTOR * inventoryTimeoutMs);
