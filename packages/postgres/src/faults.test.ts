@@ -337,22 +337,24 @@ describe('a pool or a server that does not answer (F23)', () => {
     await expect(rows()).resolves.toEqual({ subscriptions: 1, audits: 1 });
   });
 
-  it('forgets what is over in parts, the oldest first: a backlog of any size drains (D6)', async () => {
+  it('forgets what is over in parts, the oldest first, and waits for no row that another holds: a backlog of any size drains (D6)', async () => {
     const { repository, s } = await scene();
     await admin.query(
-      `insert into ${s}.usage select 'org-' || i, 'opens', 'day', 1, to_timestamp(i) from generate_series(1, 10010) i;
+      `insert into ${s}.usage select 'org-' || i, 'opens', 'day', 1, to_timestamp(i) from generate_series(10010, 1, -1) i;
        insert into ${s}.inbox select 'stripe', true, 'evt-' || i, 't', 'cus', 'sub', now(), 'applied', null, to_timestamp(i), now()
-       from generate_series(1, 10010) i`,
+       from generate_series(10010, 1, -1) i`,
     );
-    for (const [table, purge] of [
-      ['usage', repository.purgeUsage],
-      ['inbox', repository.purgeEvents],
+    const holding = await admin.connect();
+    ends.push(async () => holding.release(true));
+    for (const [table, at, purge] of [
+      ['usage', 'ends_at', repository.purgeUsage],
+      ['inbox', 'claimed_at', repository.purgeEvents],
     ] as const) {
+      await holding.query(`begin; select * from ${s}.${table} where ${at} = to_timestamp(1) for update`);
       await expect(purge({ before: AT })).resolves.toBe(10_000);
-      const { rows } = await admin.query(
-        `select min(${table === 'usage' ? 'ends_at' : 'claimed_at'}) from ${s}.${table}`,
-      );
-      expect(rows).toEqual([{ min: new Date(10_001_000) }]);
+      const { rows } = await admin.query(`select ${at} as at from ${s}.${table} order by ${at} limit 2`);
+      expect(rows).toEqual([{ at: new Date(1_000) }, { at: new Date(10_002_000) }]);
+      await holding.query('rollback');
       await expect(purge({ before: AT })).resolves.toBe(10);
     }
   });

@@ -618,6 +618,30 @@ describe('D3: several sweepers', () => {
     expect(await slowToAct.degradation.sweep()).toMatchObject({ suspended: 24 * 12, failed: 0 });
   });
 
+  it('are not renewed once their org was looked at, however long another takes', async () => {
+    const orgs = ['acme', 'globex'];
+    const { degradation, repository, host } = await inRealTime({ orgs, rows: 4, callbackTimeoutMs: 50 });
+    const over = new Set<string>();
+    const renewed = { acme: 0, afterwards: 0 };
+    const { saveRowActions, finishSweep } = repository;
+    repository.saveRowActions = async (request) => {
+      if (over.has(request.org)) renewed.afterwards += 1;
+      else if (over.has('globex')) renewed.acme += 1;
+      return await saveRowActions(request);
+    };
+    repository.finishSweep = async (request) => {
+      over.add(request.org);
+      return await finishSweep(request);
+    };
+    const { list } = host.inventory;
+    host.inventory.list = async function* (request) {
+      if (request.org === 'acme') await expect.poll(() => renewed.acme).toBeGreaterThan(1);
+      yield* list(request);
+    };
+    expect(await degradation.sweep()).toMatchObject({ orgs: 2, suspended: 2 });
+    expect(renewed.afterwards).toBe(0);
+  });
+
   const methods = [
     'saveDegradation',
     'saveRowActions',
@@ -783,6 +807,32 @@ describe('an org that takes long', () => {
     expect(suspendedBefore).toBeGreaterThan(0);
     expect(suspendedBefore).toBeLessThan(100);
   }, 30_000);
+
+  it('is left by a sweeper after some time where all that is to be done is to forget rows that are gone', async () => {
+    const { begin, sweepTwice, clock, degradation, host, repository } = overCapacity({ rows: 303 });
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    for (let n = 1; n <= 303; n += 1) host.drop('acme', 'devices', `d${n}`);
+    const { find, count } = host.inventory;
+    let lookups = 0;
+    host.inventory.find = async (row) => {
+      if (lookups === 0) await repository.watchOrgs({ orgs: ['globex'] });
+      lookups += 1;
+      clock.at += 1_000;
+      return await find(row);
+    };
+    let lookupsBefore = 0;
+    host.inventory.count = (request) => {
+      if (request.org === 'globex' && lookupsBefore === 0) lookupsBefore = lookups;
+      return count(request);
+    };
+    clock.at += HOUR;
+    const sweeper = degradation.startSweeper({ everyMs: 1 });
+    await expect.poll(() => lookups, { timeout: 10_000 }).toBe(300);
+    await sweeper.stop();
+    expect(lookupsBefore).toBeGreaterThan(0);
+    expect(lookupsBefore).toBeLessThan(100);
+  });
 
   it('is not left by a sweeper before anything went well: what hangs each time holds up nothing behind it', async () => {
     const { begin, sweepTwice, sweepAt, clock, degradation, host, hooks, calls } = overCapacity({

@@ -611,25 +611,29 @@ describe('metered use', () => {
     expect((await after.gate.reserve(one('door_opens'))).admitted).toBe(false);
   });
 
-  it.each([1, 5])('of other orgs is written behind while %i cannot be read', async (unreadable) => {
+  it.each([
+    [1, 1, 1],
+    [5, 60, 1],
+    [60, 1, 2],
+  ])('of other orgs is written behind while %i cannot be read', async (unreadable, readable, writes) => {
     const store = { isWhole: false };
     const { gate, snapshots } = gateOnMemory({}, (inner) => ({
       ...inner,
       read: (request) =>
-        store.isWhole || request.org === 'acme'
+        store.isWhole || request.org.startsWith('acme')
           ? inner.read(request)
           : Promise.reject(new TollgateError('quota_unavailable', { retryAfterSeconds: 1 })),
     }));
     const others = Array.from({ length: unreadable }, (_, n) => `unreadable-${n}`);
-    for (const org of [...others, 'acme'])
+    const orgs = Array.from({ length: readable }, (_, n) => `acme-${n}`);
+    for (const org of [...others, ...orgs])
       await held(await gate.reserve({ ...one('door_opens'), org })).commit();
     const written = () => new Set([...snapshots.values()].map(({ org }) => org));
-    await gate.close();
-    await gate.close();
-    expect(written()).toEqual(new Set(['acme']));
+    for (let n = 0; n < writes; n++) await gate.close();
+    expect(written()).toEqual(new Set(orgs));
     store.isWhole = true;
     await gate.close();
-    expect(written()).toEqual(new Set(['acme', ...others]));
+    expect(written()).toEqual(new Set([...orgs, ...others]));
   });
 
   /** So many orgs with metered use that was not written behind yet. */
@@ -749,6 +753,10 @@ describe('metered use', () => {
     await write();
     await write();
     expect(purge.mock.calls).toEqual(Array(3).fill([{ before: clock.at - 45 * 86_400_000 }]));
+    purge.mockClear().mockResolvedValue(1);
+    clock.at += 3_600_000;
+    await write();
+    expect(purge, 'of a repository that never says that none is left').toHaveBeenCalledTimes(10);
   });
 
   it('that the store lost is given back from the last snapshot, and written behind', async () => {
@@ -927,6 +935,21 @@ describe('an inventory', () => {
     asked[2]?.(2);
     await admitted();
     expect(asked).toHaveLength(3);
+  });
+
+  it('that never answers is asked again once four times its time has passed', async () => {
+    const { asked, refused } = slowHost();
+    const startedAt = performance.now();
+    await refused();
+    await refused();
+    await vi.waitFor(
+      async () => {
+        await refused();
+        expect(asked).toHaveLength(3);
+      },
+      { interval: 10, timeout: 5_000 },
+    );
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(399);
   });
 
   it('that answers late refuses nobody for rows that went before a later count, which is in time', async () => {
