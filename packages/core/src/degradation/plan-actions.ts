@@ -39,7 +39,8 @@ export function planActions(facts: ActionFacts): ActionPlan {
   const actions = new Map(facts.actions.map((action) => [rowName(action), action]));
   const note: RowAction[] = [];
   const forget: ChosenRow[] = [];
-  const act: RowAction[] = [];
+  const fresh: RowAction[] = [];
+  const begun: RowAction[] = [];
   // Flags come in the order of the policy.
   for (const name of new Set([...flags.keys(), ...actions.keys()])) {
     const flag = flags.get(name);
@@ -47,23 +48,16 @@ export function planActions(facts: ActionFacts): ActionPlan {
     const next = wantsNothing(flag) ? backToActive(known) : onwards(flag, known, facts);
     if (next === 'forget') {
       if (known !== undefined) forget.push(known);
-    } else if (next?.state === 'started') act.push(next);
+    } else if (next?.state === 'started') (known?.state === 'started' ? begun : fresh).push(next);
     else if (next !== null) note.push(next);
   }
-  const wasBegun = (action: RowAction) => actions.get(rowName(action))?.state === 'started';
-  const rank = (action: RowAction) => RANKS[action.action] + (wasBegun(action) ? 1 : 0);
-  const begun = act.filter(wasBegun);
   const start = begun.length > 0 ? facts.startAt % begun.length : 0;
-  const inTurn = [
-    ...act.filter((action) => !wasBegun(action)),
-    ...begun.slice(start),
-    ...begun.slice(0, start),
-  ];
-  return { note, forget, act: inTurn.sort((a, b) => rank(a) - rank(b)) };
+  const inTurn = [...fresh, ...begun.slice(start), ...begun.slice(0, start)];
+  return { note, forget, act: IN_ORDER.flatMap((kind) => inTurn.filter(({ action }) => action === kind)) };
 }
 
-/** Restores before everything else; what failed before comes after what was not tried yet, so that it holds nobody up. */
-const RANKS = { restore: 0, suspend: 2, remove: 4 } as const;
+/** Restores before everything else. Of each, what was begun before comes after what was not tried yet, so that it holds nobody up. */
+const IN_ORDER = ['restore', 'suspend', 'remove'] as const;
 
 function wantsNothing(flag: Flag | undefined): flag is undefined | (Flag & { state: 'flagged' }) {
   return flag === undefined || flag.state === 'flagged';
