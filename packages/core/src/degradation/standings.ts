@@ -1,3 +1,4 @@
+import { isPending } from '../is-pending.ts';
 import { checkOrgId } from '../org/org-id.ts';
 import type { Wiring } from '../wiring.ts';
 import type { Evaluations } from './evaluations.ts';
@@ -52,7 +53,7 @@ export function createStandings(
 
   function spellOf(org: string): Promise<Spell> | Spell {
     const known = spells.get(org);
-    if (known instanceof Promise) return known;
+    if (isPending(known)) return known;
     if (known !== undefined) {
       const ageMs = clock.now() - known.readAt;
       if (ageMs >= 0 && ageMs < settings.limitsTtlMs) return known;

@@ -138,6 +138,16 @@ describe('a guard', () => {
     expect(unhandled).not.toHaveBeenCalled();
   });
 
+  it('decides where the host has replaced `Promise`, as zone.js and Bluebird do', async () => {
+    // What an `async` function answers is not of this class.
+    vi.stubGlobal('Promise', class extends Promise<unknown> {});
+    onTestFinished(() => void vi.unstubAllGlobals());
+    const { billing } = engine();
+    const guard = createGuard('devices', { billing, org: 'acme', amount: async () => 2 });
+    expect(await enter(guard)).toMatchObject({ admitted: true });
+    expect(await enter(guard)).toMatchObject({ admitted: false, reply: { status: 429 } });
+  });
+
   it('waits for whatever can be awaited, as query builders are, and not for promises alone', async () => {
     const { billing } = engine();
     // No instance of our `Promise`.

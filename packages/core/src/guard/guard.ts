@@ -6,6 +6,7 @@ import type { Passage } from '../http/passage.ts';
 import { rateLimitHeaders } from '../http/rate-limit-headers.ts';
 import { deniedReply, errorReply } from '../http/reply.ts';
 import { requestIdOf } from '../http/request-id.ts';
+import { isPending } from '../is-pending.ts';
 import type { HttpReply, HttpRequest } from '../ports/http-message.ts';
 import { settleUnawaited } from '../quota/reservation-handle.ts';
 import type {
@@ -17,7 +18,7 @@ import type {
 } from '../quota/types.ts';
 import { checkGuardOptions } from './check-guard-options.ts';
 import type { GuardKeys, GuardOptions, KeyedGuardOptions, ReleaseOptions } from './guard-options.ts';
-import { isPending, perRequest } from './per-request.ts';
+import { perRequest } from './per-request.ts';
 
 /** How a guarded handler ended, as far as its adapter could see. */
 export type Ending =
@@ -158,7 +159,7 @@ export function createGuard<R extends object, K extends string>(
     }
     try {
       const values = resolve(guarded.native);
-      if (values instanceof Promise) return enterLater(guarded, engine, values);
+      if (isPending(values)) return enterLater(guarded, engine, values);
       const org = orgFor(values, guarded, engine);
       if (isPending(org)) return enterLater(guarded, engine, values, org);
       return enter(guarded, engine, values, org);

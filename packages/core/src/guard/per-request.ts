@@ -1,3 +1,4 @@
+import { isPending } from '../is-pending.ts';
 import type { PerRequest } from './guard-options.ts';
 
 type Given<R, T extends object> = {
@@ -36,11 +37,6 @@ export function perRequest<R, T extends object>(
       | Partial<T>
       | Promise<Partial<T>>;
   };
-}
-
-/** Whatever can be awaited: query builders are not of the class `Promise`, nor are promises of another realm. */
-export function isPending<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
-  return typeof value === 'object' && value !== null && 'then' in value;
 }
 
 const ignore = () => undefined;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { checkRequest } from '../check-request.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
+import { isPending } from '../is-pending.ts';
 import type { OrgView, OrgViews } from '../org/org-views.ts';
 import type { CounterReading } from '../ports/counter-store.ts';
 import { checkReservation } from '../ports/counter-store-checks.ts';
@@ -47,7 +48,7 @@ export function createReservations(
       checkRequest(request);
       checkPolicy(request.onStoreError);
       const view = orgViews.of(request.org);
-      return view instanceof Promise ? reserveLater(request, view) : reserveWith(request, view);
+      return isPending(view) ? reserveLater(request, view) : reserveWith(request, view);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -92,7 +93,7 @@ export function createReservations(
     };
     return counters.reserve(asked).then((outcome) => {
       const decision = decisions.judge(asked, outcome);
-      if (!(decision instanceof Promise)) return answered(org, admissionOf(asked, decision));
+      if (!isPending(decision)) return answered(org, admissionOf(asked, decision));
       return decision.then((late) => answered(org, admissionOf(asked, late))).catch(failed);
     }, failed);
   }
