@@ -23,7 +23,8 @@ export function createStripeClient(settings: ClientSettings): StripeClient {
   let loading: Promise<Stripe> | null = null;
 
   async function load(): Promise<Stripe> {
-    const { Stripe } = await import('stripe');
+    // Where that is compiled to `require`, as by Jest and swc, the client's CommonJS build has its class under this name only.
+    const { default: Stripe } = await import('stripe');
     return new Stripe(secretKey, {
       apiVersion: API_VERSION,
       timeout: timeoutMs,
