@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { TollgateError } from '../errors/tollgate-error.ts';
+import { hasCode } from './has-code.ts';
 import type { SandboxState } from './sandbox-state.ts';
 
 const FORMAT = 1;
@@ -15,7 +16,7 @@ export function readSandboxFile(file: string): SandboxState | null {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    if (hasCode(error, 'ENOENT')) return null;
     throw unusable(file, error);
   }
   try {

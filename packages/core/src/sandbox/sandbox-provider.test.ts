@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fakeClock } from '@tollgate/testing';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { SandboxOptions } from './sandbox-options.ts';
 import { type SandboxProvider, sandboxProvider } from './sandbox-provider.ts';
 
@@ -390,6 +390,16 @@ describe('the sandbox’s webhooks', () => {
 });
 
 describe('the sandbox’s file', () => {
+  it('is begun and locked where errors of Node’s own modules are of another realm, as under Jest', async () => {
+    vi.stubGlobal('Error', class extends Error {});
+    endings.push(() => vi.unstubAllGlobals());
+    const file = temporaryFile();
+    const sandbox = makeSandbox({ file });
+    writeFileSync(`${file}.lock`, '');
+    utimesSync(`${file}.lock`, 0, 0);
+    expect((await openPage(sandbox)).id).toMatch(/^cs_/);
+  });
+
   it('is shared by processes: what one sells the other knows, changes and signs alike', async () => {
     const file = temporaryFile();
     const first = makeSandbox({ file });

@@ -1,5 +1,6 @@
 import { closeSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { hasCode } from './has-code.ts';
 
 /** Nothing done under the lock takes this long, ms: an older one is of a process that died. */
 const STALE_MS = 2_000;
@@ -25,7 +26,7 @@ function isTaken(lock: string): boolean {
     closeSync(openSync(lock, 'wx', 0o600));
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    if (hasCode(error, 'EEXIST')) return false;
     throw error;
   }
 }
