@@ -1,4 +1,13 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -45,6 +54,26 @@ async function installApp(name: string, dependencies: Readonly<Record<string, st
 it('packs every public package', () => {
   expect([...tarballs.keys()]).toEqual(expect.arrayContaining([...PACKED, '@tollgate/testing']));
 });
+
+it.each(PACKED)(
+  '%s declares all that its types are made of, so that each app of a monorepo finds its own',
+  (name) => {
+    const at = `${root}packages/${name.slice('@tollgate/'.length)}`;
+    const { dependencies, peerDependencies } = JSON.parse(readFileSync(`${at}/package.json`, 'utf8'));
+    const declared = Object.keys({ ...dependencies, ...peerDependencies });
+    const files = readdirSync(`${at}/dist`, { recursive: true, encoding: 'utf8' });
+    const texts = files
+      .filter((file) => file.endsWith('.d.ts'))
+      .map((file) => readFileSync(join(at, 'dist', file), 'utf8'));
+    const imported = texts.flatMap((text) => [
+      ...text.matchAll(/(?:from|import\() ?'(?!node:)((?:@[\w-]+\/)?[\w-]+)/g),
+    ]);
+    const needed = imported.flatMap(([, from = '']) =>
+      existsSync(`${root}node_modules/@types/${from}`) ? [from, `@types/${from}`] : [from],
+    );
+    expect(needed.filter((one) => !declared.includes(one))).toEqual([]);
+  },
+);
 
 describe.each([
   ['express 5 and koa 3', () => ({ express: versionHere('express'), koa: versionHere('koa') })],
