@@ -55,6 +55,14 @@ it('packs every public package', () => {
   expect([...tarballs.keys()]).toEqual(expect.arrayContaining([...PACKED, '@tollgate/testing']));
 });
 
+it.each([...PACKED, '@tollgate/testing'])(
+  '%s is only for a Node whose `require` takes ES modules',
+  (name) => {
+    const manifest = readFileSync(`${root}packages/${name.slice('@tollgate/'.length)}/package.json`, 'utf8');
+    expect(JSON.parse(manifest).engines).toEqual({ node: '^20.19.0 || >=22.12.0' });
+  },
+);
+
 it.each(PACKED)(
   '%s declares all that its types are made of, so that each app of a monorepo finds its own',
   (name) => {
