@@ -1,4 +1,5 @@
 import {
+  type Billing,
   createFriction,
   createStandingOf,
   type FrictionOptions,
@@ -17,7 +18,15 @@ import type { Middleware } from './middleware.ts';
  * app.post('/doors/:id/open', friction('door_opens'), openDoor);
  * ```
  */
-export function friction(key: RegisteredKey, options: FrictionOptions<Request> = {}): Middleware {
+export function friction<K extends string>(
+  key: NoInfer<K>,
+  options: Omit<FrictionOptions<Request>, 'billing'> & { readonly billing: Billing<K> },
+): Middleware;
+export function friction(
+  key: RegisteredKey,
+  options?: FrictionOptions<Request> & { readonly billing?: never },
+): Middleware;
+export function friction(key: string, options: FrictionOptions<Request> = {}): Middleware {
   const hold = createFriction<Request>(key, options);
   const frictionDelay: RequestHandler = async (req, res, next) => {
     try {

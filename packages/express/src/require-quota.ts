@@ -26,9 +26,12 @@ export function requireQuota<K extends string>(
   keys: GuardKeys<NoInfer<K>>,
   options: GuardOptions<Request, K> & { readonly billing: Billing<K> },
 ): Middleware;
+export function requireQuota<K extends string>(
+  keys: Omit<KeyedGuardOptions<Request, NoInfer<K>>, 'billing'> & { readonly billing: Billing<K> },
+): Middleware;
 export function requireQuota(
-  keys: GuardKeys<RegisteredKey> | KeyedGuardOptions<Request>,
-  // An engine that is given brings its own keys: the overload above.
+  keys: GuardKeys<RegisteredKey> | (KeyedGuardOptions<Request> & { readonly billing?: never }),
+  // An engine that is given brings its own keys: the overloads above.
   options?: GuardOptions<Request> & { readonly billing?: never },
 ): Middleware;
 export function requireQuota(

@@ -1,4 +1,5 @@
 import {
+  type Billing,
   createFriction,
   createStandingOf,
   type FrictionOptions,
@@ -17,7 +18,15 @@ import { guardedRequest } from './koa-request.ts';
  * router.post('/doors/:id/open', friction('door_opens'), openDoor);
  * ```
  */
-export function friction(key: RegisteredKey, options: FrictionOptions<Context> = {}): Middleware {
+export function friction<K extends string>(
+  key: NoInfer<K>,
+  options: Omit<FrictionOptions<Context>, 'billing'> & { readonly billing: Billing<K> },
+): Middleware;
+export function friction(
+  key: RegisteredKey,
+  options?: FrictionOptions<Context> & { readonly billing?: never },
+): Middleware;
+export function friction(key: string, options: FrictionOptions<Context> = {}): Middleware {
   const hold = createFriction<Context>(key, options);
   return async function frictionDelay(ctx, next) {
     const { headers, proceed } = await hold(guardedRequest(ctx), ctx.res);

@@ -28,9 +28,12 @@ export function requireQuota<K extends string>(
   keys: GuardKeys<NoInfer<K>>,
   options: GuardOptions<Context, K> & { readonly billing: Billing<K> },
 ): Middleware;
+export function requireQuota<K extends string>(
+  keys: Omit<KeyedGuardOptions<Context, NoInfer<K>>, 'billing'> & { readonly billing: Billing<K> },
+): Middleware;
 export function requireQuota(
-  keys: GuardKeys<RegisteredKey> | KeyedGuardOptions<Context>,
-  // An engine that is given brings its own keys: the overload above.
+  keys: GuardKeys<RegisteredKey> | (KeyedGuardOptions<Context> & { readonly billing?: never }),
+  // An engine that is given brings its own keys: the overloads above.
   options?: GuardOptions<Context> & { readonly billing?: never },
 ): Middleware;
 export function requireQuota(
