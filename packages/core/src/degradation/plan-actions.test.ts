@@ -113,6 +113,16 @@ describe('planning what is done to a row', () => {
     ]);
   });
 
+  it('removes no row that was found due for suspension less than the degraded stage ago', () => {
+    const flags = [flag('marked_for_delete')];
+    const suspended = (ago: number) => [action('suspend', 'done', NOW - ago)];
+    expect(plan({ flags, actions: suspended(499_999) })).toEqual(nothing);
+    expect(plan({ flags, actions: suspended(500_000) }).note).toMatchObject([{ action: 'remove' }]);
+    expect(plan({ flags, actions: suspended(0), removeAfterMs: 0 }).note).toMatchObject([
+      { action: 'remove' },
+    ]);
+  });
+
   it('takes a removal back when the org is no longer marked', () => {
     const done = [action('suspend', 'done')];
     expect(plan({ flags: [flag('degraded')], actions: [action('remove', 'sighted')] }).note).toEqual(done);

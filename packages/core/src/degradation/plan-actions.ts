@@ -20,7 +20,7 @@ export interface ActionFacts {
   /** The repository's clock, on which sightings are told apart. */
   readonly readAt: number;
   readonly sightingMs: number;
-  /** How long a row must have been flagged before it is removed; null when the host removes nothing. */
+  /** How long a row must have been flagged, and due for suspension, before it is removed; null when the host removes nothing. */
   readonly removeAfterMs: number | null;
   /** With which of the actions that were begun before to begin, around in a circle: the first may be those that always fail. */
   readonly startAt: number;
@@ -30,9 +30,10 @@ export interface ActionFacts {
 /**
  * Compares what is flagged with what was done, and says what comes next.
  *
- * A row whose state is degraded or marked is suspended, and a marked one then removed if the host does that; each only when it was
- * found due by an earlier look at least `sightingMs` ago. Every other row that may have been suspended is restored, at once and first.
- * What may have been begun is repeated under its own key, and comes after what was not tried yet.
+ * A row whose state is degraded or marked is suspended, and a marked one then removed if the host does that, `removeAfterMs` after it was
+ * first found due for suspension; each only when it was found due by an earlier look at least `sightingMs` ago. Every other row that may have
+ * been suspended is restored, at once and first. What may have been begun is repeated under its own key, and comes after what was not
+ * tried yet.
  */
 export function planActions(facts: ActionFacts): ActionPlan {
   const flags = new Map(facts.flags.map((flag) => [rowName(flag), flag]));
@@ -82,7 +83,7 @@ function onwards(flag: Flag, known: RowAction | undefined, facts: ActionFacts): 
     case 'suspend':
       if (known.state === 'started') return known;
       if (known.state === 'sighted') return isConfirmed ? { ...known, state: 'started' } : null;
-      return isToBeRemoved(flag, facts)
+      return isToBeRemoved(flag, facts) && wasDownLongEnough(known, facts)
         ? { ...known, action: 'remove', state: 'sighted', sightedAt: readAt }
         : null;
     case 'remove':
@@ -91,6 +92,11 @@ function onwards(flag: Flag, known: RowAction | undefined, facts: ActionFacts): 
       if (known.state === 'started') return known;
       return isConfirmed ? { ...known, state: 'started' } : null;
   }
+}
+
+/** Its flag may be old where nobody swept for weeks, or the stages were made shorter: its org has not felt the loss yet. */
+function wasDownLongEnough({ sightedAt }: RowAction, { readAt, removeAfterMs }: ActionFacts): boolean {
+  return removeAfterMs !== null && readAt - sightedAt >= removeAfterMs;
 }
 
 function isToBeRemoved(flag: Flag, { now, removeAfterMs }: ActionFacts): boolean {

@@ -103,6 +103,7 @@ describe('a sweep', () => {
     const behind = lifecycleOnMemory({ lifecycle }, { host, repository });
     behind.clock.at = START;
     await behind.degradation.setSelectionPolicy({ org: 'acme', policy: 'oldest_first', actor: 'ada' });
+    await sweepTwice(START + 27 * DAY);
     await sweepTwice(START + 28 * DAY);
     await sweepTwice(START + 40 * DAY);
     expect(calls.filter((call) => call.startsWith('remove'))).toEqual([]);
@@ -242,7 +243,7 @@ describe('a sweep', () => {
   it('D1: removes exactly the marked excess where the host does that, and then the org is within its limits', async () => {
     const { begin, sweepTwice, calls, host, degradation, repository } = overCapacity({ removes: true });
     await begin();
-    await sweepTwice(START + 27 * DAY);
+    await sweepTwice(START + 14 * DAY);
     await sweepTwice(START + 28 * DAY - 2 * HOUR);
     expect(calls.filter((call) => call.startsWith('remove'))).toEqual([]);
     await sweepTwice(START + 28 * DAY);
@@ -291,11 +292,44 @@ describe('a sweep', () => {
     await begin();
     await sweepTwice(START + 27 * DAY);
     await degradation.setSelectionPolicy({ org: 'acme', policy: 'oldest_first', actor: 'ada' });
+    await sweepTwice(START + 27 * DAY + 2 * HOUR);
     await sweepTwice(START + 28 * DAY);
     await sweepTwice(START + 40 * DAY);
     expect(calls.filter((call) => call.startsWith('remove'))).toEqual([]);
-    await sweepTwice(START + 27 * DAY + HOUR + 14 * DAY);
+    await sweepTwice(START + 27 * DAY + 2 * HOUR + 14 * DAY);
     expect(calls.slice(-2)).toEqual(['remove acme/devices/d1', 'remove acme/devices/d2']);
+  });
+
+  it('removes no row within minutes where nobody swept for weeks: it is suspended for the degraded stage first', async () => {
+    const { begin, sweepTwice, calls, off } = overCapacity({ removes: true });
+    await begin();
+    await sweepTwice(START + 60 * DAY);
+    expect(off.size).toBe(2);
+    for (let hour = 2; hour < 10; hour += 1) await sweepTwice(START + 60 * DAY + hour * HOUR);
+    await sweepTwice(START + 73 * DAY);
+    expect(calls.filter((call) => call.startsWith('remove'))).toEqual([]);
+    await sweepTwice(START + 74 * DAY);
+    expect(calls.slice(2)).toEqual(['remove acme/devices/d5', 'remove acme/devices/d4']);
+  });
+
+  it('removes no row within minutes because its org’s times were shortened', async () => {
+    const { begin, sweepTwice, calls, host, repository, lifecycle, clock } = overCapacity({ removes: true });
+    await begin();
+    await sweepTwice(START + 10 * DAY);
+    const overCapacityNow = { warnedMs: DAY, degradedMs: 2 * DAY };
+    const anew = lifecycleOnMemory({ lifecycle, overCapacity: overCapacityNow }, { host, repository, clock });
+    onTestFinished(() => anew.degradation.close());
+    const sweepsAt = async (at: number) => {
+      for (const hours of [0, 1, 2, 3]) {
+        clock.at = at + hours * HOUR;
+        await anew.degradation.sweep();
+      }
+    };
+    await sweepsAt(START + 10 * DAY + 2 * HOUR);
+    await sweepsAt(START + 12 * DAY - 2 * HOUR);
+    expect(calls).toEqual(['suspend acme/devices/d5', 'suspend acme/devices/d4']);
+    await sweepsAt(START + 12 * DAY + 2 * HOUR);
+    expect(calls.slice(2)).toEqual(['remove acme/devices/d5', 'remove acme/devices/d4']);
   });
 
   it('finds an override that ran out with nobody asking, and gives the whole grace from then', async () => {
