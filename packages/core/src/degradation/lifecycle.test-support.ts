@@ -1,5 +1,6 @@
 import { defineCatalog } from '../catalog/define-catalog.ts';
 import { openAppQuotas } from '../catalog/openapp.ts';
+import type { QuotaRegistry } from '../catalog/quota.ts';
 import type { TierDefinition } from '../catalog/tier.ts';
 import { noTelemetry } from '../defaults/no-telemetry.ts';
 import { ulidIds } from '../defaults/ulid-ids.ts';
@@ -127,14 +128,20 @@ export function testLifecycle(
 /** One process with the lifecycle's services on real counters; pass `host` and `repository` of another one to be its peer. */
 export function lifecycleOnMemory(
   options: Partial<BillingOptions> = {},
-  shared: { host?: TestHost; repository?: BillingRepository; clock?: TestClock; usage?: ExactUsage } = {},
+  shared: {
+    host?: TestHost;
+    repository?: BillingRepository;
+    clock?: TestClock;
+    usage?: ExactUsage;
+    quotas?: QuotaRegistry;
+  } = {},
 ) {
   const clock = shared.clock ?? testClock();
   const host = shared.host ?? testHost();
   const repository = shared.repository ?? memoryBillingRepository({ clock });
   const log: string[] = [];
   const wiring: Omit<Wiring, 'access' | 'provider'> = {
-    catalog: defineCatalog(openAppQuotas, TIERS, []),
+    catalog: defineCatalog(shared.quotas ?? openAppQuotas, TIERS, []),
     settings: resolveSettings({ refusalCountMaxAgeMs: 0, limitsTtlMs: 0, ...options } as BillingOptions, []),
     counters: memoryCounterStore({ clock }),
     repository,

@@ -39,7 +39,10 @@ const ACTIONS_A_ROUND = 20;
 const MAX_ROUNDS = 40;
 
 export function createLookAtOrg(
-  wiring: Pick<Wiring, 'settings' | 'repository' | 'inventory' | 'clock' | 'ids' | 'logger' | 'telemetry'>,
+  wiring: Pick<
+    Wiring,
+    'catalog' | 'settings' | 'repository' | 'inventory' | 'clock' | 'ids' | 'logger' | 'telemetry'
+  >,
   services: { readonly evaluations: Evaluations; readonly orgViews: Pick<OrgViews, 'fresh' | 'drop'> },
 ): LookAtOrg {
   const { settings, repository, ids } = wiring;
@@ -82,7 +85,11 @@ export function createLookAtOrg(
       failedRows.has(rowName(action)) || keepsFailing(look, action) || isOutdated(action);
     let found = await evaluate(claim.org);
     const startedAt = found.readAt;
-    if (lifecycle === null) return { found, isSettled: isWithinLimits(found) };
+    if (lifecycle === null) {
+      // What a process with a lifecycle suspended is restored when there is one again: until then the org stays on the list.
+      const hasNothingOpen = async () => (await repository.loadRowActions(claim.org)).length === 0;
+      return { found, isSettled: isWithinLimits(found) && (await hasNothingOpen()) };
+    }
     let share: number | null = null;
     for (let round = 1; round <= MAX_ROUNDS + 2; round += 1) {
       const known = await repository.loadRowActions(claim.org);

@@ -76,10 +76,13 @@ export function claimLeaseMs({ lifecycle }: Pick<Wiring['settings'], 'lifecycle'
 }
 
 export function createRowActions(
-  wiring: Pick<Wiring, 'settings' | 'repository' | 'inventory' | 'clock' | 'logger' | 'telemetry'>,
+  wiring: Pick<
+    Wiring,
+    'catalog' | 'settings' | 'repository' | 'inventory' | 'clock' | 'logger' | 'telemetry'
+  >,
   orgViews: Pick<OrgViews, 'fresh'>,
 ): RowActions {
-  const { settings, repository, inventory, clock, logger, telemetry } = wiring;
+  const { catalog, settings, repository, inventory, clock, logger, telemetry } = wiring;
   const { lifecycle, inventoryTimeoutMs: timeoutMs } = settings;
   const leaseMs = claimLeaseMs(settings);
 
@@ -97,6 +100,8 @@ export function createRowActions(
 
   /** Whether the row is there; null when the host cannot say. */
   async function isThere(org: string, { resource, id }: RowAction): Promise<boolean | null> {
+    // Of a key that is no longer counted the inventory need not know anything: taken for gone, a row would stay suspended.
+    if (catalog.quota(resource)?.kind !== 'capacity') return true;
     try {
       return (await findRow(inventory, { org, key: resource, id, timeoutMs })) !== null;
     } catch (error) {

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { openAppQuotas } from '../catalog/openapp.ts';
+import { metered } from '../catalog/quota.ts';
 import type { BillingRepository } from '../ports/billing-repository.ts';
 import type { ExactUsage } from './evaluations.ts';
 import { DAY, HOUR, lifecycleOnMemory, START, testHost, testLifecycle } from './lifecycle.test-support.ts';
@@ -149,6 +151,45 @@ describe('a sweep', () => {
     expect(off.size).toBe(0);
     expect(await sweepAt(clock.at + DAY)).toMatchObject({ orgs: 0 });
   });
+
+  it('D5: restores what was suspended before a deploy without a lifecycle, in which the org was upgraded, once there is one again', async () => {
+    const { begin, sweepTwice, off, host, repository, clock, setLimit } = overCapacity();
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    expect(off.size).toBe(2);
+    const without = lifecycleOnMemory({}, { host, repository, clock });
+    onTestFinished(() => without.degradation.close());
+    await setLimit('acme', 'devices', 9);
+    for (const hour of [1, 2, 3]) {
+      clock.at = START + 15 * DAY + hour * HOUR;
+      await without.degradation.sweep();
+    }
+    await sweepTwice(START + 16 * DAY);
+    expect([...off]).toEqual([]);
+    expect(await repository.loadRowActions('acme')).toEqual([]);
+  });
+
+  it.each(['removed', 'metered'])(
+    'D5: restores the rows of a key that a deploy %s, though the inventory does not know them any more',
+    async (what) => {
+      const { begin, sweepTwice, off, host, repository, lifecycle, clock } = overCapacity();
+      await begin();
+      await sweepTwice(START + 14 * DAY);
+      expect(off.size).toBe(2);
+      const { devices: _, ...others } = openAppQuotas;
+      const quotas = what === 'removed' ? others : { ...others, devices: metered({ periods: ['day'] }) };
+      const inventory = { ...host.inventory, find: async () => null };
+      const anew = lifecycleOnMemory(
+        { lifecycle },
+        { host: { ...host, inventory }, repository, clock, quotas },
+      );
+      onTestFinished(() => anew.degradation.close());
+      clock.at = START + 15 * DAY;
+      await anew.degradation.sweep();
+      expect([...off]).toEqual([]);
+      expect(await repository.loadRowActions('acme')).toEqual([]);
+    },
+  );
 
   it('D5: stops at the next step when the org is upgraded in the middle', async () => {
     const { begin, sweepAt, setLimit, hooks, calls, off } = overCapacity();

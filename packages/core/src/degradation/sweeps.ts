@@ -63,7 +63,10 @@ const TO_THE_END = { lookAgainMs: 0, actForMs: Number.POSITIVE_INFINITY };
 const NOTHING: SweepResult = { orgs: 0, orgsFailed: 0, suspended: 0, restored: 0, removed: 0, failed: 0 };
 
 export function createSweeps(
-  wiring: Pick<Wiring, 'settings' | 'repository' | 'inventory' | 'clock' | 'ids' | 'logger' | 'telemetry'>,
+  wiring: Pick<
+    Wiring,
+    'catalog' | 'settings' | 'repository' | 'inventory' | 'clock' | 'ids' | 'logger' | 'telemetry'
+  >,
   services: { readonly evaluations: Evaluations; readonly orgViews: Pick<OrgViews, 'fresh' | 'drop'> },
 ): Sweeps {
   const { repository, settings, logger, telemetry } = wiring;
