@@ -80,3 +80,25 @@ it('a view says until when it stays as it is: to the next end of an override or 
   expect(view.tier(clock.at).isDefault).toBe(false);
   expect(view.tier(START + 14 * DAY).isDefault).toBe(true);
 });
+
+it('a live subscription of a tier that the catalog lost is said once, since somebody pays for it', async () => {
+  const { orgViews, repository, log } = counted(0);
+  const save = (changes: Partial<Subscription>) =>
+    repository.saveSubscription({
+      subscription: { ...PAST_DUE, ...changes },
+      expectedVersion: null,
+      audit: null,
+    });
+  await save({ id: 's1', tier: 'free' });
+  await save({ id: 's2', tier: null, status: 'active' });
+  await save({ id: 's3', tier: 'gold', status: 'canceled', endedAt: START });
+  await orgViews.of('acme');
+  expect(log).toEqual([]);
+  await save({ id: 's4', tier: 'gold', status: 'active' });
+  await save({ id: 's5', tier: 'gold', status: 'active', org: 'globex' });
+  for (const org of ['acme', 'globex', 'acme'])
+    expect((await orgViews.of(org)).tier(START).isDefault).toBe(org === 'globex');
+  expect(log).toEqual([
+    'Subscriptions of a tier that is not in the catalog grant nothing. Put the tier back.',
+  ]);
+});

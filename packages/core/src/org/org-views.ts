@@ -4,7 +4,7 @@ import type { OrgBilling, StoredSubscription } from '../ports/billing-repository
 import type { Plans } from '../quota/planner.ts';
 import type { EffectiveLimit } from '../quota/types.ts';
 import type { Wiring } from '../wiring.ts';
-import { type Entitlement, entitlementOf, graceEndsAt } from './entitlement.ts';
+import { type Entitlement, entitlementOf, graceEndsAt, isLive } from './entitlement.ts';
 import { resolveLimit } from './limits.ts';
 import { checkOrgId } from './org-id.ts';
 
@@ -39,15 +39,17 @@ const MAX_VIEWS = 10_000;
 
 /** Caches what the repository says of an org. Concurrent first reads of one org share one load; a failed load is not kept. */
 export function createOrgViews(
-  wiring: Pick<Wiring, 'catalog' | 'settings' | 'repository' | 'clock'>,
+  wiring: Pick<Wiring, 'catalog' | 'settings' | 'repository' | 'clock' | 'logger'>,
 ): OrgViews {
-  const { repository, settings, clock } = wiring;
+  const { catalog, repository, settings, clock, logger } = wiring;
   const views = new Map<string, { readonly view: OrgView; readonly loadedAt: number }>();
   const loads = new Map<string, Promise<OrgView>>();
+  const missingTiers = new Set<string>();
 
   function load(org: string): Promise<OrgView> {
     const loadedAt = clock.now();
     const promise = repository.loadOrg(org).then((billing) => {
+      for (const subscription of billing.subscriptions) if (isLive(subscription)) checkTier(subscription);
       const view = viewOf(org, billing, wiring);
       // A drop while the load was under way leaves its result out of the cache: it may predate the change.
       if (loads.get(org) === promise) {
@@ -61,6 +63,18 @@ export function createOrgViews(
     };
     promise.then(forget, forget);
     return promise;
+  }
+
+  /** A tier that was removed, renamed or misspelt shows nowhere else, and somebody pays for it. Said once in a process. */
+  function checkTier({ org, tier, provider, id }: StoredSubscription): void {
+    if (tier === null || catalog.tier(tier) !== undefined || missingTiers.has(tier)) return;
+    missingTiers.add(tier);
+    logger.warn('Subscriptions of a tier that is not in the catalog grant nothing. Put the tier back.', {
+      tier,
+      org,
+      provider,
+      subscription: id,
+    });
   }
 
   function keep(org: string, view: OrgView, loadedAt: number): void {

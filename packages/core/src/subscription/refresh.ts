@@ -102,6 +102,12 @@ export function createRefresh(
       if (saved === 'lost') return { outcome: 'lost' };
       if (saved === 'conflict') continue;
       orgViews.drop(customer.org);
+      if (stored !== null && stored.tier !== null && after.tier === null && !hasEnded(after)) {
+        logger.warn('A live subscription pays for no tier any more. It grants nothing.', {
+          provider: provider.name,
+          subscription: key.id,
+        });
+      }
       if (differs(stored, after)) await onSubscriptionChanged(stored, after);
       return { outcome: 'saved', before: stored, after, fetched };
     }

@@ -38,6 +38,22 @@ describe('sync', () => {
     expect(await world.sync({ subscription: 'sub_none' })).toMatchObject({ checked: 1, unknown: 1 });
   });
 
+  it('says of a live subscription that its price went from the table of prices: its org is on the default tier now', async () => {
+    const id = await world.subscribe('acme', 'pro');
+    const { fetchSubscription } = world.sandbox;
+    const withoutPrice: typeof fetchSubscription = async (request) => {
+      const fetched = await fetchSubscription(request);
+      return fetched && { ...fetched, tier: null };
+    };
+    const anew = world.process({ provider: { fetchSubscription: withoutPrice } });
+    for (const _ of [1, 2])
+      expect(await anew.sync({ subscription: id })).toMatchObject({ checked: 1, failed: 0 });
+    expect(await world.stored(id)).toMatchObject({ tier: null });
+    expect(anew.logs).toMatchObject([
+      { level: 'warn', message: 'A live subscription pays for no tier any more. It grants nothing.' },
+    ]);
+  });
+
   it('takes in what came of a checkout page, on the customer’s return', async () => {
     const { id, sessionId } = await untold('acme');
     expect(await world.sync({ checkoutSession: sessionId })).toMatchObject({ changed: 1 });
