@@ -354,6 +354,21 @@ describe('checkout of an org with a subscription', () => {
 });
 
 describe('checkout of the default tier', () => {
+  it.each(['without a customer', 'with one'])(
+    'answers what the org has of a provider that is not configured any more, %s of the new one, and not that it left',
+    async (which) => {
+      const id = await world.subscribe('acme', 'pro');
+      const anew = world.process({ provider: { name: 'another' } });
+      if (which === 'with one') await anew.portal({ org: 'acme', returnUrl: 'https://app.example.com/' });
+      const { subscription } = await anew.checkout(order('free'));
+      expect(subscription).toEqual({ provider: 'sandbox', externalId: id, tier: 'pro', status: 'active' });
+      expect(await world.stored(id)).toMatchObject({ status: 'active' });
+      expect(anew.logs).toMatchObject([{ level: 'warn' }]);
+      await world.checkout(order('free'));
+      expect((await anew.checkout(order('free'))).subscription).toMatchObject({ externalId: 'default' });
+    },
+  );
+
   it('ends the live subscription at once and answers the default reference', async () => {
     const id = await world.subscribe('acme', 'pro');
     const { subscription } = await world.checkout(order('free'));

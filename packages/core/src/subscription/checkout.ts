@@ -67,11 +67,11 @@ export function createCheckout(
     const order: Order = { org, tier, isDefault, terms: checkTerms({ interval, quantity }), actor, provider };
 
     const customer = await customers.find(org);
-    if (customer === null && isDefault) return onDefaultTier(order);
+    if (customer === null && isDefault) return await onDefaultTier(order);
     if (customer !== null) {
       const { live } = await reconcile(customer, actor);
       const current = settledOn(live, order);
-      if (current !== null) return onSubscription(order, current);
+      if (current !== null) return onSubscription(provider.name, current);
     }
     return await fulfil(order);
   };
@@ -127,13 +127,14 @@ export function createCheckout(
 
   async function settle(order: Order, attempt: CheckoutAttempt): Promise<CheckoutResult> {
     const { org, isDefault, terms, actor } = order;
+    const { name } = order.provider;
     const customer = isDefault ? await customers.find(org) : await customers.ensure(org);
-    if (customer === null) return onDefaultTier(order);
+    if (customer === null) return await onDefaultTier(order);
 
     const { live, unknown } = await reconcile(customer, actor);
     for (const ghost of unknown) await changes.endUnknown(ghost, actor);
     const settled = settledOn(live, order);
-    if (settled !== null) return onSubscription(order, settled);
+    if (settled !== null) return onSubscription(name, settled);
 
     // To the default tier everything is ended. To another, only what was never paid and waits for a page: else it could be paid later,
     // beside the new one.
@@ -143,23 +144,37 @@ export function createCheckout(
       left.push(ends ? await changes.cancel(subscription, attempt, actor) : subscription);
     }
     const current = liveSubscriptions(left)[0];
-    if (isDefault) return current === undefined ? onDefaultTier(order) : onSubscription(order, current);
+    if (isDefault) return current === undefined ? await onDefaultTier(order) : onSubscription(name, current);
     if (current !== undefined)
-      return onSubscription(order, await changes.move(current, attempt, terms, actor));
+      return onSubscription(name, await changes.move(current, attempt, terms, actor));
     return await page.open(attempt, customer, terms, actor);
   }
 
-  function onDefaultTier({ provider }: Order): CheckoutResult {
+  /** What is left when nothing is live at the provider: the default tier, or what the org has of a provider that is not configured here. */
+  async function onDefaultTier(order: Order): Promise<CheckoutResult> {
+    const { name } = order.provider;
+    const { subscriptions } = await repository.loadOrg(order.org);
+    const [other] = liveSubscriptions(subscriptions.filter(({ provider }) => provider !== name));
+    if (other !== undefined) {
+      logger.warn('An org cannot leave a subscription whose provider is not configured here. It stays.', {
+        provider: other.provider,
+        subscription: other.id,
+      });
+      return onSubscription(other.provider, other);
+    }
     const { slug } = catalog.defaultTier;
     return {
-      subscription: { provider: provider.name, externalId: 'default', tier: slug, status: 'active' },
+      subscription: { provider: name, externalId: 'default', tier: slug, status: 'active' },
       location: null,
     };
   }
 
-  function onSubscription({ provider }: Order, { id, tier, status }: ProviderSubscription): CheckoutResult {
+  function onSubscription(
+    provider: string,
+    { id, tier, status }: Pick<ProviderSubscription, 'id' | 'tier' | 'status'>,
+  ): CheckoutResult {
     const slug = tier ?? catalog.defaultTier.slug;
-    return { subscription: { provider: provider.name, externalId: id, tier: slug, status }, location: null };
+    return { subscription: { provider, externalId: id, tier: slug, status }, location: null };
   }
 }
 
