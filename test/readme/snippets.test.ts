@@ -15,6 +15,7 @@ const pages = [
   'docs/failures.md',
   'docs/over-capacity.md',
   'docs/telemetry.md',
+  'docs/changing-configuration.md',
 ];
 const blocks = pages.flatMap((page) => fencedBlocks(page, 'ts'));
 const FRAGMENT_HEAD = `import { TollgateError } from '@tollgate/core';
