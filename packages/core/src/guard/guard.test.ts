@@ -40,6 +40,16 @@ describe('a guard', () => {
     });
   });
 
+  it('whose key is among its options heeds those that are given beside them too', async () => {
+    const { billing } = engine();
+    const keyed = { key: 'devices' } as const;
+    const entered = await enter(createGuard<object, string>(keyed, { billing, org: 'acme' }));
+    expect(entered).toMatchObject({ admitted: true });
+    expect(() => createGuard<object, string>(keyed, { onStoreError: 'opne' as 'open' })).toThrow(
+      /onStoreError: is not one of/,
+    );
+  });
+
   it.each([['devcies'], [[]]])('takes the wrong keys %j of a route for a fault of the host', async (keys) => {
     const { billing, warnings } = engine();
     const entered = await enter(createGuard(keys as string, { billing, org: 'acme' }));

@@ -79,7 +79,7 @@ export function createGuard<R extends object, K extends string>(
   keys: GuardKeys<K> | KeyedGuardOptions<R, K>,
   given: GuardOptions<R, K> = {},
 ): Guard<R> {
-  const options = isKeyed<R, K>(keys) ? keys : { ...given, key: keys };
+  const options = isKeyed<R, K>(keys) ? withGiven(keys, given) : { ...given, key: keys };
   checkGuardOptions('requireQuota', options);
   const resolve = perRequest<R, GuardValues<K>>(pick(options, VALUES));
   const fixed = fixedCharges(options);
@@ -340,6 +340,13 @@ function pick<T extends object, N extends keyof T>(from: T, names: readonly N[])
   const picked: Partial<T> = {};
   for (const name of names) if (from[name] !== undefined) picked[name] = from[name];
   return picked as Pick<T, N>;
+}
+
+function withGiven<R, K extends string>(
+  keyed: KeyedGuardOptions<R, K>,
+  given: GuardOptions<R, K>,
+): KeyedGuardOptions<R, K> {
+  return Object.keys(given).length === 0 ? keyed : { ...given, ...keyed };
 }
 
 function isKeyed<R, K extends string>(
