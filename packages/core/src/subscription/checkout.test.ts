@@ -353,6 +353,21 @@ describe('checkout of an org with a subscription', () => {
   });
 });
 
+it('opens a page beside one of a provider that is not configured any more, and does not ask the new one to end that', async () => {
+  const { subscription: old } = await world.checkout(order('pro'));
+  const ended: string[] = [];
+  const expireCheckout = async ({ sessionId }: { readonly sessionId: string }) => {
+    ended.push(sessionId);
+    throw new TollgateError('provider_error');
+  };
+  const anew = world.process({ provider: { name: 'another', expireCheckout } });
+  const opened = await anew.checkout(order('business'));
+  expect(opened).toMatchObject({ subscription: { provider: 'another', status: 'pending' } });
+  expect(opened.subscription.externalId).not.toBe(old.externalId);
+  expect(ended).toEqual([]);
+  expect((await anew.checkout(order('business'))).subscription).toEqual(opened.subscription);
+});
+
 describe('checkout of the default tier', () => {
   it.each(['without a customer', 'with one'])(
     'answers what the org has of a provider that is not configured any more, %s of the new one, and not that it left',

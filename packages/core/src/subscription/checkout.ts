@@ -104,12 +104,14 @@ export function createCheckout(
     replaces: CheckoutAttempt | null,
   ): Promise<CheckoutResult> {
     const closed: CheckoutAttempt = { ...attempt, state: 'closed' };
+    // A page of a provider that is not configured any more is none of this one's.
+    const old = replaces?.provider === order.provider.name ? replaces : null;
     // Until the old page is ended somebody may pay there: so long it stays the org's.
-    let left: CheckoutAttempt = replaces === null ? closed : { ...replaces, id: attempt.id, state: 'open' };
+    let left: CheckoutAttempt = old === null ? closed : { ...old, id: attempt.id, state: 'open' };
     const leave = async () => await repository.saveCheckout({ attempt: left, audit: null });
     try {
       // The old page goes first: after that nobody can pay there, so what is listed next is all there is.
-      const oldPage = replaces?.sessionId ?? null;
+      const oldPage = old?.sessionId ?? null;
       if (oldPage !== null) await callProvider(() => order.provider.expireCheckout({ sessionId: oldPage }));
       left = closed;
       const result = await settle(order, attempt);
