@@ -146,4 +146,42 @@ describe.each([
     expect((await posted).status).toBe(408);
     expect(await scene.reading('devices')).toEqual(HELD);
   });
+
+  /** A route whose stream is begun before its guard; answers what came of one request. */
+  async function begun(devices: number) {
+    const scene = guardScene({ devices });
+    const app = express();
+    app.post(
+      '/things',
+      (_req, res, next) => {
+        res.status(202).type('text/event-stream').flushHeaders();
+        next();
+      },
+      requireQuota('devices', { billing: scene.billing }),
+      (_req, res) => void res.end('data: made\n\n'),
+    );
+    const server = await listen(app, '');
+    onTestFinished(async () => {
+      await unlisten(server);
+      await scene.billing.close();
+    });
+    const answer = await fetch(`http://127.0.0.1:${server.port}/things`, {
+      method: 'POST',
+      signal: AbortSignal.timeout(5_000),
+    });
+    return { scene, status: answer.status, text: await answer.text().catch((error) => error.name) };
+  }
+
+  it('a stream begun before the guard is no answer in its stead: the handler goes on with it', async () => {
+    const { scene, ...answer } = await begun(1);
+    expect(answer).toEqual({ status: 202, text: 'data: made\n\n' });
+    await scene.settles('devices', { committed: 1, held: 0, uncertain: 0 });
+  });
+
+  it('a stream begun before a guard that refuses breaks off: nobody else would end it', async () => {
+    const { scene, ...answer } = await begun(0);
+    // What `fetch` makes of it, and not of its own time-out.
+    expect(answer).toEqual({ status: 202, text: 'TypeError' });
+    await scene.settles('devices', FREE);
+  });
 });

@@ -1,4 +1,7 @@
+import { friction as frictionOnExpress } from '@tollgate/express';
 import { friction, requireQuota } from '@tollgate/koa';
+import express5 from 'express';
+import express4 from 'express4';
 import Koa from 'koa';
 import Koa2 from 'koa2';
 import request from 'supertest';
@@ -180,6 +183,31 @@ it.each([
   expect([answer.status, answer.headers['x-degradation-delay']]).toEqual([409, `${MAX_DELAY_MS}`]);
   expect(answer.headers.ratelimit).toMatch('"door_opens:day";r=99');
   expect(fault).not.toHaveProperty('headers');
+});
+
+it.each([
+  ['express 4', express4 as unknown as typeof express5],
+  ['express 5', express5],
+])('on %s a stream that was begun before friction goes on behind it', async (_name, express) => {
+  const { billing, at } = await overCapacityScene('express 5');
+  await billing.degradation('acme');
+  at(28 * DAY);
+  const app = express();
+  app.post(
+    '/open',
+    (_req, res, next) => {
+      res.type('text/event-stream').flushHeaders();
+      next();
+    },
+    frictionOnExpress('door_opens', { billing }),
+    (_req, res) => void res.end('data: open\n\n'),
+  );
+  const answer = await request(app)
+    .post('/open')
+    .set('x-org', 'acme')
+    .set('x-api-key', 'member')
+    .timeout(5_000);
+  expect([answer.status, answer.text]).toEqual([200, 'data: open\n\n']);
 });
 
 describe.each(frameworks)('degradation(request) on %s', (framework) => {

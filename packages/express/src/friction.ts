@@ -30,9 +30,11 @@ export function friction(key: string, options: FrictionOptions<Request> = {}): M
   const hold = createFriction<Request>(key, options);
   const frictionDelay: RequestHandler = async (req, res, next) => {
     try {
+      // A stream that somebody began for the handler is no answer in its stead.
+      const isBegun = res.headersSent;
       const { headers, proceed } = await hold(guardedRequest(req), res);
-      if (!proceed || res.headersSent) return;
-      res.set(headers);
+      if (!proceed || (isBegun ? res.writableEnded : res.headersSent)) return;
+      if (!isBegun) res.set(headers);
     } catch (error) {
       next(error);
       return;

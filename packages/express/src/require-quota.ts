@@ -42,19 +42,22 @@ export function requireQuota(
   prepareEndings();
   return async function quotaGuard(req, res, next) {
     try {
+      // A stream that somebody began for the handler is no answer in its stead.
+      const isBegun = res.headersSent;
       const entered = await guard(guardedRequest(req));
       if (!entered.admitted) {
-        sendReply(res, entered.reply);
+        if (isBegun) res.destroy();
+        else sendReply(res, entered.reply);
         return;
       }
-      if (res.headersSent) {
+      if (isBegun ? res.writableEnded : res.headersSent) {
         // Somebody answered while it was being decided: the handler does not run, so nothing is created. A failure is logged where it is made.
         await entered.reservation.release().catch(() => {});
         return;
       }
       onEnding(res, (ending) => entered.leave(ending));
       keepReservation(req, entered.reservation);
-      setRateLimitHeaders(res, entered.headers);
+      if (!isBegun) setRateLimitHeaders(res, entered.headers);
     } catch (error) {
       next(error);
       return;
