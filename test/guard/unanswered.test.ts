@@ -515,6 +515,34 @@ describe.each([
     },
   );
 
+  it('a refusal is answered also where `respond = false` was set for the handler before the guards, and gives back what the first took', async () => {
+    const host = guardScene({ devices: 1, zones: 0 });
+    const app = new KoaOf()
+      .use((ctx, next) => {
+        ctx.respond = false;
+        return next();
+      })
+      .use(requireQuota('devices', { billing: host.billing }))
+      .use(requireQuota('zones', { billing: host.billing }))
+      .use((ctx) => void ctx.res.writeHead(201).end());
+    onTestFinished(() => host.billing.close());
+    const answer = await request(app.callback()).post('/things').timeout(5_000);
+    expect([answer.status, answer.body.error_code]).toEqual([429, 'quota_exceeded']);
+    await host.settles('devices', FREE);
+  });
+
+  it('billing routes behind `respond = false` are answered', async () => {
+    const { billing } = guardScene({ devices: 1 });
+    const app = new KoaOf()
+      .use((ctx, next) => {
+        ctx.respond = false;
+        return next();
+      })
+      .use(billingRouter(billing));
+    onTestFinished(() => billing.close());
+    expect((await request(app.callback()).get('/plans').timeout(5_000)).status).toBe(200);
+  });
+
   it.each([
     ['status', 409],
     ['statusCode', 422],
