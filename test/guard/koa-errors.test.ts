@@ -112,6 +112,18 @@ describe.each([
     expect(answer.headers).toMatchObject({ 'x-why': 'taken', ratelimit: 'mine' });
   });
 
+  it('lets a listener to `error` set others, which Koa takes from the error', async () => {
+    const { billing } = guardScene({ devices: 5 });
+    const app = new KoaOf().use(requireQuota('devices', { billing })).use(() => {
+      throw taken();
+    });
+    app.on('error', (error) => {
+      error.headers = { ...error.headers, 'X-Why': 'taken' };
+    });
+    const answer = await request(app.callback()).post('/').timeout(5_000);
+    expect(answer.headers).toMatchObject({ 'x-why': 'taken', ratelimit: '"devices";r=4' });
+  });
+
   it.each([
     ['the headers of an answer of somebody else', taken({ headers: new Headers({ 'x-from': 'afar' }) })],
     ['an error that cannot be changed', Object.freeze(taken())],

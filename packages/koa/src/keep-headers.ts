@@ -14,7 +14,8 @@ export function keepHeaders(ctx: Context, ours: Readonly<Record<string, string>>
     const headers: Record<string, unknown> = {};
     for (const name of Object.keys(ours)) if (res.hasHeader(name)) headers[name] = res.getHeader(name);
     const value = { ...headers, ...carrier.headers };
-    const isGiven = Reflect.defineProperty(carrier, 'headers', { value, configurable: true });
+    // Listeners to `error` may set others.
+    const isGiven = Reflect.defineProperty(carrier, 'headers', { value, configurable: true, writable: true });
     try {
       onerror.call(ctx, error);
     } finally {
