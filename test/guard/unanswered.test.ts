@@ -444,6 +444,114 @@ describe.each([
   );
 
   it.each([
+    ['while it runs', 'handler', (ctx: Koa.Context) => ctx.throw(504)],
+    ['while what stands before it is at work', 'middleware', sets(503)],
+    ['while its guard is deciding', 'guard', sets(503)],
+  ])(
+    'a handler that answers by itself and never returns holds its units for a lease where a time-out answers %s',
+    async (_when, busy, answer) => {
+      fakeIntervals();
+      const leaseMs = 1_000;
+      const host = guardScene({ devices: 1 }, { leaseMs });
+      const late = gate();
+      const goOn = gate();
+      const began = gate();
+      const wait = async (who: string) => {
+        if (who !== busy) return;
+        setImmediate(late.open);
+        await goOn.opened;
+      };
+      const org = async () => {
+        await wait('guard');
+        return 'acme';
+      };
+      const app = new KoaOf()
+        .use(async (ctx, next) => {
+          await Promise.race([next(), late.opened]);
+          answer(ctx);
+        })
+        .use(requireQuota('devices', { billing: host.billing, org }))
+        .use(async (ctx) => {
+          await wait('middleware');
+          ctx.respond = false;
+          began.open();
+          await wait('handler');
+          return new Promise(() => {});
+        });
+      app.silent = true;
+      onTestFinished(() => host.billing.close());
+      const answered = await request(app.callback()).post('/things').timeout(5_000);
+      expect(answered.status).toBeGreaterThanOrEqual(503);
+      goOn.open();
+      await began.opened;
+      await passLeases(host.clock, leaseMs);
+      await host.settles('devices', UNCERTAIN);
+    },
+  );
+
+  it.each([
+    ['has not come whole', 'holds its units for a lease', 'the first half', UNCERTAIN],
+    ['has come', 'keeps them while it runs', 'x'.repeat(100), { committed: 0, held: 1, uncertain: 0 }],
+  ])(
+    'a handler in whose stead a time-out answers while its upload %s %s (T24)',
+    async (_what, _then, body, expected) => {
+      fakeIntervals();
+      const leaseMs = 1_000;
+      const host = guardScene({ devices: 1 }, { leaseMs });
+      const began = gate();
+      const closed = gate();
+      const app = new KoaOf()
+        .use(async (ctx, next) => {
+          ctx.req.socket.on('close', closed.open);
+          await Promise.race([next(), began.opened]);
+          ctx.status = 503;
+        })
+        .use(requireQuota('devices', { billing: host.billing }))
+        .use(async (ctx) => {
+          const read = new Promise((resolve) => ctx.req.resume().on('end', resolve));
+          setImmediate(began.open);
+          await read;
+          return new Promise(() => {});
+        });
+      const server = await listen(app.callback(), '');
+      onTestFinished(async () => {
+        await unlisten(server);
+        await host.billing.close();
+      });
+      const client = connect(server.port, '127.0.0.1');
+      client.write(`POST /things HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n${body}`);
+      await new Promise((resolve) => client.once('data', resolve));
+      client.destroy();
+      await closed.opened;
+      await passLeases(host.clock, leaseMs);
+      await host.settles('devices', expected);
+    },
+  );
+
+  it.each([
+    [201, { committed: 1, held: 0, uncertain: 0 }],
+    // It may be the answer to an error that somebody threw meanwhile.
+    [409, UNCERTAIN],
+  ])(
+    'one that sets its %i through Koa, answers by itself and never returns is over, too',
+    async (status, expected) => {
+      const leaseMs = 1_000;
+      fakeIntervals();
+      const host = guardScene({ devices: 1 }, { leaseMs });
+      const app = new KoaOf().use(requireQuota('devices', { billing: host.billing })).use((ctx) => {
+        ctx.respond = false;
+        ctx.status = status;
+        ctx.res.end();
+        return new Promise(() => {});
+      });
+      onTestFinished(() => host.billing.close());
+      expect((await request(app.callback()).post('/things')).status).toBe(status);
+      if (status === 409) await passLeases(host.clock, leaseMs);
+      await host.settles('devices', expected);
+    },
+  );
+
+  it.each([
     ['in the middle', 100],
     ['before its handler began to read it', 14],
   ])(
@@ -633,17 +741,19 @@ it.each([
 });
 
 it.each([
-  [204, 1],
-  [404, 2],
-  [500, 2],
+  [204, 1, 'Node'],
+  [204, 1, 'Koa'],
+  [404, 2, 'Node'],
+  [500, 2, 'Node'],
 ])(
-  'a delete that a Koa handler answers by itself, by %i, without ever returning, leaves %i',
-  async (status, left) => {
+  'a delete that a Koa handler answers by itself, by %i, without ever returning, leaves %i (set through %s)',
+  async (status, left, through) => {
     const host = guardScene({ door_opens: 5 });
     const charge = await host.billing.reserve({ org: 'acme', charges: [{ key: 'door_opens', amount: 2 }] });
     if (charge.admitted) await charge.reservation.commit();
     const app = new Koa().use(releaseQuota('door_opens', { billing: host.billing })).use((ctx) => {
       ctx.respond = false;
+      if (through === 'Koa') ctx.status = status;
       ctx.res.writeHead(status).end();
       return new Promise(() => {});
     });

@@ -19,28 +19,41 @@ const MAYBE_ANOTHERS: ReadonlySet<number> = new Set([404, 408, 499, 503, 504]);
 /**
  * Tells how an answer ended that a handler made past Koa, since such a handler may never return: middleware of Express that was wrapped
  * for Koa does not. An answer made through Koa tells nothing, as it may be a time-out's, nor one that was over before the handler began. Where
- * the client goes away before the answer has begun, its end is waited for. `unseen` is a handler meanwhile that may never end it: one that said
+ * the client goes away before the answer has begun, its end is waited for. `unseen` is a handler that may never end then: one that said
  * that it answers by itself, and one that had not read the whole body, since most parsers wait for the rest for ever.
+ *
+ * @returns to be called when the handler has returned: nothing is told after that
  */
-export function onOwnAnswer(ctx: Context, listener: (ending: Ending) => void): void {
+export function onOwnAnswer(ctx: Context, listener: (ending: Ending) => void): () => void {
   const { res } = ctx;
   const wasEnded = res.writableEnded;
+  let hasReturned = false;
   function closed(): void {
-    if (res.headersSent) {
-      if (!isStatusSet(ctx)) listener(res.writableEnded && !wasEnded ? ownEnding(res) : 'unseen');
-    } else {
-      if (isBodyCut(ctx)) listener('unseen');
-      onRespondFalse(ctx, () => listener('unseen'));
-      const { end } = res;
-      res.end = function (this: typeof res, ...args: Parameters<typeof end>) {
-        if (!isStatusSet(ctx)) listener(ownEnding(res));
-        return end.apply(this, args);
-      } as typeof end;
+    if (hasReturned) return;
+    if (res.headersSent && !wasEnded && isOwn(ctx)) {
+      listener(res.writableEnded ? ownEnding(res) : 'unseen');
+      return;
     }
+    if (isBodyCut(ctx)) listener('unseen');
+    onRespondFalse(ctx, () => listener('unseen'));
+    if (res.headersSent) return;
+    const { end } = res;
+    res.end = function (this: typeof res, ...args: Parameters<typeof end>) {
+      if (isOwn(ctx)) listener(ownEnding(res));
+      return end.apply(this, args);
+    } as typeof end;
   }
   // It was told already where the client went away while the guard was deciding.
   if (isClosed(ctx)) closed();
   else onClose(ctx, closed);
+  return () => {
+    hasReturned = true;
+  };
+}
+
+/** Whether the answer was not made through Koa: where it is not to answer, a success is the handler's, and a failure may be an error's. */
+function isOwn(ctx: Context): boolean {
+  return !isStatusSet(ctx) || (ctx.respond === false && ctx.res.statusCode < 400);
 }
 
 /** Tells when a handler says that it answers by itself: before its client went away, or after it, since what stands before it may take its time. */
@@ -61,10 +74,11 @@ function onRespondFalse(ctx: Context, tell: () => void): void {
   if (respond === false) tell();
 }
 
-/** Whether the handler may still wait for a body: what came of it is lost with the connection. */
-function isBodyCut({ req: { headers, readableEnded } }: Context): boolean {
+/** Whether the handler may wait for a body for ever: what had come of it is lost with the connection, and the rest may never come. */
+function isBodyCut({ req: { headers, readableEnded, complete, socket } }: Context): boolean {
   const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-  return hasBody && !readableEnded;
+  const canBeRead = readableEnded || (complete && socket?.destroyed === false);
+  return hasBody && !canBeRead;
 }
 
 /** HTTP/2's response itself does not tell, nor one that waits behind another answer of its connection. */

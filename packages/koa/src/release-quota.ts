@@ -35,9 +35,12 @@ export function releaseQuota(key: string, options: ReleaseOptions<Context, strin
       isReported = true;
       await report();
     }
-    onOwnAnswer(ctx, (ending) => void end(ending));
+    const returned = onOwnAnswer(ctx, (ending) => void end(ending));
     await next();
     if (isAnsweredLater(ctx)) onAnswer(ctx, (ending) => void end(ending));
-    else await end({ status: ctx.status });
+    else {
+      returned();
+      await end({ status: ctx.status });
+    }
   };
 }

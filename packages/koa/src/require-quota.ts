@@ -51,7 +51,7 @@ export function requireQuota(
     if (!ctx.res.headersSent) setRateLimitHeaders(ctx.res, entered.headers);
     keepHeaders(ctx, entered.headers);
     attachReservation(ctx, entered.reservation);
-    onOwnAnswer(ctx, (ending) => entered.leave(ending));
+    const returned = onOwnAnswer(ctx, (ending) => entered.leave(ending));
     const was404 = isSetTo404(ctx);
     try {
       await next();
@@ -60,7 +60,10 @@ export function requireQuota(
       throw error;
     }
     if (isAnsweredLater(ctx)) onAnswer(ctx, (ending) => entered.leave(ending));
-    else entered.leave(answerOf(ctx, was404));
+    else {
+      returned();
+      entered.leave(answerOf(ctx, was404));
+    }
   };
 }
 
