@@ -235,6 +235,7 @@ describe.each([
     ['throws', 499],
     ['answers', 499],
     ['throws', 400],
+    ['answers', 400],
   ])(
     'what is answered through Koa once the client went away gives nothing back while the handler runs, or when it %s (%i, Q6)',
     async (how, status) => {
