@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { bodyParser } from '@koa/bodyparser';
-import { type Billing, createBilling, memoryBillingRepository } from '@tollgate/core';
+import { type Billing, createBilling, type HttpRequest, memoryBillingRepository } from '@tollgate/core';
 import { billingRouter as expressRouter, keepRawBody as keepOnExpress } from '@tollgate/express';
 import { keepRawBody as keepOnKoa, billingRouter as koaRouter } from '@tollgate/koa';
 import { type RawResponse, rawBytes, type ServerFixture, serverFixture } from '@tollgate/testing';
@@ -158,6 +158,24 @@ test.each(Object.keys(reading))(
     ]);
   },
 );
+
+test('a body that the access hook reads is there for the operation, too, behind a parser that leaves an empty one for what it did not read', async () => {
+  const given = serverFixture().options.access;
+  const fixture = serverFixture({
+    async access(asked) {
+      expect(await (asked.request as HttpRequest).json()).toEqual({ tier_slug: 'pro' });
+      return given(asked);
+    },
+  });
+  const billing = billingOf(fixture);
+  const forms = legacyBodyParser({ enableTypes: ['form'] });
+  const server = inProcess(new Koa().use(forms).use(koaRouter(billing)).callback());
+  const headers = { 'X-API-Key': 'key-admin', 'Content-Type': 'application/json' };
+  const target = '/orgs/acme/billing/checkout';
+  const response = await server(rawBytes({ method: 'POST', target, headers, body: '{"tier_slug":"pro"}' }));
+  await billing.close();
+  expect([response.status, JSON.parse(response.body)]).toMatchObject([200, { tier_slug: 'pro' }]);
+});
 
 test('over HTTP/2, where nothing announces a body, Koa reads it all the same', async () => {
   const fixture = serverFixture();

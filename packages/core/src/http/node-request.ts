@@ -29,6 +29,9 @@ export function createNodeRequest<N>(source: NodeRequestSource<N>): HttpRequest 
 /** The bodies that were asked for, since the wire has them once. */
 const bodies = new WeakMap<IncomingMessage, Promise<Uint8Array>>();
 
+/** Messages whose bodies were read off the wire here, and not by a parser. */
+const readHere = new WeakSet<IncomingMessage>();
+
 /** A class, since a literal with a getter gives each object a shape of its own: old garbage by the thousand a second. */
 class NodeRequest<N> implements HttpRequest {
   readonly #source: NodeRequestSource<N>;
@@ -95,6 +98,7 @@ async function takeBytes(source: Pick<NodeRequestSource, 'message' | 'parsed'>):
   if (!announcesBody(message)) return NOTHING;
   if (message.readableDidRead) throw new TollgateError('raw_body_unavailable');
   if (message.readableEnded) return NOTHING;
+  readHere.add(message);
   return readBody(message, limits);
 }
 
@@ -102,10 +106,12 @@ async function takeJson(
   source: Pick<NodeRequestSource, 'message' | 'parsed'>,
   bytes: () => Promise<Uint8Array>,
 ): Promise<unknown> {
-  checkHead(source.message);
+  const { message } = source;
+  checkHead(message);
   const parsed = source.parsed.body;
-  // Some parsers leave an empty object where they did nothing: only a body that was really read counts.
-  if (source.message.readableDidRead && parsed !== undefined && !(parsed instanceof Uint8Array)) {
+  // Some parsers leave an empty object where they did nothing: only a body that they really read counts.
+  const isTheirs = message.readableDidRead && !readHere.has(message);
+  if (isTheirs && parsed !== undefined && !(parsed instanceof Uint8Array)) {
     return typeof parsed === 'string' ? parseJson(parsed) : parsed;
   }
   return parseJson(decode(await bytes()));
