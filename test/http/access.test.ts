@@ -114,6 +114,27 @@ function expectedStatus({ access, operationId }: Route, key: string | undefined,
   return operationId === 'post_org_billing_degradation_resource' && org === 'globex' ? 404 : 200;
 }
 
+test.each(['Express', 'Koa'] as const)(
+  'A2: the body of who may not call is not waited for, on %s',
+  async (name) => {
+    const patient = createBilling({ ...serverFixture().options, bodyTimeoutMs: 60_000 }) as Billing;
+    const server = inProcess(
+      name === 'Express'
+        ? express().use(expressRouter(patient))
+        : new Koa().use(koaRouter(patient)).callback(),
+    );
+    for (const route of billingRoutes.filter(({ body, access }) => body !== null && access !== 'signature')) {
+      const target = route.path.replace('{id}', 'acme');
+      const headers = { 'Content-Type': 'application/json', 'X-API-Key': 'key-member' };
+      const { status } = await server(
+        rawBytes({ method: route.method, target, headers, body: '{', contentLength: 20 }),
+      );
+      expect([route.operationId, status]).toEqual([route.operationId, 403]);
+    }
+    await patient.close();
+  },
+);
+
 test('A1: the host is asked for the permission of the operation, with the org of the path', async () => {
   const asked: { permission: string; org: string | null; operationId: string }[] = [];
   const watching = createBilling({

@@ -97,6 +97,7 @@ describe.each(['Express', 'Koa'] as const)('when something fails, on %s', (frame
       const fixture = serverFixture({ access: () => ({ actor: nobody as string, allowed: true }) });
       const { response, error } = await ask(fixture);
       expect([response.status, error.error_code]).toEqual([500, 'invalid_configuration']);
+      expect(fixture.logged).toMatchObject([{ facts: { code: 'invalid_configuration' } }]);
     }
   });
 

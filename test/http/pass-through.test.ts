@@ -68,6 +68,31 @@ describe("a request that is the host's own", () => {
   });
 });
 
+test.each([
+  [
+    'Express',
+    (one: Billing, two: Billing) => {
+      const app = express().use(expressRouter(one), expressRouter(two));
+      return app.use((req, res) => void res.json(passageOf(req)?.engine.billing === two));
+    },
+  ],
+  [
+    'Koa',
+    (one: Billing, two: Billing) => {
+      const app = new Koa().use(koaRouter(one)).use(koaRouter(two));
+      return app
+        .use((ctx) => {
+          ctx.body = String(passageOf(ctx.req)?.engine.billing === two);
+        })
+        .callback();
+    },
+  ],
+])('of several routers a request of %s knows the engine of the last', async (_, make) => {
+  const other = createBilling(serverFixture().options) as Billing;
+  expect((await inProcess(make(other, billing))(rawBytes(host))).body).toBe('true');
+  await other.close();
+});
+
 describe("the framework's own account of a billing request stays true", () => {
   const request = rawBytes({
     method: 'GET',

@@ -90,6 +90,13 @@ test('what is told of a window follows its clock, its limit and its turn, and pa
   expect(at(NOW + 86_400_000, { window: next }).RateLimit).toBe('"door_opens:day";r=3;t=43200');
 });
 
+test('a key of a session and of a lifetime, alike in all else, keep their own names', () => {
+  const names = [quota(), quota({ period: 'per_session' })].map(
+    (one) => rateLimitHeaders([one], [], NOW, null)['RateLimit-Policy'],
+  );
+  expect(names).toEqual(['"devices";q=10', '"devices:per_session";q=10']);
+});
+
 test('a denied window whose limit is 0 names no time to wait: it refills to nothing', () => {
   const none = quota({ key: 'door_opens', period: 'day', window: DAY, value: 0, remaining: 0 });
   for (const denied of [[none], [none, byDay], [byDay, none]])

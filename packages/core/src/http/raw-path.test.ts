@@ -28,6 +28,7 @@ test('T15: a parameter is read off the end of the path as it was sent, wherever 
 test.each([
   '/orgs//billing/plan',
   '/orgs/a/billing/plan/',
+  'orgs/a/billing/plan',
   '/orgs/a/billing',
   '/billing/plan',
   '/ORGS/a/billing/plan',

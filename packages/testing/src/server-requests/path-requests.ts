@@ -153,6 +153,12 @@ export const pathRequests: readonly ServerRequest[] = [
     headers: PRIVATE_HEADERS,
   },
   {
+    name: 'T15, T33: a HEAD with a bad org id is refused as a GET is',
+    request: { method: 'HEAD', target: '/orgs/%zz/billing/plan', headers: headersOf('key-admin') },
+    status: 400,
+    headers: PRIVATE_HEADERS,
+  },
+  {
     name: 'a correlation id that is no sane token is not repeated',
     request: {
       method: 'GET',

@@ -55,6 +55,13 @@ export function webhookRequests(provider: SandboxProvider): readonly ServerReque
       }),
     ),
     {
+      name: 'T12: a webhook of no provider is answered before its body is waited for',
+      request: { ...hook('stripe', { 'Content-Type': 'application/octet-stream' }, 'x'), contentLength: 9 },
+      status: 404,
+      code: 'unknown_provider',
+      parserMayAnswer: 'a parser waits for the body first',
+    },
+    {
       name: 'T8: a webhook over the limit',
       request: hook('sandbox', { 'Content-Type': 'text/plain' }, 'x'.repeat(BODY_LIMITS.maxBodyBytes + 1)),
       status: 413,
