@@ -1,5 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import { hasCode } from './has-code.ts';
 import type { SandboxState } from './sandbox-state.ts';
@@ -52,7 +51,6 @@ export function writeSandboxFile(file: string, state: SandboxState): void {
     undelivered: [...state.undelivered],
     keys: [...state.keys],
   });
-  mkdirSync(dirname(file), { recursive: true });
   const next = `${file}.${process.pid}.new`;
   writeFileSync(next, text, { mode: 0o600 });
   renameSync(next, file);

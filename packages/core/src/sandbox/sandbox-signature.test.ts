@@ -27,6 +27,7 @@ describe('a sandbox signature', () => {
     for (const header of [
       `v1=${other},t=${seconds},v1=${hex}`,
       `v0=${hex},${good}`,
+      `${good},v1=${hex}`,
       `${good},v1=${other},x=1`,
       `${good},,`,
     ]) {
