@@ -27,8 +27,7 @@ export const checkoutRoutes = [
     async handle({ billing, org, actor, body }) {
       const { subscription, location } = await billing.checkout({ org, actor, tier: body.tier_slug });
       const answer = { body: toSubscriptionRef(subscription) };
-      // Through URL, because a header holds no character outside ASCII.
-      return location === null ? answer : { ...answer, headers: { Location: new URL(location).href } };
+      return location === null ? answer : { ...answer, headers: { Location: location } };
     },
   }),
 ];

@@ -64,8 +64,7 @@ export function fromQuotaOverrideRequest(request: z.infer<typeof quotaOverrideRe
     subjectType: request.subject_type,
     subjectId: request.subject_id,
     key: request.quota_key,
-    // Adding zero makes a negative zero an ordinary one.
-    limit: request.limit_value + 0,
+    limit: request.limit_value,
     period: known ?? null,
     expiresAt: expiresAt === null ? null : readExpiry(expiresAt),
     reason: request.reason ?? null,

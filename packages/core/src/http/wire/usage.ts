@@ -67,7 +67,7 @@ export function toQuotaReport(
       period_end: toInstant(use.window.endsAt),
     })),
     tier_slug: report.tier,
-    degradation: degradation?.overCapacity ? toDegradationStatus(degradation) : null,
+    degradation: degradation === null ? null : toDegradationStatus(degradation),
   };
 }
 
