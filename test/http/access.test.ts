@@ -135,6 +135,26 @@ test.each(['Express', 'Koa'] as const)(
   },
 );
 
+test('T22: who changed something is the caller, for every operation that changes something', async () => {
+  const audited = createBilling(serverFixture().options) as Billing;
+  const server = inProcess(new Koa().use(koaRouter(audited)).callback());
+  for (const { method, path, operationId, access } of billingRoutes) {
+    if (BODIES[operationId] === undefined || access === 'signature') continue;
+    const key = access === 'operator' ? 'key-operator' : 'key-admin';
+    const headers = { 'Content-Type': 'application/json', 'X-API-Key': key };
+    const body = JSON.stringify(BODIES[operationId]);
+    await server(rawBytes({ method, target: path.replace('{id}', 'acme'), headers, body }));
+  }
+  const trail = await audited.audit({ limit: 100 });
+  await audited.close();
+  expect(trail.map(({ actor, action }) => [action, actor]).sort()).toEqual([
+    ['checkout.started', 'admin'],
+    ['override.set', 'operator'],
+    ['pin.set', 'admin'],
+    ['policy.set', 'admin'],
+  ]);
+});
+
 test('A1: the host is asked for the permission of the operation, with the org of the path', async () => {
   const asked: { permission: string; org: string | null; operationId: string }[] = [];
   const watching = createBilling({

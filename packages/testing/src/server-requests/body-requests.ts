@@ -16,6 +16,13 @@ export const bodyRequests: readonly ServerRequest[] = [
     }),
   ),
   {
+    name: 'T18: a field too many whose name is none is not repeated',
+    request: send('POST', CHECKOUT, 'key-admin', '{"tier_slug":"pro","<b>":1}'),
+    status: 400,
+    code: 'unknown_field',
+    body: { message: 'The request body has a field this operation does not know.' },
+  },
+  {
     name: 'T18: a field too many, __proto__',
     request: send('POST', OVERRIDES, 'key-operator', '{"subject_type":"org","__proto__":{"limit_value":-1}}'),
     status: 400,
@@ -99,6 +106,14 @@ export const bodyRequests: readonly ServerRequest[] = [
     request: {
       ...send('POST', CHECKOUT, 'key-admin', { tier_slug: 'pro' }),
       headers: { ...headersOf('key-admin'), 'Content-Type': 'Application/JSON; Charset="UTF-8"' },
+    },
+    status: 200,
+  },
+  {
+    name: 'a JSON type with another parameter',
+    request: {
+      ...send('POST', CHECKOUT, 'key-admin', { tier_slug: 'pro' }),
+      headers: { ...headersOf('key-admin'), 'Content-Type': 'application/json; profile=x;charset=utf-8' },
     },
     status: 200,
   },

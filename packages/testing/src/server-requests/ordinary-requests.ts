@@ -57,6 +57,7 @@ export const ordinaryRequests: readonly ServerRequest[] = [
     name: 'usage of one session',
     request: get('/orgs/acme/billing/usage?session=call-1', 'key-member'),
     status: 200,
+    body: { items: [{}, {}, {}, {}, { period: 'per_session', period_label: 'session:call-1' }] },
   },
   {
     name: 'an org within its limits is not over capacity',
@@ -94,6 +95,13 @@ export const ordinaryRequests: readonly ServerRequest[] = [
     headers: PRIVATE_HEADERS,
   },
   {
+    name: 'a checkout of the present plan answers a reference, and no page',
+    request: send('POST', CHECKOUT, 'key-admin', { tier_slug: 'free' }),
+    status: 200,
+    body: { provider: 'sandbox', tier_slug: 'free' },
+    headers: { location: null, ...PRIVATE_HEADERS },
+  },
+  {
     name: 'a portal answers its address',
     request: send('POST', '/orgs/acme/billing/portal', 'key-admin', {
       return_url: 'https://app.example.com/billing',
@@ -125,6 +133,16 @@ export const ordinaryRequests: readonly ServerRequest[] = [
     }),
     status: 200,
     body: { expires_at: '2029-12-31T22:00:00.000Z' },
+  },
+  {
+    name: 'an override that ended before all calendars of databases has ended',
+    request: send('POST', OVERRIDES, 'key-operator', {
+      ...override,
+      subject_id: 'initech',
+      expires_at: '1960-01-01T00:00:00Z',
+    }),
+    status: 200,
+    body: { expires_at: '1970-01-01T00:00:00.000Z' },
   },
   {
     name: 'an operator lists the overrides',
