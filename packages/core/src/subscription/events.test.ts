@@ -497,6 +497,21 @@ describe('W6, F26: a webhook that breaks off', () => {
     expect(await world.stored(id)).toMatchObject({ version: 1 });
     expect((await world.deliver(event)).outcome).toBe('duplicate');
   });
+
+  it('beyond its lease asks for another delivery also of an event that comes to nothing', async () => {
+    await bought();
+    const event = lastEvent('subscription.created');
+    const slow = world.process({
+      repository: {
+        findCustomer: async () => {
+          world.clock.advance(LEASE_MS);
+          expect((await world.deliver(event)).outcome).toBe('applied');
+          return null;
+        },
+      },
+    });
+    await expect(slow.deliver(event)).rejects.toMatchObject({ code: 'event_in_progress' });
+  });
 });
 
 describe('a stale answer of the provider', () => {
