@@ -20,8 +20,9 @@ function app(
     readonly options?: Partial<BillingOptions>;
   } = {},
 ) {
-  const link = { isDown: false };
+  const link = { isDown: false, settleMs: 0 };
   const written: string[] = [];
+  const warnings: string[] = [];
   const store = memoryCounterStore();
   const counters = new Proxy(store, {
     get(target, name: keyof CounterStore) {
@@ -29,7 +30,10 @@ function app(
       if (typeof call !== 'function' || name === 'close') return call;
       return async (asked: never) => {
         if (link.isDown) throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
-        return await (call as (asked: never) => Promise<unknown>).call(target, asked);
+        const answer = await (call as (asked: never) => Promise<unknown>).call(target, asked);
+        if (link.settleMs > 0 && name === 'settle')
+          await new Promise((resolve) => setTimeout(resolve, link.settleMs));
+        return answer;
       };
     },
   });
@@ -66,7 +70,7 @@ function app(
     provider: null,
     counters,
     repository,
-    logger: { debug: silent, info: silent, warn: silent, error: silent },
+    logger: { debug: silent, info: silent, warn: (text) => void warnings.push(text), error: silent },
     onStoreError: 'open',
     snapshotEveryMs: 3_600_000,
     ...parts.options,
@@ -75,7 +79,7 @@ function app(
     const admission = await billing.reserve({ org, charges: [{ key }] });
     if (admission.admitted) await admission.reservation.commit();
   };
-  return { billing, repository, link, written, create };
+  return { billing, repository, link, written, warnings, create };
 }
 
 /** Whether it has ended, asked after each turn of the event loop. */
@@ -88,7 +92,7 @@ function watched(promise: Promise<unknown>) {
 }
 
 function fakeTimeouts() {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
   onTestFinished(() => void vi.useRealTimers());
 }
 
@@ -184,5 +188,61 @@ describe('closing', () => {
     expect(written).toEqual(['acme']);
     expect(steps).toBeGreaterThan(0);
     expect(now).toBeLessThan(CLOSED_AFTER_MS + 5_000);
+  });
+
+  it('writes what is used while it waits for a sweep, too', async () => {
+    const { billing, written, create } = await endlessSweep();
+    fakeTimeouts();
+    const closing = billing.close();
+    await pass(1_000);
+    await create('late', 'opens');
+    await pass(CLOSED_AFTER_MS);
+    await closing;
+    expect(written).toEqual(['late']);
+  });
+
+  it('pays what is owed before it purges, however much there is to purge', async () => {
+    let now = 0;
+    let paidAt: number | undefined;
+    const { billing, link, written, create } = app({
+      inventory: {
+        count: async () => {
+          paidAt = now;
+          return 0;
+        },
+      },
+      repository: {
+        purgeUsage: async () => {
+          now += 4_900;
+          return 10_000;
+        },
+      },
+    });
+    await create('acme', 'opens');
+    link.isDown = true;
+    await create('globex', 'devices');
+    link.isDown = false;
+    vi.spyOn(performance, 'now').mockImplementation(() => now);
+    onTestFinished(() => void vi.restoreAllMocks());
+    await billing.close();
+    expect(written).toEqual(['acme']);
+    expect(paidAt).toBe(0);
+    expect(now).toBeLessThan(CLOSED_AFTER_MS + 5_000);
+  });
+
+  it('ends, though a counter store is very slow to answer a settle, writes metered use before, and leaves nothing behind that goes on', async () => {
+    fakeTimeouts();
+    const { billing, link, written, warnings, create } = app({ options: { snapshotEveryMs: 60_000 } });
+    await create('globex', 'opens');
+    link.settleMs = 30_000;
+    void create('acme', 'opens');
+    await pass(100);
+    const closing = watched(billing.close());
+    await vi.waitFor(() => expect(written).toEqual(['globex']), { interval: 1 });
+    await pass(CLOSED_AFTER_MS);
+    expect(closing.hasEnded).toBe(true);
+    await pass(30_000);
+    expect(vi.getTimerCount()).toBe(0);
+    expect(warnings).toEqual([]);
   });
 });

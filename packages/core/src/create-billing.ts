@@ -129,8 +129,11 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
     },
     on: notices.on,
     async close() {
+      const startedAt = performance.now();
       // Metered use that is not written is lost, should the process be ended before: it does not wait for a sweep.
-      await Promise.all([gate.close(), whileClosing(degradation.close())]);
+      await Promise.all([gate.settleUp(startedAt), whileClosing(degradation.close(), startedAt)]);
+      // What has ended meanwhile.
+      await gate.close(startedAt);
       await thresholds.close();
       await wiring.counters.close();
       await wiring.provider?.close();

@@ -1,4 +1,4 @@
-/** What is left after so many is for the next hour: writing behind waits meanwhile. */
+/** What is left after so many is for the next hour. */
 const MOST_STEPS = 10;
 
 /**

@@ -15,7 +15,7 @@ export function within<T>(ms: number, promise: Promise<T>, holdsProcess = true):
 export const CLOSING_MS = 10_000;
 
 /** Waits for it, whatever comes of it, at most until closing has taken `CLOSING_MS` since `startedAt` on the clock of `performance.now()`. */
-export async function whileClosing(promise: Promise<unknown>, startedAt = performance.now()): Promise<void> {
+export async function whileClosing(promise: Promise<unknown>, startedAt: number): Promise<void> {
   const leftMs = startedAt + CLOSING_MS - performance.now();
   await within(Math.max(0, leftMs), promise).catch(() => undefined);
 }

@@ -20,8 +20,14 @@ export interface Gate extends Reservations {
   readonly release: Releases;
   /** Counts capacity keys anew from the host's rows; answers the counts. */
   recountRows(org: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>>;
-  /** Waits for what is being settled, pays what is owed as far as there is time, writes metered use. */
-  close(): Promise<void>;
+  /**
+   * Begins closing, while all goes on as ever: writes metered use, waits for what is being settled and pays what is owed, as far as there is time.
+   *
+   * @param startedAt - when closing has begun, on the clock of `performance.now()`
+   */
+  settleUp(startedAt: number): Promise<void>;
+  /** The same for what is left, and ends. @param startedAt - now, by default */
+  close(startedAt?: number): Promise<void>;
 }
 
 /** @param observe - told of the quotas of every decision */
@@ -34,6 +40,12 @@ export function createGate(
   const snapshots = createSnapshots(wiring);
   const debts = createDebts(wiring, recounts, snapshots);
   const settling = createSettling(wiring, snapshots, debts);
+
+  async function settleAndPay(startedAt: number): Promise<void> {
+    await whileClosing(settling.drain(), startedAt);
+    if (debts.size() > 0) await whileClosing(debts.payAll(), startedAt);
+  }
+
   return {
     ...createReservations(wiring, {
       orgViews,
@@ -57,16 +69,14 @@ export function createGate(
       const readings = await wiring.counters.read({ org, counters: refs });
       return new Map(keys.map((key, i) => [key, readings[i]?.committed ?? 0]));
     },
-    async close() {
-      const startedAt = performance.now();
-      await settling.drain();
+    async settleUp(startedAt) {
+      // What is known already is written at once: the rest may take a while, and the process may be ended meanwhile.
+      await Promise.all([snapshots.flush(), settleAndPay(startedAt)]);
+    },
+    async close(startedAt = performance.now()) {
+      await settleAndPay(startedAt);
       settling.close();
-      if (debts.size() > 0) {
-        // That may take a while, and the process may be ended meanwhile: what is known already is written before.
-        await snapshots.flush();
-        await whileClosing(debts.payAll(), startedAt);
-      }
-      await snapshots.close();
+      await snapshots.close(startedAt);
     },
   };
 }

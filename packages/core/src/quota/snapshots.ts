@@ -34,8 +34,8 @@ export interface Snapshots {
   noteCharged(org: string, charges: readonly Charge[]): void;
   /** Writes what is noted now; a failed write stays noted. */
   flush(): Promise<void>;
-  /** Writes what is left and stops. */
-  close(): Promise<void>;
+  /** Writes what is left and stops. @param startedAt - when closing has begun, on the clock of `performance.now()` */
+  close(startedAt: number): Promise<void>;
 }
 
 /** Counters of one org that are read at once, and of how many orgs side by side, to be stored in one step: an outage may leave any number. */
@@ -54,7 +54,10 @@ export function createSnapshots(
   let flushing: Promise<void> = Promise.resolve();
   // The first time at once: many a process does not live for an hour.
   let purgedAt = Number.NEGATIVE_INFINITY;
+  let purging: Promise<void> = Promise.resolve();
   let purgeUntil = Number.POSITIVE_INFINITY;
+  let hasWritten = false;
+  let isClosed = false;
 
   async function write(): Promise<void> {
     const parts = partsOf(changed);
@@ -91,7 +94,7 @@ export function createSnapshots(
         if (snapshots.length > 0) await repository.saveUsage(snapshots);
         for (const part of read) left.delete(part);
       }
-      await purge();
+      hasWritten = true;
       if (failure !== undefined) throw failure;
     } catch (error) {
       for (const { org, counters } of left) for (const counter of counters) note(org, counter);
@@ -113,13 +116,23 @@ export function createSnapshots(
   }
 
   async function purge(): Promise<void> {
-    if (Math.abs(clock.now() - purgedAt) < PURGE_EVERY_MS) return;
+    if (!hasWritten || Math.abs(clock.now() - purgedAt) < PURGE_EVERY_MS) return;
     purgedAt = clock.now();
     const before = purgedAt - KEEP_MS;
-    await purgeInSteps(
-      () => repository.purgeUsage({ before }),
-      () => performance.now() >= purgeUntil,
-    );
+    try {
+      await purgeInSteps(
+        () => repository.purgeUsage({ before }),
+        () => performance.now() >= purgeUntil,
+      );
+    } catch (error) {
+      logger.warn('old metered use could not be purged; it is tried again', describeFailure(error));
+    }
+  }
+
+  /** After what there is to write, and never before: it may take long. */
+  function purgeBehind(): Promise<void> {
+    purging = purging.then(purge);
+    return purging;
   }
 
   function note(org: string, { key, window, endsAt }: ChangedCounter): void {
@@ -131,10 +144,11 @@ export function createSnapshots(
     const name = `${key}\n${window}`;
     if (noted.byName.has(name)) return;
     noted.byName.set(name, { key, window, endsAt });
+    if (isClosed) return;
     timer ??= outsideRequests(() =>
       setTimeout(() => {
         timer = null;
-        void flush();
+        void flush().then(purgeBehind);
       }, settings.snapshotEveryMs).unref(),
     );
   }
@@ -157,11 +171,13 @@ export function createSnapshots(
     note,
     noteCharged,
     flush,
-    async close() {
-      purgeUntil = performance.now() + CLOSING_MS;
+    async close(startedAt) {
+      isClosed = true;
+      purgeUntil = startedAt + CLOSING_MS;
       await flush();
       if (timer !== null) clearTimeout(timer);
       timer = null;
+      await purgeBehind();
     },
   };
 }
