@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { Reservation } from '../ports/counter-store.ts';
 import type { PlannedCharge } from './charges.ts';
 import { countRows } from './count-rows.ts';
@@ -66,12 +67,13 @@ export function createHeadcounts(
   function prepare(org: string, key: string, name: string, crowd: Crowd): Count {
     let begin = () => {};
     const rows = new Promise<number>((resolve) => {
-      begin = () => {
+      // In the request of the first that waits for it, whoever's count had to end before: that one's may be over, with the connection it counted on.
+      begin = AsyncResource.bind(() => {
         crowd.underWay += 1;
         crowd.counts.add(count);
         count.held = heldBy(org);
         resolve(countRows(wiring, org, key).finally(() => ended(name, crowd)));
-      };
+      });
     });
     const count: Count = { rows, begin, missed: 0, held: [], sharers: 0 };
     return count;
