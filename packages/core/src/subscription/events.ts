@@ -106,7 +106,7 @@ export function createEvents(
     if (history === null) return null;
     const events = await callProvider(() => history.listEvents({ since }));
     const count = { applied: 0, unmatched: 0, failed: 0, ignored: 0, duplicate: 0 };
-    const patience = createPatience();
+    const patience = createPatience(wait);
     for (const event of events) {
       if (!isForUs(event)) continue;
       if (patience.isOver) {
@@ -114,8 +114,7 @@ export function createEvents(
         continue;
       }
       try {
-        count[await doEvent(provider.name, event)] += 1;
-        patience.answered();
+        count[await patience.ask(() => doEvent(provider.name, event))] += 1;
       } catch (error) {
         const code = error instanceof TollgateError ? error.code : 'internal_error';
         logger.warn('A missed event could not be done. The next sync tries again.', {
@@ -123,7 +122,6 @@ export function createEvents(
           code,
         });
         count.failed += 1;
-        patience.failed(error);
       }
     }
     const { applied, unmatched, failed } = count;

@@ -9,9 +9,6 @@ import type { Wait } from './wait.ts';
 const PAGE = 100;
 /** Few: people who check out meanwhile share what the provider allows in a second. */
 const SIDE_BY_SIDE = 4;
-/** How often a busy provider is asked for one customer, and how long it is left alone at most. */
-const MOST_TRIES = 3;
-const MOST_PAUSE_MS = 30_000;
 /** How many failures one sync says one by one. */
 const MOST_SAID = 10;
 
@@ -39,27 +36,18 @@ export function createSyncAll(
 
   return async () => {
     const customers = customersOf(configured(wiring.provider).name);
-    const patience = createPatience();
+    const patience = createPatience(wait);
     let total: SyncResult = { checked: 0, changed: 0, unknown: 0, failed: 0 };
     let said = 0;
 
     async function look(customer: Customer): Promise<SyncResult | null> {
-      for (let tries = 1; !patience.isOver; tries += 1) {
-        try {
-          const result = await syncCustomer(customer);
-          patience.answered();
-          return result;
-        } catch (error) {
-          patience.failed(error);
-          const pauseMs = tries < MOST_TRIES ? pauseOf(error) : null;
-          if (pauseMs !== null && !patience.isOver) await wait(pauseMs);
-          else {
-            say(customer, error);
-            return null;
-          }
-        }
+      if (patience.isOver) return null;
+      try {
+        return await patience.ask(() => syncCustomer(customer));
+      } catch (error) {
+        say(customer, error);
+        return null;
       }
-      return null;
     }
 
     function say({ org }: Customer, error: unknown): void {
@@ -85,12 +73,6 @@ export function createSyncAll(
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
     return total;
   };
-}
-
-/** How long a provider that is busy wants to be left alone, ms; null for whatever else it says. */
-function pauseOf(error: unknown): number | null {
-  if (!(error instanceof TollgateError) || error.code !== 'provider_busy') return null;
-  return Math.min((error.retryAfterSeconds ?? 1) * 1_000, MOST_PAUSE_MS);
 }
 
 function sum(a: SyncResult, b: SyncResult): SyncResult {

@@ -132,6 +132,27 @@ describe('W10: a sync of the events since an instant', () => {
     expect(world.repository.contents().subscriptions.size).toBe(20);
   });
 
+  it('leaves a provider that is too busy alone for a while, and goes on', async () => {
+    const since = world.clock.now();
+    for (const letter of 'abcdefghijklmnopqrst') {
+      const { subscription } = await world.checkout({ org: `org-${letter}`, tier: 'pro', actor: 'bob' });
+      world.sandbox.confirm(subscription.externalId);
+    }
+    const { fetchSubscription } = world.sandbox;
+    let asked = 0;
+    const busy = world.process({
+      provider: {
+        fetchSubscription: async (request) => {
+          asked += 1;
+          if (asked % 3 > 0) throw new TollgateError('provider_busy', { retryAfterSeconds: 1 });
+          return await fetchSubscription(request);
+        },
+      },
+    });
+    expect(await busy.sync({ eventsSince: since })).toMatchObject({ failed: 0 });
+    expect(world.repository.contents().subscriptions.size).toBe(20);
+  });
+
   it('compares every customer where the provider keeps no record of its events', async () => {
     const id = await bought({});
     const without = world.process({ provider: { history: null } });
