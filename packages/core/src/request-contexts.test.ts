@@ -97,6 +97,40 @@ describe('a host’s callbacks', () => {
     await billing.close();
   });
 
+  it('are in no request where an org is looked at because an operator changed its limits', async () => {
+    const { billing, heard, create } = app();
+    await create('acme', 'devices');
+    heard.length = 0;
+    const override = {
+      subjectType: 'org',
+      subjectId: 'acme',
+      key: 'devices',
+      limit: 0,
+      actor: 'ada',
+    } as const;
+    await during('operator', () => billing.setOverride(override));
+    await vi.waitFor(() => expect(heard).toContainEqual(expect.objectContaining({ what: 'rows of acme' })));
+    expect(new Set(heard.map(({ of }) => of))).toEqual(new Set([undefined]));
+    await billing.close();
+  });
+
+  it('are in no request where a sweeper looks at orgs, wherever it was started', async () => {
+    const { billing, heard, create } = app();
+    await create('acme', 'devices');
+    await billing.setOverride({
+      subjectType: 'org',
+      subjectId: 'acme',
+      key: 'devices',
+      limit: 1,
+      actor: 'ada',
+    });
+    heard.length = 0;
+    during('globex', () => billing.startSweeper({ everyMs: 10 }));
+    await vi.waitFor(() => expect(heard.length).toBeGreaterThan(0));
+    expect(new Set(heard.map(({ of }) => of))).toEqual(new Set([undefined]));
+    await billing.close();
+  });
+
   it('are in no request where metered use of many orgs is written behind', async () => {
     const { billing, heard, create } = app();
     await create('acme', 'opens');

@@ -1,11 +1,12 @@
 import { describeFailure } from '../errors/describe-failure.ts';
+import { outsideRequests } from '../outside-requests.ts';
 import type { Logger } from '../ports/logger.ts';
 
 /** Work nobody waits for, one at a time for each name. */
 export interface Background {
   /**
    * Begins the work. While the same name is under way it is begun once more afterwards, since what is under way may have
-   * missed the reason. A failure is logged.
+   * missed the reason. A failure is logged. It is outside of any request: that of an operator is no place to count another org's rows in.
    */
   run(name: string, work: () => Promise<unknown>): void;
   /** Waits for what is under way; nothing is begun any more. */
@@ -36,7 +37,7 @@ export function createBackground({ logger }: { readonly logger: Logger }): Backg
         running: Promise.resolve(),
         again: null,
       };
-      entry.running = (async () => {
+      entry.running = outsideRequests(async () => {
         await attempt(work);
         while (entry.again !== null && !isClosed) {
           const next = entry.again;
@@ -44,7 +45,7 @@ export function createBackground({ logger }: { readonly logger: Logger }): Backg
           await attempt(next);
         }
         underWay.delete(name);
-      })();
+      });
       underWay.set(name, entry);
     },
     async close() {

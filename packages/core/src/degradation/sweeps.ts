@@ -2,6 +2,7 @@ import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import { isOrgId } from '../org/org-id.ts';
 import type { OrgViews } from '../org/org-views.ts';
+import { outsideRequests } from '../outside-requests.ts';
 import type { SweepClaim } from '../ports/sweep-list.ts';
 import type { Wiring } from '../wiring.ts';
 import type { Evaluations } from './evaluations.ts';
@@ -200,7 +201,7 @@ export function createSweeps(
             if (!isStopped) timer = setTimeout(again, everyMs).unref();
           });
       };
-      again();
+      outsideRequests(again);
       const sweeper: Sweeper = {
         async stop() {
           isStopped = true;
