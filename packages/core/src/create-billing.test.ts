@@ -124,7 +124,7 @@ describe('createBilling', () => {
 });
 
 describe('an engine', () => {
-  it('goes on where its logger throws: counts late, sweeps, writes metered use, and closes what it was given', async () => {
+  it('goes on where its logger and telemetry throw: counts late, sweeps, writes metered use, and closes what it was given', async () => {
     const throws = () => {
       throw new Error('the log is full');
     };
@@ -151,6 +151,7 @@ describe('an engine', () => {
       quotas: { devices: capacity(), opens: metered({ periods: ['day'] }) },
       tiers: [{ slug: 'free', name: 'Free', isDefaultForPersonal: true, sortOrder: 1, limits }],
       logger,
+      telemetry: { count: throws },
       repository,
       snapshotEveryMs: 1,
       inventoryTimeoutMs: 1,

@@ -204,7 +204,7 @@ function wire(options: BillingOptions): Wiring {
     clock,
     ids: options.ids ?? ulidIds(),
     logger,
-    telemetry: options.telemetry ?? noTelemetry,
+    telemetry: unfailing(options.telemetry ?? noTelemetry, ['count']),
   };
 }
 

@@ -1,4 +1,4 @@
-/** Where the library counts what happens, for the host's metrics. Must not throw and must not wait. */
+/** Where the library counts what happens, for the host's metrics. Must not wait; one that throws is in nobody's way. */
 export interface Telemetry {
   /**
    * Adds to a counter. Attribute values are from small closed sets (an outcome, a quota key): never an org id.
