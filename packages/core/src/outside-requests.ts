@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 
-/** Made when this module is loaded, before any request. */
+/** Made when this module is loaded: before any request, unless a host loads it within one. */
 const outside = new AsyncResource('tollgate');
 
 /**
