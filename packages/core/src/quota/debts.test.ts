@@ -483,6 +483,29 @@ describe('a create that the store let in before an outage', () => {
   });
 });
 
+describe('a create that the store lets in while others are counted without it', () => {
+  it("takes its room under 'recount' though it has ended when the count comes, which missed its row (Q1)", async () => {
+    const { reserve, create, link, rows, wiring } = scene();
+    for (let n = 0; n < 2; n += 1) await create('devices');
+    let answer = () => {};
+    const { count } = wiring.inventory;
+    wiring.inventory.count = async (request) => {
+      const seen = await count(request);
+      await new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      return seen;
+    };
+    link.state = 'down';
+    const deciding = reserve('devices', 'recount');
+    await new Promise((resolve) => setImmediate(resolve));
+    link.state = 'up';
+    await held(await reserve('devices')).run(() => rows.set('acme/devices', 3));
+    answer();
+    expect((await deciding).admitted).toBe(false);
+  });
+});
+
 describe("a create that was let in under 'recount'", () => {
   it('is out of the room that the next is told of, when that is refused', async () => {
     const { reserve, rows, link } = scene();

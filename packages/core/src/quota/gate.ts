@@ -52,7 +52,7 @@ export function createGate(
       decisions: createDecisions(wiring, recounts),
       settler: settling,
       debts,
-      outage: createOutage(wiring, { debts, heldBy: settling.heldBy }),
+      outage: createOutage(wiring, { debts, watchHeld: settling.watchHeld }),
       observe,
     }),
     usage: createUsage(wiring, orgViews, recounts, debts),

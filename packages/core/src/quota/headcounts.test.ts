@@ -24,7 +24,9 @@ async function history(seed: number): Promise<number> {
   const rows = new Map(Object.keys(LIMITS).map((key) => [key, 0]));
   const counts: { readonly key: string; seen?: number; readonly answer: (seen: number | Error) => void }[] =
     [];
+  /** What a store that answers now and then lets in: it knows all rows, and all that run. */
   const held = new Set<Reservation>();
+  const watching = new Set<Set<Reservation>>();
   const silent = () => undefined;
   const { enter } = createHeadcounts(
     {
@@ -40,7 +42,11 @@ async function history(seed: number): Promise<number> {
       settings: { inventoryTimeoutMs: 60_000 },
       logger: { debug: silent, info: silent, warn: silent, error: silent },
     } as never,
-    () => [...held],
+    () => {
+      const seen = new Set(held);
+      watching.add(seen);
+      return { seen, end: () => void watching.delete(seen) };
+    },
   );
   /** Let in and not over; those that wrote have their rows already. */
   const running: {
@@ -64,6 +70,16 @@ async function history(seed: number): Promise<number> {
     admitted += 1;
     running.push({ keys, amount, hasWritten: false, leave });
     check();
+  };
+  const comeByStore = () => {
+    const key = roll(2) === 0 ? 'devices' : 'zones';
+    const making = running.filter((one) => one.keys.includes(key) && !one.hasWritten);
+    const used = making.reduce((sum, { amount }) => sum + amount, rows.get(key) ?? 0);
+    if (used >= (LIMITS[key] ?? 0)) return;
+    const reservation = { org: 'acme', charges: [{ key, amount: 1 }] } as unknown as Reservation;
+    held.add(reservation);
+    for (const seen of watching) seen.add(reservation);
+    running.push({ keys: [key], amount: 1, hasWritten: false, leave: () => void held.delete(reservation) });
   };
   const come = () => {
     const keys = roll(4) === 0 ? ['devices', 'zones'] : [roll(3) === 0 ? 'zones' : 'devices'];
@@ -92,6 +108,7 @@ async function history(seed: number): Promise<number> {
   const steps = [
     come,
     come,
+    comeByStore,
     () => {
       const [count] = counts.slice(roll(Math.max(1, counts.length)));
       if (count !== undefined) count.seen ??= rows.get(count.key) ?? 0;
@@ -139,6 +156,7 @@ async function history(seed: number): Promise<number> {
   if (counts.length !== 1) throw new Error(`${counts.length} counts under way in history ${seed}`);
   counts[0]?.answer(4);
   if ((await last).misfits.length > 0) throw new Error(`Room is lost in history ${seed}`);
+  if (watching.size > 0) throw new Error(`Leases are watched for nobody in history ${seed}`);
   return admitted;
 }
 
@@ -165,7 +183,7 @@ describe('headcounts', () => {
         settings: { inventoryTimeoutMs: 60_000 },
         logger: { debug: silent, info: silent, warn: silent, error: silent },
       } as never,
-      () => [],
+      () => ({ seen: new Set(), end: () => undefined }),
     );
     const charge = { key: 'devices', amount: 1, limit: 100 } as unknown as PlannedCharge;
     const come = (name: string) => request.run(name, () => enter('acme', [charge]));

@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import type { Reservation } from '../ports/counter-store.ts';
 import type { PlannedCharge } from './charges.ts';
 import { countRows } from './count-rows.ts';
+import type { HeldWatch } from './keep-alive.ts';
 
 /** A decision on the host's own count, made without any store. */
 export interface Headcount {
@@ -31,10 +32,12 @@ interface Count {
   readonly begin: () => void;
   /** Units of creates that ended since it began: it may not have seen their rows. */
   missed: number;
-  /** What the store had let in when it began. One that ends while the rows are counted may have been missed by the count. */
-  held: readonly Reservation[];
+  /** What the store had let in when it began, or has since. One that ends while the rows are counted may have been missed by the count. */
+  held: HeldWatch | null;
   sharers: number;
 }
+
+const NOBODY: ReadonlySet<Reservation> = new Set();
 
 /** So many counts of a key are asked for at once, for creates that come alone. Each of a crowd of its own would be too much for the host. */
 const AT_ONCE = 4;
@@ -43,11 +46,11 @@ const AT_ONCE = 4;
  * Decides creates of this process on the host's count while the store is away. Exact within the process: a count takes with it what it
  * may have missed. Other processes are not seen. None is decided on a count that began before it came.
  *
- * @param heldBy - the reservations of this process that the store let in and whose handlers may be running, of one org
+ * @param watchHeld - watches the reservations of this process that the store lets in and whose handlers may be running, of one org
  */
 export function createHeadcounts(
   wiring: Parameters<typeof countRows>[0],
-  heldBy: (org: string) => readonly Reservation[],
+  watchHeld: (org: string) => HeldWatch,
 ): {
   enter(org: string, charges: readonly PlannedCharge[]): Promise<Headcount>;
 } {
@@ -71,11 +74,11 @@ export function createHeadcounts(
       begin = AsyncResource.bind(() => {
         crowd.underWay += 1;
         crowd.counts.add(count);
-        count.held = heldBy(org);
+        count.held = watchHeld(org);
         resolve(countRows(wiring, org, key).finally(() => ended(name, crowd)));
       });
     });
-    const count: Count = { rows, begin, missed: 0, held: [], sharers: 0 };
+    const count: Count = { rows, begin, missed: 0, held: null, sharers: 0 };
     return count;
   }
 
@@ -90,6 +93,7 @@ export function createHeadcounts(
   /** Nobody is left to decide upon it. */
   function leaveAlone(crowd: Crowd, count: Count): void {
     crowd.counts.delete(count);
+    count.held?.end();
     if (crowd.next === count) crowd.next = null;
   }
 
@@ -102,13 +106,9 @@ export function createHeadcounts(
       const asked = charges.map((charge) => share(org, charge));
       try {
         const rows = await Promise.all(asked.map(({ count }) => count.rows));
-        const running = heldBy(org);
         const used = asked.map(
           ({ charge, crowd, count }, i) =>
-            (rows[i] ?? 0) +
-            crowd.inside +
-            count.missed +
-            unitsOf(charge, new Set([...count.held, ...running])),
+            (rows[i] ?? 0) + crowd.inside + count.missed + unitsOf(charge, count.held?.seen ?? NOBODY),
         );
         const counts = charges.map(({ amount }, i) => (used[i] ?? 0) + amount);
         const misfits = charges.flatMap(({ limit }, i) =>

@@ -15,14 +15,20 @@ export class Lease {
   }
 }
 
+/** The reservations of an org whose handlers may be running, and those whose handlers began to since. */
+export interface HeldWatch {
+  readonly seen: ReadonlySet<Reservation>;
+  end(): void;
+}
+
 /** Renews the leases of this process while their handlers run. */
 export interface KeepAlive {
   add(lease: Lease): void;
   /** Renews it no more, for its handler may run on unseen. */
   letLapse(lease: Lease): void;
   remove(lease: Lease): void;
-  /** The leases of an org whose handlers may be running: those that are renewed, and those that lapse, until they have. */
-  of(org: string): Reservation[];
+  /** Watches the leases of an org whose handlers may be running: those that are renewed, and those that lapse, until they have. */
+  watch(org: string): HeldWatch;
   close(): void;
 }
 
@@ -42,6 +48,7 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
   const old = new Map<Lease, number>();
   /** With the beats until their leases are over. */
   const lapsing = new Map<Lease, number>();
+  const watching = new Set<(reservation: Reservation) => void>();
   let timer: NodeJS.Timeout | null = null;
 
   function beat(): void {
@@ -106,15 +113,22 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
       // One that was about to lapse is renewed with the next beat.
       if (lapsing.delete(lease)) old.set(lease, 0);
       else if (lease.place < 0 && !old.has(lease)) lease.place = young.push(lease) - 1;
+      if (watching.size > 0) for (const see of watching) see(lease.reservation);
       timer ??= outsideRequests(() => setInterval(beat, everyMs).unref());
     },
     letLapse,
     remove(lease) {
       if (!removeYoung(lease) && !old.delete(lease)) lapsing.delete(lease);
     },
-    of(org) {
-      const all = [...young, ...old.keys(), ...lapsing.keys()];
-      return all.map(({ reservation }) => reservation).filter((reservation) => reservation.org === org);
+    watch(org) {
+      const seen = new Set<Reservation>();
+      const see = (reservation: Reservation) => {
+        if (reservation.org === org) seen.add(reservation);
+      };
+      for (const leases of [young, old.keys(), lapsing.keys()])
+        for (const { reservation } of leases) see(reservation);
+      watching.add(see);
+      return { seen, end: () => void watching.delete(see) };
     },
     close() {
       stop();

@@ -1,10 +1,11 @@
 import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
-import type { OnUnknown, Reservation } from '../ports/counter-store.ts';
+import type { OnUnknown } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import { type PlannedCharge, quotaState } from './charges.ts';
 import type { Debts } from './debts.ts';
 import { createHeadcounts } from './headcounts.ts';
+import type { HeldWatch } from './keep-alive.ts';
 import { reservationHandle, type Settler } from './reservation-handle.ts';
 import type { Admission, OnStoreError } from './types.ts';
 
@@ -32,13 +33,13 @@ export function createOutage(
   wiring: Pick<Wiring, 'inventory' | 'settings' | 'ids' | 'logger' | 'telemetry'>,
   parts: {
     readonly debts: Debts;
-    /** Reservations of this process that the store let in, of one org. */
-    readonly heldBy: (org: string) => readonly Reservation[];
+    /** Watches the reservations of this process that the store lets in, of one org. */
+    readonly watchHeld: (org: string) => HeldWatch;
   },
 ): Outage {
   const { settings, ids, logger, telemetry } = wiring;
   const { debts } = parts;
-  const headcounts = createHeadcounts(wiring, parts.heldBy);
+  const headcounts = createHeadcounts(wiring, parts.watchHeld);
   let silentUntil = 0;
   let unsaid = 0;
 

@@ -3,14 +3,14 @@ import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Charge, Reservation, SettleAs, SettleListener, SettleOutcome } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import type { Debts } from './debts.ts';
-import { createKeepAlive } from './keep-alive.ts';
+import { createKeepAlive, type HeldWatch } from './keep-alive.ts';
 import type { Settler, Unawaited } from './reservation-handle.ts';
 import type { Snapshots } from './snapshots.ts';
 
 /** Settles reservations in the counter store, and waits for those under way when the engine closes. */
 export interface Settling extends Settler {
-  /** Reservations of this process whose handlers may be running, of one org. */
-  heldBy(org: string): readonly Reservation[];
+  /** Watches the reservations of this process whose handlers may be running, of one org. */
+  watchHeld(org: string): HeldWatch;
   /** Resolves when every settle asked for so far has been answered. */
   drain(): Promise<void>;
   close(): void;
@@ -132,7 +132,7 @@ export function createSettling(
     keepAlive: (lease) => leases.add(lease),
     letLapse: (lease) => leases.letLapse(lease),
     letGo: (lease) => leases.remove(lease),
-    heldBy: (org) => leases.of(org),
+    watchHeld: (org) => leases.watch(org),
     async drain() {
       if (underWay > 0) await new Promise<void>((resolve) => waiting.push(resolve));
     },
