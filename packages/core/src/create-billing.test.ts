@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { capacity, metered } from './catalog/quota.ts';
 import { createBilling } from './create-billing.ts';
 import { memoryBillingRepository } from './memory/memory-billing-repository.ts';
@@ -123,12 +123,15 @@ describe('createBilling', () => {
   });
 });
 
+const throwsNow = () => {
+  throw new Error('the log is full');
+};
+const rejectsLater = () => Promise.reject(new Error('the log is full'));
+const loggerOf = (log: () => unknown) => ({ debug: log, info: log, warn: log, error: log });
+
 describe('an engine', () => {
-  it('goes on where its logger and telemetry throw: counts late, sweeps, writes metered use, and closes what it was given', async () => {
-    const throws = () => {
-      throw new Error('the log is full');
-    };
-    const logger = { debug: throws, info: throws, warn: throws, error: throws };
+  it('goes on where its logger throws: counts late, sweeps, writes metered use, and closes what it was given', async () => {
+    const logger = loggerOf(throwsNow);
     const repository = memoryBillingRepository();
     const { claimSweeps, saveUsage, close } = repository;
     let claims = 0;
@@ -151,7 +154,6 @@ describe('an engine', () => {
       quotas: { devices: capacity(), opens: metered({ periods: ['day'] }) },
       tiers: [{ slug: 'free', name: 'Free', isDefaultForPersonal: true, sortOrder: 1, limits }],
       logger,
-      telemetry: { count: throws },
       repository,
       snapshotEveryMs: 1,
       inventoryTimeoutMs: 1,
@@ -172,6 +174,38 @@ describe('an engine', () => {
     await billing.close();
     expect(isClosed).toBe(true);
   });
+
+  it.each([
+    ['telemetry throws', { telemetry: { count: throwsNow } }],
+    ['logger answers promises that reject', { logger: loggerOf(rejectsLater) }],
+  ])(
+    'goes on where its %s: refuses, writes metered use, and closes what it was given',
+    async (_what, bad) => {
+      const unhandled = vi.fn();
+      process.on('unhandledRejection', unhandled);
+      onTestFinished(() => void process.off('unhandledRejection', unhandled));
+      const repository = memoryBillingRepository();
+      const saveUsage = vi.spyOn(repository, 'saveUsage').mockRejectedValueOnce(new Error('away'));
+      const close = vi.spyOn(repository, 'close');
+      const limits = { devices: 3, opens: { day: 1 } };
+      const { options } = hostOptions({
+        quotas: { devices: capacity(), opens: metered({ periods: ['day'] }) },
+        tiers: [{ slug: 'free', name: 'Free', isDefaultForPersonal: true, sortOrder: 1, limits }],
+        repository,
+        snapshotEveryMs: 1,
+        ...bad,
+      });
+      const billing = createBilling(options as BillingOptions<'devices' | 'opens'>);
+      const reserve = () => billing.reserve({ org: 'acme', charges: [{ key: 'opens' }] });
+      const opened = await reserve();
+      if (opened.admitted) await opened.reservation.commit();
+      expect(await reserve()).toMatchObject({ admitted: false });
+      await expect.poll(() => saveUsage.mock.calls.length).toBeGreaterThan(1);
+      await billing.close();
+      expect(close).toHaveBeenCalledOnce();
+      expect(unhandled).not.toHaveBeenCalled();
+    },
+  );
 
   it('offers published tiers above the own one', async () => {
     const billing = createBilling(hostOptions().options);

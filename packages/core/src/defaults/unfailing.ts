@@ -1,3 +1,5 @@
+import { isPending } from '../is-pending.ts';
+
 /** Passes calls on to an object of the host's, and throws nothing: what it is told of goes on all the same. */
 export function unfailing<T extends object>(target: T, methods: readonly (keyof T)[]): T {
   const made = {} as T;
@@ -5,7 +7,9 @@ export function unfailing<T extends object>(target: T, methods: readonly (keyof 
     made[name] = ((...args: unknown[]) => {
       try {
         // Looked up anew: loggers change their methods with their level.
-        (target as Record<keyof T, (...args: unknown[]) => void>)[name](...args);
+        const answer = (target as Record<keyof T, (...args: unknown[]) => unknown>)[name](...args);
+        // An async one fails later, and nobody waits for it: unseen, that would end the process.
+        if (isPending(answer)) Promise.resolve(answer).catch(ignore);
       } catch {
         // Whoever counts and logs is not in the way of who is counted.
       }
@@ -13,3 +17,5 @@ export function unfailing<T extends object>(target: T, methods: readonly (keyof 
   }
   return made;
 }
+
+const ignore = () => undefined;
