@@ -18,15 +18,11 @@ import type { Middleware } from './middleware.ts';
  * app.post('/doors/:id/open', friction('door_opens'), openDoor);
  * ```
  */
-export function friction<K extends string>(
+export function friction<K extends string = RegisteredKey>(
+  // An engine that is given brings its own keys.
   key: NoInfer<K>,
-  options: Omit<FrictionOptions<Request>, 'billing'> & { readonly billing: Billing<K> },
-): Middleware;
-export function friction(
-  key: RegisteredKey,
-  options?: FrictionOptions<Request> & { readonly billing?: never },
-): Middleware;
-export function friction(key: string, options: FrictionOptions<Request> = {}): Middleware {
+  options: Omit<FrictionOptions<Request>, 'billing'> & { readonly billing?: Billing<K> } = {},
+): Middleware {
   const hold = createFriction<Request>(key, options);
   const frictionDelay: RequestHandler = async (req, res, next) => {
     try {

@@ -1,4 +1,4 @@
-import { type Billing, createRelease, type RegisteredKey, type ReleaseOptions } from '@tollgate/core';
+import { createRelease, type RegisteredKey, type ReleaseOptions } from '@tollgate/core';
 import type { Request, RequestHandler } from 'express';
 import { guardedRequest } from './express-request.ts';
 import type { Middleware } from './middleware.ts';
@@ -11,17 +11,13 @@ import { onEnd } from './on-ending.ts';
  * app.delete('/devices/:id', releaseQuota('devices'), deleteDevice);
  * ```
  */
-export function releaseQuota<K extends string>(
+export function releaseQuota<K extends string = RegisteredKey>(
+  // An engine that is given brings its own keys.
   key: NoInfer<K>,
-  options: ReleaseOptions<Request, K> & { readonly billing: Billing<K> },
-): Middleware;
-export function releaseQuota(
-  key: RegisteredKey,
-  options?: ReleaseOptions<Request> & { readonly billing?: never },
-): Middleware;
-export function releaseQuota(key: string, options: ReleaseOptions<Request, string> = {}): RequestHandler {
-  const release = createRelease<Request, string>(key, options);
-  return function quotaRelease(req, res, next) {
+  options: ReleaseOptions<Request, K> = {},
+): Middleware {
+  const release = createRelease<Request, K>(key, options);
+  const quotaRelease: RequestHandler = (req, res, next) => {
     const report = release(guardedRequest(req));
     let isReported = false;
     // An answer may be ended more than once; one delete is one report.
@@ -32,4 +28,5 @@ export function releaseQuota(key: string, options: ReleaseOptions<Request, strin
     });
     next();
   };
+  return quotaRelease as Middleware;
 }

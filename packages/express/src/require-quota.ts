@@ -22,25 +22,16 @@ import { sendReply } from './send-reply.ts';
  * app.post('/devices', requireQuota('devices'), createDevice);
  * ```
  */
-export function requireQuota<K extends string>(
-  keys: GuardKeys<NoInfer<K>>,
-  options: GuardOptions<Request, K> & { readonly billing: Billing<K> },
-): Middleware;
-export function requireQuota<K extends string>(
-  keys: Omit<KeyedGuardOptions<Request, NoInfer<K>>, 'billing'> & { readonly billing: Billing<K> },
-): Middleware;
-export function requireQuota(
-  keys: GuardKeys<RegisteredKey> | (KeyedGuardOptions<Request> & { readonly billing?: never }),
-  // An engine that is given brings its own keys: the overloads above.
-  options?: GuardOptions<Request> & { readonly billing?: never },
-): Middleware;
-export function requireQuota(
-  keys: GuardKeys<string> | KeyedGuardOptions<Request, string>,
-  options: GuardOptions<Request, string> = {},
-): RequestHandler {
-  const guard = createGuard<Request, string>(keys, options);
+export function requireQuota<K extends string = RegisteredKey>(
+  // An engine that is given brings its own keys.
+  keys:
+    | GuardKeys<NoInfer<K>>
+    | (Omit<KeyedGuardOptions<Request, NoInfer<K>>, 'billing'> & { readonly billing?: Billing<K> }),
+  options: GuardOptions<Request, K> = {},
+): Middleware {
+  const guard = createGuard<Request, K>(keys, options);
   prepareEndings();
-  return async function quotaGuard(req, res, next) {
+  const quotaGuard: RequestHandler = async (req, res, next) => {
     try {
       // A stream that somebody began for the handler is no answer in its stead.
       const isBegun = res.headersSent;
@@ -64,4 +55,5 @@ export function requireQuota(
     }
     next();
   };
+  return quotaGuard as Middleware;
 }

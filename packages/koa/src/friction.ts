@@ -18,15 +18,11 @@ import { guardedRequest } from './koa-request.ts';
  * router.post('/doors/:id/open', friction('door_opens'), openDoor);
  * ```
  */
-export function friction<K extends string>(
+export function friction<K extends string = RegisteredKey>(
+  // An engine that is given brings its own keys.
   key: NoInfer<K>,
-  options: Omit<FrictionOptions<Context>, 'billing'> & { readonly billing: Billing<K> },
-): Middleware;
-export function friction(
-  key: RegisteredKey,
-  options?: FrictionOptions<Context> & { readonly billing?: never },
-): Middleware;
-export function friction(key: string, options: FrictionOptions<Context> = {}): Middleware {
+  options: Omit<FrictionOptions<Context>, 'billing'> & { readonly billing?: Billing<K> } = {},
+): Middleware {
   const hold = createFriction<Context>(key, options);
   return async function frictionDelay(ctx, next) {
     const { headers, proceed } = await hold(guardedRequest(ctx), ctx.res);

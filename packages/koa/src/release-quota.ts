@@ -1,10 +1,4 @@
-import {
-  type Billing,
-  createRelease,
-  type Ending,
-  type RegisteredKey,
-  type ReleaseOptions,
-} from '@tollgate/core';
+import { createRelease, type Ending, type RegisteredKey, type ReleaseOptions } from '@tollgate/core';
 import type { Context, Middleware } from 'koa';
 import { isAnsweredLater, onAnswer, onOwnAnswer } from './answered-later.ts';
 import { guardedRequest } from './koa-request.ts';
@@ -16,16 +10,12 @@ import { guardedRequest } from './koa-request.ts';
  * router.delete('/devices/:id', releaseQuota('devices'), deleteDevice);
  * ```
  */
-export function releaseQuota<K extends string>(
+export function releaseQuota<K extends string = RegisteredKey>(
+  // An engine that is given brings its own keys.
   key: NoInfer<K>,
-  options: ReleaseOptions<Context, K> & { readonly billing: Billing<K> },
-): Middleware;
-export function releaseQuota(
-  key: RegisteredKey,
-  options?: ReleaseOptions<Context> & { readonly billing?: never },
-): Middleware;
-export function releaseQuota(key: string, options: ReleaseOptions<Context, string> = {}): Middleware {
-  const release = createRelease<Context, string>(key, options);
+  options: ReleaseOptions<Context, K> = {},
+): Middleware {
+  const release = createRelease<Context, K>(key, options);
   return async function quotaRelease(ctx, next) {
     const report = release(guardedRequest(ctx));
     let isReported = false;

@@ -24,23 +24,14 @@ import { sendReply } from './send-reply.ts';
  * router.post('/devices', requireQuota('devices'), createDevice);
  * ```
  */
-export function requireQuota<K extends string>(
-  keys: GuardKeys<NoInfer<K>>,
-  options: GuardOptions<Context, K> & { readonly billing: Billing<K> },
-): Middleware;
-export function requireQuota<K extends string>(
-  keys: Omit<KeyedGuardOptions<Context, NoInfer<K>>, 'billing'> & { readonly billing: Billing<K> },
-): Middleware;
-export function requireQuota(
-  keys: GuardKeys<RegisteredKey> | (KeyedGuardOptions<Context> & { readonly billing?: never }),
-  // An engine that is given brings its own keys: the overloads above.
-  options?: GuardOptions<Context> & { readonly billing?: never },
-): Middleware;
-export function requireQuota(
-  keys: GuardKeys<string> | KeyedGuardOptions<Context, string>,
-  options: GuardOptions<Context, string> = {},
+export function requireQuota<K extends string = RegisteredKey>(
+  // An engine that is given brings its own keys.
+  keys:
+    | GuardKeys<NoInfer<K>>
+    | (Omit<KeyedGuardOptions<Context, NoInfer<K>>, 'billing'> & { readonly billing?: Billing<K> }),
+  options: GuardOptions<Context, K> = {},
 ): Middleware {
-  const guard = createGuard<Context, string>(keys, options);
+  const guard = createGuard<Context, K>(keys, options);
   return async function quotaGuard(ctx, next) {
     checkResponse(ctx);
     const entered = await guard(guardedRequest(ctx));
