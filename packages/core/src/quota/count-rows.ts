@@ -28,7 +28,9 @@ export async function countRows(
     throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
   }
   if (!Number.isSafeInteger(count) || count < 0) {
-    const answered = { key, answer: String(count), type: typeof count };
+    // A row, say, where its field is meant: not every object can be made a text.
+    const answer = typeof count === 'object' ? redact(count) : String(count);
+    const answered = { key, answer, type: typeof count };
     logger.error('inventory.count answered something that is not a count', answered);
     throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
   }
