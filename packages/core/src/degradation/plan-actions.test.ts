@@ -53,7 +53,9 @@ describe('planning what is done to a row', () => {
     const actions = first.note;
     expect(plan({ flags, actions, readAt: NOW + 999 })).toEqual(nothing);
     expect(plan({ flags, actions, readAt: NOW - 999_999 })).toEqual(nothing);
-    expect(plan({ flags, actions, readAt: NOW + 1_000 }).act).toEqual([{ ...actions[0], state: 'started' }]);
+    expect(plan({ flags, actions, readAt: NOW + 1_000 }).act).toEqual([
+      { ...actions[0], state: 'started', sightedAt: NOW + 1_000 },
+    ]);
   });
 
   it('D3: repeats under the same key what may have been begun, and leaves alone what is done', () => {
@@ -113,7 +115,7 @@ describe('planning what is done to a row', () => {
     ]);
   });
 
-  it('removes no row that was found due for suspension less than the degraded stage ago', () => {
+  it('removes no row that was suspended less than the degraded stage ago', () => {
     const flags = [flag('marked_for_delete')];
     const suspended = (ago: number) => [action('suspend', 'done', NOW - ago)];
     expect(plan({ flags, actions: suspended(499_999) })).toEqual(nothing);

@@ -20,7 +20,7 @@ export interface ActionFacts {
   /** The repository's clock, on which sightings are told apart. */
   readonly readAt: number;
   readonly sightingMs: number;
-  /** How long a row must have been flagged, and due for suspension, before it is removed; null when the host removes nothing. */
+  /** How long a row must have been flagged, and suspended, before it is removed; null when the host removes nothing. */
   readonly removeAfterMs: number | null;
   /** With which of the actions that were begun before to begin, around in a circle: the first may be those that always fail. */
   readonly startAt: number;
@@ -30,10 +30,9 @@ export interface ActionFacts {
 /**
  * Compares what is flagged with what was done, and says what comes next.
  *
- * A row whose state is degraded or marked is suspended, and a marked one then removed if the host does that, `removeAfterMs` after it was
- * first found due for suspension; each only when it was found due by an earlier look at least `sightingMs` ago. Every other row that may have
- * been suspended is restored, at once and first. What may have been begun is repeated under its own key, and comes after what was not
- * tried yet.
+ * A row whose state is degraded or marked is suspended, and a marked one then removed if the host does that, `removeAfterMs` after its
+ * suspension; each only when it was found due by an earlier look at least `sightingMs` ago. Every other row that may have been suspended is
+ * restored, at once and first. What may have been begun is repeated under its own key, and comes after what was not tried yet.
  */
 export function planActions(facts: ActionFacts): ActionPlan {
   const flags = new Map(facts.flags.map((flag) => [rowName(flag), flag]));
@@ -81,8 +80,10 @@ function onwards(flag: Flag, known: RowAction | undefined, facts: ActionFacts): 
     case 'restore':
       return known;
     case 'suspend':
-      if (known.state === 'started') return known;
-      if (known.state === 'sighted') return isConfirmed ? { ...known, state: 'started' } : null;
+      // A removal counts from the try that went well: it may come weeks after the sighting, where nobody swept or those before failed.
+      if (known.state === 'started') return { ...known, sightedAt: readAt };
+      if (known.state === 'sighted')
+        return isConfirmed ? { ...known, state: 'started', sightedAt: readAt } : null;
       return isToBeRemoved(flag, facts) && wasDownLongEnough(known, facts)
         ? { ...known, action: 'remove', state: 'sighted', sightedAt: readAt }
         : null;

@@ -109,7 +109,7 @@ describe('a sweep', () => {
     await sweepTwice(START + 28 * DAY);
     await sweepTwice(START + 40 * DAY);
     expect(calls.filter((call) => call.startsWith('remove'))).toEqual([]);
-    await sweepTwice(START + 41 * DAY);
+    await sweepTwice(START + 41 * DAY + HOUR);
     expect(calls.slice(-2)).toEqual(['remove acme/devices/d1', 'remove acme/devices/d2']);
   });
 
@@ -287,7 +287,7 @@ describe('a sweep', () => {
     await sweepTwice(START + 14 * DAY);
     await sweepTwice(START + 28 * DAY - 2 * HOUR);
     expect(calls.filter((call) => call.startsWith('remove'))).toEqual([]);
-    await sweepTwice(START + 28 * DAY);
+    await sweepTwice(START + 28 * DAY + HOUR);
     expect(calls.slice(2)).toEqual(['remove acme/devices/d5', 'remove acme/devices/d4']);
     expect(host.rowsOf('acme', 'devices').map(({ id }) => id)).toEqual(['d1', 'd2', 'd3']);
     expect(await degradation.report('acme')).toMatchObject({ stage: 'none', flagged: [] });
@@ -302,12 +302,12 @@ describe('a sweep', () => {
     });
     await begin();
     await sweepTwice(START + 14 * DAY);
-    await sweepAt(START + 28 * DAY);
+    await sweepAt(START + 28 * DAY + HOUR);
     hooks.after = async (call) => {
       if (call !== 'remove acme/devices/d6') return;
       await degradation.setKeep({ org: 'acme', resource: 'devices', id: 'd5', keep: true, actor: 'ada' });
     };
-    await sweepAt(START + 28 * DAY + HOUR);
+    await sweepAt(START + 28 * DAY + 2 * HOUR);
     expect(calls).toContain('remove acme/devices/d6');
     expect(calls).not.toContain('remove acme/devices/d5');
     expect(calls).toContain('restore acme/devices/d5');
@@ -318,12 +318,12 @@ describe('a sweep', () => {
     await begin();
     await sweepTwice(START + 14 * DAY);
     for (let n = 1; n <= 3; n += 1) host.add('acme', 'zones', `z${n}`, START + n);
-    await sweepAt(START + 28 * DAY);
+    await sweepAt(START + 28 * DAY + HOUR);
     hooks.after = async (call) => {
       if (call !== 'suspend acme/zones/z3') return;
       await degradation.setKeep({ org: 'acme', resource: 'devices', id: 'd5', keep: true, actor: 'ada' });
     };
-    await sweepAt(START + 28 * DAY + HOUR);
+    await sweepAt(START + 28 * DAY + 2 * HOUR);
     expect(calls).toContain('suspend acme/zones/z3');
     expect(calls).not.toContain('remove acme/devices/d5');
   });
@@ -337,7 +337,7 @@ describe('a sweep', () => {
     await sweepTwice(START + 28 * DAY);
     await sweepTwice(START + 40 * DAY);
     expect(calls.filter((call) => call.startsWith('remove'))).toEqual([]);
-    await sweepTwice(START + 27 * DAY + 2 * HOUR + 14 * DAY);
+    await sweepTwice(START + 27 * DAY + 3 * HOUR + 14 * DAY);
     expect(calls.slice(-2)).toEqual(['remove acme/devices/d1', 'remove acme/devices/d2']);
   });
 
@@ -349,8 +349,30 @@ describe('a sweep', () => {
     for (let hour = 2; hour < 10; hour += 1) await sweepTwice(START + 60 * DAY + hour * HOUR);
     await sweepTwice(START + 73 * DAY);
     expect(calls.filter((call) => call.startsWith('remove'))).toEqual([]);
-    await sweepTwice(START + 74 * DAY);
+    await sweepTwice(START + 74 * DAY + HOUR);
     expect(calls.slice(2)).toEqual(['remove acme/devices/d5', 'remove acme/devices/d4']);
+  });
+
+  it('removes no row within minutes of its suspension where that failed for weeks, or nobody swept since it was noted', async () => {
+    const { begin, sweepAt, sweepTwice, calls, hooks } = overCapacity({ removes: true });
+    await begin();
+    await sweepAt(START + 14 * DAY);
+    hooks.before = async (call) => {
+      if (call === 'suspend acme/devices/d5') throw new Error('no such column');
+    };
+    for (let day = 30; day < 40; day += 1) await sweepTwice(START + day * DAY);
+    hooks.before = async () => {};
+    await sweepAt(START + 40 * DAY);
+    expect(calls).toEqual(['suspend acme/devices/d4', 'suspend acme/devices/d5']);
+    for (let hour = 2; hour < 10; hour += 1) await sweepTwice(START + 40 * DAY + hour * HOUR);
+    await sweepTwice(START + 44 * DAY - 2 * HOUR);
+    expect(calls).toHaveLength(2);
+    await sweepTwice(START + 44 * DAY);
+    expect(calls.slice(2)).toEqual(['remove acme/devices/d4']);
+    await sweepTwice(START + 54 * DAY - 2 * HOUR);
+    expect(calls).toHaveLength(3);
+    await sweepTwice(START + 54 * DAY);
+    expect(calls.slice(3)).toEqual(['remove acme/devices/d5']);
   });
 
   it('removes no row within minutes because its org’s times were shortened', async () => {

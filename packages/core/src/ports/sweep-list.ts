@@ -12,7 +12,7 @@ export interface RowAction {
   readonly state: 'sighted' | 'started' | 'done';
   /** Names the action for the host, the same at every repeat: what has this key is done once. */
   readonly key: string;
-  /** When it was first due, on the repository's clock. */
+  /** When it was first due, or a suspension last begun, on the repository's clock. */
   readonly sightedAt: number;
 }
 
