@@ -187,4 +187,29 @@ describe.each([
     expect(answer).toEqual({ status: 202, text: 'TypeError' });
     await scene.settles('devices', FREE);
   });
+
+  it('an answer that was ended before a guard that refuses comes whole', async () => {
+    const scene = guardScene({ devices: 0 });
+    const app = express();
+    const whole = 'x'.repeat(20_000_000);
+    app.post(
+      '/things',
+      (_req, res, next) => {
+        res.send(whole);
+        next();
+      },
+      requireQuota('devices', { billing: scene.billing }),
+    );
+    const server = await listen(app, '');
+    onTestFinished(async () => {
+      await unlisten(server);
+      await scene.billing.close();
+    });
+    const answer = await fetch(`http://127.0.0.1:${server.port}/things`, {
+      method: 'POST',
+      signal: AbortSignal.timeout(5_000),
+    });
+    const text = await answer.text().catch((error) => error.name);
+    expect([answer.status, text.length]).toEqual([200, whole.length]);
+  });
 });

@@ -37,8 +37,9 @@ export function requireQuota<K extends string = RegisteredKey>(
       const isBegun = res.headersSent;
       const entered = await guard(guardedRequest(req));
       if (!entered.admitted) {
-        if (isBegun) res.destroy();
-        else sendReply(res, entered.reply);
+        // What somebody ended is an answer that may still be on its way.
+        if (!isBegun) sendReply(res, entered.reply);
+        else if (!res.writableEnded) res.destroy();
         return;
       }
       if (isBegun ? res.writableEnded : res.headersSent) {
