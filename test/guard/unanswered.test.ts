@@ -644,6 +644,40 @@ describe.each([
     await host.settles('devices', FREE);
   });
 
+  it.each([
+    ['its handler', false],
+    ['Koa', true],
+  ])(
+    'a stream begun for %s before a guard that refuses breaks off, and what a guard before took is given back',
+    async (_whose, respond) => {
+      const host = guardScene({ devices: 1, zones: 0 });
+      const app = new KoaOf()
+        .use((ctx, next) => {
+          ctx.respond = respond;
+          ctx.type = 'text/event-stream';
+          ctx.status = 200;
+          ctx.flushHeaders();
+          return next();
+        })
+        .use(requireQuota('devices', { billing: host.billing }))
+        .use(requireQuota('zones', { billing: host.billing }))
+        .use((ctx) => void ctx.res.end('data: made\n\n'));
+      app.silent = true;
+      const server = await listen(app.callback(), '');
+      onTestFinished(async () => {
+        await unlisten(server);
+        await host.billing.close();
+      });
+      const answer = await fetch(`http://127.0.0.1:${server.port}/things`, {
+        method: 'POST',
+        signal: AbortSignal.timeout(5_000),
+      });
+      const text = await answer.text().catch((error) => error.name);
+      expect([answer.status, text]).toEqual([200, 'TypeError']);
+      await host.settles('devices', FREE);
+    },
+  );
+
   it('billing routes behind `respond = false` are answered', async () => {
     const { billing } = guardScene({ devices: 1 });
     const app = new KoaOf()

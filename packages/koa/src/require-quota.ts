@@ -34,8 +34,10 @@ export function requireQuota<K extends string = RegisteredKey>(
   const guard = createGuard<Context, K>(keys, options);
   return async function quotaGuard(ctx, next) {
     checkResponse(ctx);
+    const isBegun = ctx.res.headersSent;
     const entered = await guard(guardedRequest(ctx));
     if (!entered.admitted) {
+      if (isBegun && !ctx.res.writableEnded) breakOff(ctx, entered.reply.status);
       sendReply(ctx, entered.reply);
       return;
     }
@@ -56,6 +58,12 @@ export function requireQuota<K extends string = RegisteredKey>(
       entered.leave(answerOf(ctx, was404));
     }
   };
+}
+
+/** Ends a stream that somebody began for the handler, which does not run: thrown, so that nobody around takes the status that was sent for its. */
+function breakOff(ctx: Context, status: number): never {
+  ctx.res.destroy();
+  ctx.throw(status);
 }
 
 /** Without one nothing would settle the units, and they would be held as long as the process lives. */
