@@ -152,7 +152,7 @@ describe.each([
 
   /** A route whose stream is begun before its guard; answers what came of one request. */
   async function begun(devices: number) {
-    const scene = guardScene({ devices });
+    const scene = guardScene({ devices, seats: 1 });
     const app = express();
     app.post(
       '/things',
@@ -160,6 +160,7 @@ describe.each([
         res.status(202).type('text/event-stream').flushHeaders();
         next();
       },
+      requireQuota('seats', { billing: scene.billing }),
       requireQuota('devices', { billing: scene.billing }),
       (_req, res) => void res.end('data: made\n\n'),
     );
@@ -186,6 +187,8 @@ describe.each([
     // What `fetch` makes of it, and not of its own time-out.
     expect(answer).toEqual({ status: 202, text: 'TypeError' });
     await scene.settles('devices', FREE);
+    // Of the guard before it.
+    await scene.settles('seats', FREE);
   });
 
   it('an answer that was ended before a guard that refuses comes whole', async () => {

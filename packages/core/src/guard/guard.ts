@@ -137,6 +137,7 @@ export function createGuard<R extends object, K extends string>(
     guarded: GuardedRequest<R>,
     { settings, clock, ids }: Engine,
   ): Entered {
+    refused.add(guarded.native);
     const basePath = settings.basePath ?? guarded.passage()?.basePath ?? '';
     const upgradeLink = `${basePath}/orgs/${encodeURIComponent(org)}/billing/upgrade-options`;
     const status = options.deniedStatus ?? settings.deniedStatus;
@@ -169,7 +170,7 @@ export function createGuard<R extends object, K extends string>(
   };
 }
 
-/** Requests that a guard could not decide: what stands behind it does not run, so guards before it give their units back. */
+/** Requests that a guard let not pass: what stands behind it does not run, so guards before it give their units back, also where its answer is not seen. */
 const refused = new WeakSet<object>();
 
 /** What a client is told when its request could not be decided. */
