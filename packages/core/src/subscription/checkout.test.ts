@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TollgateError } from '../errors/tollgate-error.ts';
+import type { StoredSubscription } from '../ports/billing-repository.ts';
 import type { ProviderSubscription } from '../ports/payment-provider.ts';
 import { createWorld, type World } from './subscription-world.test-support.ts';
 
@@ -383,6 +384,16 @@ describe('checkout of the default tier', () => {
       expect((await anew.checkout(order('free'))).subscription).toMatchObject({ externalId: 'default' });
     },
   );
+
+  it('answers the default tier where what is left of a provider that is not configured any more was never paid, and never will be', async () => {
+    const id = await world.subscribe('acme', 'pro');
+    const { version, ...subscription } = (await world.stored(id)) as StoredSubscription;
+    const unpaid = { ...subscription, status: 'incomplete' };
+    await world.repository.saveSubscription({ subscription: unpaid, expectedVersion: version, audit: null });
+    const anew = world.process({ provider: { name: 'another' } });
+    expect((await anew.checkout(order('free'))).subscription).toMatchObject({ externalId: 'default' });
+    expect(anew.logs).toEqual([]);
+  });
 
   it('ends the live subscription at once and answers the default reference', async () => {
     const id = await world.subscribe('acme', 'pro');

@@ -156,7 +156,9 @@ export function createCheckout(
   async function onDefaultTier(order: Order): Promise<CheckoutResult> {
     const { name } = order.provider;
     const { subscriptions } = await repository.loadOrg(order.org);
-    const [other] = liveSubscriptions(subscriptions.filter(({ provider }) => provider !== name));
+    // One that was never paid waited for a page that is gone with its provider.
+    const others = subscriptions.filter((one) => one.provider !== name && !wasNeverPaid(one));
+    const [other] = liveSubscriptions(others);
     if (other !== undefined) {
       logger.warn('An org cannot leave a subscription whose provider is not configured here. It stays.', {
         provider: other.provider,
@@ -198,6 +200,9 @@ function endsInTime({ cancelsAt, currentPeriodEndsAt }: ProviderSubscription): b
 }
 
 /** Whether the first payment never came and no change brings it: a page was left, or a trial ended without a card. */
-function wasNeverPaid({ status, isLapsedTrial = false }: ProviderSubscription): boolean {
+function wasNeverPaid({
+  status,
+  isLapsedTrial = false,
+}: Pick<ProviderSubscription, 'status' | 'isLapsedTrial'>): boolean {
   return status === 'incomplete' || isLapsedTrial;
 }
