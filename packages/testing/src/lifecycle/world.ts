@@ -50,6 +50,8 @@ export class World {
   readonly #keys = new Map<string, string>();
   /** Since when, on the repository's clock, looks have found a row due; by row. */
   readonly #sightings = new Map<string, number>();
+  /** When the host switched a row off last, on the repository's clock; by row. */
+  readonly #suspensions = new Map<string, number>();
   readonly #counters = memoryCounterStore({ clock: { now: () => this.now } });
   readonly #everyone: Process[] = [];
   /** Until when, on the repository's clock, claims of the dead may hold; null: a sweep has looked at every org since. */
@@ -274,8 +276,12 @@ export class World {
     if (overForMs < graceMs) this.broken.push(`D4: ${said} after ${overForMs} ms`);
     const sightedForMs = this.stores.now() - (this.#sightings.get(rowName) ?? Number.POSITIVE_INFINITY);
     if (sightedForMs < SIGHTING_MS) this.broken.push(`D4: ${said}, seen due for ${sightedForMs} ms`);
-    if (action === 'suspend') this.off.add(rowName);
-    else {
+    if (action === 'suspend') {
+      this.off.add(rowName);
+      this.#suspensions.set(rowName, this.stores.now());
+    } else {
+      const downForMs = this.stores.now() - (this.#suspensions.get(rowName) ?? Number.POSITIVE_INFINITY);
+      if (downForMs < DEGRADED_MS) this.broken.push(`D4: ${said}, suspended for ${downForMs} ms`);
       org.rows[key] = org.rows[key].filter((one) => one.id !== id);
       this.off.delete(rowName);
     }
