@@ -494,6 +494,35 @@ describe.each([
     },
   );
 
+  it('a handler that never returns holds its units for a lease where Node answered in its stead while its guard was deciding', async () => {
+    fakeIntervals();
+    const leaseMs = 1_000;
+    const host = guardScene({ devices: 1 }, { leaseMs });
+    const goOn = gate();
+    const began = gate();
+    const org = async () => {
+      await goOn.opened;
+      return 'acme';
+    };
+    const app = new KoaOf()
+      .use((ctx, next) => {
+        // As of a time-out of the server's.
+        setImmediate(() => ctx.res.writeHead(503).end());
+        return next();
+      })
+      .use(requireQuota('devices', { billing: host.billing, org }))
+      .use(() => {
+        began.open();
+        return new Promise(() => {});
+      });
+    onTestFinished(() => host.billing.close());
+    expect((await request(app.callback()).post('/things').timeout(5_000)).status).toBe(503);
+    goOn.open();
+    await began.opened;
+    await passLeases(host.clock, leaseMs);
+    await host.settles('devices', UNCERTAIN);
+  });
+
   it.each([
     ['has not come whole', 'holds its units for a lease', 'the first half', UNCERTAIN],
     ['has come', 'keeps them while it runs', 'x'.repeat(100), { committed: 0, held: 1, uncertain: 0 }],

@@ -30,8 +30,8 @@ export function onOwnAnswer(ctx: Context, listener: (ending: Ending) => void): (
   let hasReturned = false;
   function closed(): void {
     if (hasReturned) return;
-    if (res.headersSent && !wasEnded && isOwn(ctx)) {
-      listener(res.writableEnded ? ownEnding(res) : 'unseen');
+    if (res.headersSent && isOwn(ctx)) {
+      listener(res.writableEnded && !wasEnded ? ownEnding(res) : 'unseen');
       return;
     }
     if (isBodyCut(ctx)) listener('unseen');
