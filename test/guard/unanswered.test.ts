@@ -275,6 +275,29 @@ describe.each([
     },
   );
 
+  it('a 4xx that was answered in its stead gives nothing back where the handler then creates and answers by itself (Q6)', async () => {
+    const host = guardScene({ devices: 1 });
+    const began = gate();
+    const finish = gate();
+    const app = new KoaOf()
+      .use(async (ctx, next) => {
+        await Promise.race([next(), began.opened]);
+        ctx.status = 400;
+      })
+      .use(requireQuota('devices', { billing: host.billing }))
+      .use(async (ctx) => {
+        setImmediate(began.open);
+        await finish.opened;
+        ctx.respond = false;
+        ctx.status = 201;
+        ctx.res.end('made');
+      });
+    onTestFinished(() => host.billing.close());
+    expect((await request(app.callback()).post('/things').timeout(5_000)).status).toBe(400);
+    finish.open();
+    await host.settles('devices', UNCERTAIN);
+  });
+
   it('an answer that was over before the handler began is not its own (Q6)', async () => {
     const host = guardScene({ devices: 1 });
     const began = gate();

@@ -78,10 +78,9 @@ function checkResponse({ res }: { readonly res?: unknown }): void {
 /** Koa answers 404 for a handler that set nothing at all, or leaves the one set before it: that says nothing of what it created. */
 function answerOf(ctx: Context, was404: boolean): Ending {
   const { statusCode: status, headersSent } = ctx.res;
-  if (ctx.respond === false) return judge(status);
-  // Sent before the handler returned, by somebody around it: what it set itself was not taken any more.
+  // Sent before the handler returned, by somebody around it as a rule: what it set itself was not taken any more.
   if (headersSent && isStatusSet(ctx) && status >= 400) return 'failed';
-  if (status !== 404) return judge(status);
+  if (ctx.respond === false || status !== 404) return judge(status);
   const isTheHandlers = ctx.body != null || (isSetTo404(ctx) && !was404);
   return isTheHandlers ? { status } : 'failed';
 }
