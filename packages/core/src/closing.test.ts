@@ -201,6 +201,46 @@ describe('closing', () => {
     expect(written).toEqual(['late']);
   });
 
+  it('writes what was being settled when it began, whatever a sweep under way still waits for', async () => {
+    const { billing, link, written, create } = await endlessSweep();
+    fakeTimeouts();
+    link.settleMs = 500;
+    void create('acme', 'opens');
+    await pass(100);
+    const closing = billing.close();
+    await pass(1_000);
+    expect(written).toEqual(['acme']);
+    await pass(CLOSED_AFTER_MS);
+    await closing;
+  });
+
+  it('writes what an outage let through as soon as it is paid, whatever a sweep under way still waits for', async () => {
+    const { billing, link, written, create } = await endlessSweep();
+    fakeTimeouts();
+    link.isDown = true;
+    await create('acme', 'opens');
+    link.isDown = false;
+    const closing = billing.close();
+    await pass(1_000);
+    expect(written).toEqual(['acme']);
+    await pass(CLOSED_AFTER_MS);
+    await closing;
+  });
+
+  it('writes what is used while it purges, too', async () => {
+    const { billing, written, create } = app({
+      repository: {
+        purgeUsage: async () => {
+          await create('late', 'opens');
+          return 0;
+        },
+      },
+    });
+    await create('acme', 'opens');
+    await billing.close();
+    expect(written).toEqual(['acme', 'late']);
+  });
+
   it('pays what is owed before it purges, however much there is to purge', async () => {
     let now = 0;
     let paidAt: number | undefined;

@@ -57,11 +57,13 @@ export function createSnapshots(
   let purging: Promise<void> = Promise.resolve();
   let purgeUntil = Number.POSITIVE_INFINITY;
   let hasWritten = false;
+  let hasFailed = false;
   let isClosed = false;
 
   async function write(): Promise<void> {
     const parts = partsOf(changed);
     changed = new Map();
+    hasFailed = false;
     const left = new Set(parts);
     const comesLast = (part: Part) => {
       left.delete(part);
@@ -97,6 +99,7 @@ export function createSnapshots(
       hasWritten = true;
       if (failure !== undefined) throw failure;
     } catch (error) {
+      hasFailed = true;
       for (const { org, counters } of left) for (const counter of counters) note(org, counter);
       telemetry.count('tollgate.snapshot_failures', 1);
       logger.warn('metered use could not be written behind; it is tried again', {
@@ -116,7 +119,8 @@ export function createSnapshots(
   }
 
   async function purge(): Promise<void> {
-    if (!hasWritten || Math.abs(clock.now() - purgedAt) < PURGE_EVERY_MS) return;
+    const isDue = hasWritten && Math.abs(clock.now() - purgedAt) >= PURGE_EVERY_MS;
+    if (!isDue || performance.now() >= purgeUntil) return;
     purgedAt = clock.now();
     const before = purgedAt - KEEP_MS;
     try {
@@ -178,6 +182,8 @@ export function createSnapshots(
       if (timer !== null) clearTimeout(timer);
       timer = null;
       await purgeBehind();
+      // What was used meanwhile. Who just failed is not waited for once more.
+      if (!hasFailed) await flush();
     },
   };
 }
