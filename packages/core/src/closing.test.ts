@@ -241,6 +241,33 @@ describe('closing', () => {
     expect(written).toEqual(['acme', 'late']);
   });
 
+  it('waits for no settle that was asked for after it began, and pays what is owed, while creates go on', async () => {
+    fakeTimeouts();
+    let hasCounted = false;
+    const { billing, link, create } = app({
+      inventory: {
+        count: async () => {
+          hasCounted = true;
+          return 0;
+        },
+      },
+    });
+    link.isDown = true;
+    await create('globex', 'devices');
+    link.isDown = false;
+    link.settleMs = 300;
+    void create('acme', 'opens');
+    await pass(100);
+    const closing = watched(billing.close());
+    for (let passed = 0; passed < 2_000 && !closing.hasEnded; passed += 100) {
+      void create(`org-${passed}`, 'opens');
+      await pass(100);
+    }
+    expect(closing.hasEnded).toBe(true);
+    expect(hasCounted).toBe(true);
+    await pass(1_000);
+  });
+
   it('pays what is owed before it purges, however much there is to purge', async () => {
     let now = 0;
     let paidAt: number | undefined;

@@ -23,8 +23,9 @@ export function createSettling(
 ): Settling {
   const { counters, catalog, settings, logger, telemetry } = wiring;
   const leases = createKeepAlive(wiring);
-  let underWay = 0;
-  const waiting: (() => void)[] = [];
+  let round: Round = { underWay: 0, ended: null };
+  /** Of the rounds before it. */
+  let drained: Promise<unknown> = Promise.resolve();
 
   /**
    * What follows from an outcome; a promise when it takes the store. Units that the store lost, with the reservation or with their
@@ -70,13 +71,13 @@ export function createSettling(
 
   const isCapacity = (charge: Charge) => catalog.quota(charge.key)?.kind === 'capacity';
 
-  function ended(): void {
-    underWay--;
-    if (underWay === 0) for (const resolve of waiting.splice(0)) resolve();
+  function ended(asked: Round): void {
+    asked.underWay--;
+    if (asked.underWay === 0) asked.ended?.();
   }
 
-  function failed(error: unknown): void {
-    ended();
+  function failed(asked: Round, error: unknown): void {
+    ended(asked);
     telemetry.count('tollgate.unsettled', 1);
     logger.warn('a reservation could not be settled; its units are decided when its lease ends', {
       ...describeFailure(error),
@@ -108,13 +109,17 @@ export function createSettling(
       const onLateAnswer = (outcome: SettleOutcome) => void hear(outcome).catch(ignore);
       const request = { ...plain(reservation), as, onLateAnswer };
       const promise = counters.settle(amounts === undefined ? request : { ...request, amounts }).then(hear);
-      underWay++;
-      promise.then(ended, failed);
+      const asked = round;
+      asked.underWay++;
+      promise.then(
+        () => ended(asked),
+        (error: unknown) => failed(asked, error),
+      );
       return promise;
     },
     settleUnawaited(reservation, as) {
-      const settle = new UnawaitedSettle(reservation, as, hooks);
-      underWay++;
+      const settle = new UnawaitedSettle(reservation, as, hooks, round);
+      round.underWay++;
       if (counters.settleUnawaited !== undefined) counters.settleUnawaited(reservation, as, settle);
       else settleNow(settle);
       return settle;
@@ -134,7 +139,16 @@ export function createSettling(
     letGo: (lease) => leases.remove(lease),
     watchHeld: (org) => leases.watch(org),
     async drain() {
-      if (underWay > 0) await new Promise<void>((resolve) => waiting.push(resolve));
+      const asked = round;
+      if (asked.underWay > 0) {
+        // Those asked for from now on are not waited for: where creates go on, there is always one under way.
+        round = { underWay: 0, ended: null };
+        const all = new Promise<void>((resolve) => {
+          asked.ended = resolve;
+        });
+        drained = Promise.all([drained, all]);
+      }
+      await drained;
     },
     close: () => leases.close(),
   };
@@ -144,10 +158,16 @@ function plain({ org, id, charges, rememberMs }: Reservation): Reservation {
   return { org, id, charges, rememberMs };
 }
 
+/** Settles asked for between one drain and the next. */
+interface Round {
+  underWay: number;
+  ended: (() => void) | null;
+}
+
 interface Hooks {
   heard(outcome: SettleOutcome, reservation: Reservation, as: SettleAs): Promise<void> | null;
-  ended(): void;
-  failed(error: unknown): void;
+  ended(asked: Round): void;
+  failed(asked: Round, error: unknown): void;
 }
 
 /** There are thousands a second, and hardly one is ever asked how it ended: no promise is made for one that is not. */
@@ -155,14 +175,16 @@ class UnawaitedSettle implements SettleListener, Unawaited {
   readonly as: SettleAs;
   readonly reservation: Reservation;
   readonly #hooks: Hooks;
+  readonly #asked: Round;
   #outcome: SettleOutcome | undefined;
   #error: unknown;
   #tell: (() => void) | undefined;
 
-  constructor(reservation: Reservation, as: SettleAs, hooks: Hooks) {
+  constructor(reservation: Reservation, as: SettleAs, hooks: Hooks, asked: Round) {
     this.as = as;
     this.reservation = reservation;
     this.#hooks = hooks;
+    this.#asked = asked;
   }
 
   async outcome(): Promise<SettleOutcome> {
@@ -191,7 +213,7 @@ class UnawaitedSettle implements SettleListener, Unawaited {
 
   #ended(outcome: SettleOutcome): void {
     this.#outcome = outcome;
-    this.#hooks.ended();
+    this.#hooks.ended(this.#asked);
     this.#tell?.();
   }
 
@@ -199,7 +221,7 @@ class UnawaitedSettle implements SettleListener, Unawaited {
     if (this.#error !== undefined) return;
     this.#error = error;
     try {
-      this.#hooks.failed(error);
+      this.#hooks.failed(this.#asked, error);
     } catch {
       // A logger of the host's that throws is not in the way of what else the store has to say.
     }
