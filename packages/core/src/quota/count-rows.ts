@@ -3,6 +3,8 @@ import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Wiring } from '../wiring.ts';
 import { within } from '../within.ts';
 
+const MOST_NAMES = 10;
+
 /**
  * The host's own count of a capacity key.
  *
@@ -28,11 +30,16 @@ export async function countRows(
     throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
   }
   if (!Number.isSafeInteger(count) || count < 0) {
-    // A row, say, where its field is meant: not every object can be made a text.
-    const answer = typeof count === 'object' ? redact(count) : String(count);
-    const answered = { key, answer, type: typeof count };
+    const answered = { key, answer: said(count), type: typeof count };
     logger.error('inventory.count answered something that is not a count', answered);
     throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
   }
   return count;
+}
+
+/** A row, say, where its field is meant, or all rows where their number is: what stands in them is none of the log's business. */
+function said(answer: unknown): string {
+  if (Array.isArray(answer)) return `a list of ${answer.length}`;
+  if (typeof answer !== 'object' || answer === null) return String(answer);
+  return `an object with ${Object.keys(answer).slice(0, MOST_NAMES).join(', ')}`;
 }

@@ -77,6 +77,27 @@ describe('a create of several keys', () => {
     });
   });
 
+  it.each([
+    [[{ id: 1, email: 'ann@example.com' }], 'a list of 1'],
+    [{ rowCount: 1, rows: [{ id: 1, email: 'ann@example.com' }] }, 'an object with rowCount, rows'],
+  ])(
+    'is not decided on rows in place of their count, and the log repeats none of them: %j',
+    async (answer, said) => {
+      const { gate, wiring } = gateOnMemory();
+      const error = vi.spyOn(wiring.logger, 'error');
+      wiring.inventory.count = async () => answer as unknown as number;
+      await expect(gate.reserve(one('devices'))).rejects.toMatchObject({ code: 'quota_unavailable' });
+      expect(error).toHaveBeenCalledExactlyOnceWith(
+        'inventory.count answered something that is not a count',
+        {
+          key: 'devices',
+          answer: said,
+          type: 'object',
+        },
+      );
+    },
+  );
+
   it('is refused on no old count of one key, also where another had to be counted first', async () => {
     const { gate, rows, clock, counted } = gateOnMemory();
     rows.set('acme/zones', 2);
