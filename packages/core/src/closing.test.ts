@@ -241,6 +241,27 @@ describe('closing', () => {
     expect(written).toEqual(['acme', 'late']);
   });
 
+  it('ends, however long a database has not answered what was to be written', async () => {
+    fakeTimeouts();
+    const { billing, create } = app({
+      repository: {
+        saveUsage: async () => {
+          await new Promise((resolve) => setTimeout(resolve, 5_000));
+          throw new TollgateError('repository_unavailable');
+        },
+      },
+      options: { snapshotEveryMs: 1_000 },
+    });
+    for (let second = 0; second < 30; second += 1) {
+      await create(`org-${second}`, 'opens');
+      await pass(1_000);
+    }
+    const closing = watched(billing.close());
+    // One that is under way, one that waits for its turn, and the last.
+    await pass(CLOSED_AFTER_MS + 10_000);
+    expect(closing.hasEnded).toBe(true);
+  });
+
   it('waits for no settle that was asked for after it began, and pays what is owed, while creates go on', async () => {
     fakeTimeouts();
     let hasCounted = false;

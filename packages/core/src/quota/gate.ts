@@ -71,9 +71,8 @@ export function createGate(
     },
     async settleUp(startedAt) {
       // What is known already is written at once: the rest may take a while, and the process may be ended meanwhile.
-      await Promise.all([snapshots.flush(), settleAndPay(startedAt)]);
-      // Who closes may wait for a sweep after this.
-      await whileClosing(snapshots.flush(), startedAt);
+      const settled = settleAndPay(startedAt).then(() => whileClosing(snapshots.flush(), startedAt));
+      await Promise.all([snapshots.flush(), settled]);
     },
     async close(startedAt = performance.now()) {
       await settleAndPay(startedAt);

@@ -52,6 +52,8 @@ export function createSnapshots(
   let changed = new Map<string, Noted>();
   let timer: NodeJS.Timeout | null = null;
   let flushing: Promise<void> = Promise.resolve();
+  /** Waits for its turn: it writes all that is noted when it begins. */
+  let next: Promise<void> | null = null;
   // The first time at once: many a process does not live for an hour.
   let purgedAt = Number.NEGATIVE_INFINITY;
   let purging: Promise<void> = Promise.resolve();
@@ -167,8 +169,14 @@ export function createSnapshots(
   }
 
   function flush(): Promise<void> {
-    flushing = flushing.then(() => (changed.size > 0 ? write() : undefined));
-    return flushing;
+    if (next === null) {
+      next = flushing.then(() => {
+        next = null;
+        return changed.size > 0 ? write() : undefined;
+      });
+      flushing = next;
+    }
+    return next;
   }
 
   return {
