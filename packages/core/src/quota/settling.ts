@@ -220,11 +220,7 @@ class UnawaitedSettle implements SettleListener, Unawaited {
   failed(error: unknown): void {
     if (this.#error !== undefined) return;
     this.#error = error;
-    try {
-      this.#hooks.failed(this.#asked, error);
-    } catch {
-      // A logger of the host's that throws is not in the way of what else the store has to say.
-    }
+    this.#hooks.failed(this.#asked, error);
     this.#tell?.();
   }
 }
