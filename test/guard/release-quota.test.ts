@@ -1,3 +1,6 @@
+import { releaseQuota } from '@tollgate/koa';
+import Koa from 'koa';
+import request from 'supertest';
 import { describe, expect, it } from 'vitest';
 import { waitUntil } from '../support/services.ts';
 import { type GuardScene, guardScene } from './guard-scene.ts';
@@ -60,3 +63,33 @@ describe.each(['express 4', 'express 5'] as const)('releaseQuota on %s', (framew
     expect(await used(scene, 'acme')).toBe(3);
   });
 });
+
+const later = (status: number) => (ctx: Koa.Context) => {
+  ctx.respond = false;
+  setImmediate(() => ctx.res.writeHead(status).end());
+};
+const never = (status: number, isSet: boolean) => (ctx: Koa.Context) => {
+  ctx.respond = false;
+  if (isSet) ctx.status = status;
+  ctx.res.writeHead(status).end();
+  return new Promise<never>(() => {});
+};
+
+it.each<[string, (ctx: Koa.Context) => unknown, number]>([
+  ['204 after it has returned', later(204), 4],
+  ['404 after it has returned', later(404), 5],
+  ['204 without ever returning', never(204, false), 4],
+  ['204 that it set through Koa, without ever returning', never(204, true), 4],
+  ['404 without ever returning', never(404, false), 5],
+  ['500 without ever returning', never(500, false), 5],
+])(
+  'a delete that a Koa handler answers by itself is reported by its status: %s',
+  async (_how, handler, left) => {
+    const scene = guardScene({ door_opens: 10 });
+    await charge(scene, 'acme');
+    const app = new Koa().use(releaseQuota('door_opens', { billing: scene.billing })).use(handler);
+    await request(app.callback()).delete('/things/1');
+    await waitUntil('the delete is counted', async () => (await used(scene, 'acme')) === left);
+    await scene.billing.close();
+  },
+);

@@ -3,7 +3,7 @@ import { createServer as createHttp2Server, connect as http2Connect } from 'node
 import { type AddressInfo, connect, Socket } from 'node:net';
 import { Router } from '@koa/router';
 import { capacity, createBilling } from '@tollgate/core';
-import { billingRouter, releaseQuota, requireQuota } from '@tollgate/koa';
+import { billingRouter, requireQuota } from '@tollgate/koa';
 import Koa from 'koa';
 import Koa2 from 'koa2';
 import request from 'supertest';
@@ -680,68 +680,6 @@ describe.each([
     },
   );
 
-  it('a refusal is answered also where `respond = false` was set for the handler before the guards, and gives back what the first took', async () => {
-    const host = guardScene({ devices: 1, zones: 0 });
-    const app = new KoaOf()
-      .use((ctx, next) => {
-        ctx.respond = false;
-        return next();
-      })
-      .use(requireQuota('devices', { billing: host.billing }))
-      .use(requireQuota('zones', { billing: host.billing }))
-      .use((ctx) => void ctx.res.writeHead(201).end());
-    onTestFinished(() => host.billing.close());
-    const answer = await request(app.callback()).post('/things').timeout(5_000);
-    expect([answer.status, answer.body.error_code]).toEqual([429, 'quota_exceeded']);
-    await host.settles('devices', FREE);
-  });
-
-  it.each([
-    ['its handler', false],
-    ['Koa', true],
-  ])(
-    'a stream begun for %s before a guard that refuses breaks off, and what a guard before took is given back',
-    async (_whose, respond) => {
-      const host = guardScene({ devices: 1, zones: 0 });
-      const app = new KoaOf()
-        .use((ctx, next) => {
-          ctx.respond = respond;
-          ctx.type = 'text/event-stream';
-          ctx.status = 200;
-          ctx.flushHeaders();
-          return next();
-        })
-        .use(requireQuota('devices', { billing: host.billing }))
-        .use(requireQuota('zones', { billing: host.billing }))
-        .use((ctx) => void ctx.res.end('data: made\n\n'));
-      app.silent = true;
-      const server = await listen(app.callback(), '');
-      onTestFinished(async () => {
-        await unlisten(server);
-        await host.billing.close();
-      });
-      const answer = await fetch(`http://127.0.0.1:${server.port}/things`, {
-        method: 'POST',
-        signal: AbortSignal.timeout(5_000),
-      });
-      const text = await answer.text().catch((error) => error.name);
-      expect([answer.status, text]).toEqual([200, 'TypeError']);
-      await host.settles('devices', FREE);
-    },
-  );
-
-  it('billing routes behind `respond = false` are answered', async () => {
-    const { billing } = guardScene({ devices: 1 });
-    const app = new KoaOf()
-      .use((ctx, next) => {
-        ctx.respond = false;
-        return next();
-      })
-      .use(billingRouter(billing));
-    onTestFinished(() => billing.close());
-    expect((await request(app.callback()).get('/plans').timeout(5_000)).status).toBe(200);
-  });
-
   it.each([
     ['status', 409],
     ['statusCode', 422],
@@ -809,51 +747,6 @@ describe.each(['HTTP/1.1', 'HTTP/2'])(
       await renewing();
       await settles('devices', { committed: 0, held: 0, uncertain: 1 });
     });
-  },
-);
-
-it.each([
-  [204, 1],
-  [404, 2],
-])('a delete that a Koa handler answers by itself, by %i, leaves %i', async (status, left) => {
-  const host = guardScene({ door_opens: 5 });
-  const charge = await host.billing.reserve({ org: 'acme', charges: [{ key: 'door_opens', amount: 2 }] });
-  if (charge.admitted) await charge.reservation.commit();
-  const app = new Koa().use(releaseQuota('door_opens', { billing: host.billing })).use((ctx) => {
-    ctx.respond = false;
-    setImmediate(() => ctx.res.writeHead(status).end());
-  });
-  await request(app.callback()).delete('/things/1');
-  await vi.waitFor(async () => {
-    const { items } = await host.billing.usage({ org: 'acme' });
-    expect(items.find((item) => item.key === 'door_opens')?.current).toBe(left);
-  });
-  await host.billing.close();
-});
-
-it.each([
-  [204, 1, 'Node'],
-  [204, 1, 'Koa'],
-  [404, 2, 'Node'],
-  [500, 2, 'Node'],
-])(
-  'a delete that a Koa handler answers by itself, by %i, without ever returning, leaves %i (set through %s)',
-  async (status, left, through) => {
-    const host = guardScene({ door_opens: 5 });
-    const charge = await host.billing.reserve({ org: 'acme', charges: [{ key: 'door_opens', amount: 2 }] });
-    if (charge.admitted) await charge.reservation.commit();
-    const app = new Koa().use(releaseQuota('door_opens', { billing: host.billing })).use((ctx) => {
-      ctx.respond = false;
-      if (through === 'Koa') ctx.status = status;
-      ctx.res.writeHead(status).end();
-      return new Promise(() => {});
-    });
-    await request(app.callback()).delete('/things/1');
-    await vi.waitFor(async () => {
-      const { items } = await host.billing.usage({ org: 'acme' });
-      expect(items.find((item) => item.key === 'door_opens')?.current).toBe(left);
-    });
-    await host.billing.close();
   },
 );
 

@@ -33,7 +33,7 @@ interface Debt {
 }
 
 interface Debtor {
-  /** Oldest first; only the last may be open. */
+  /** Oldest first; only to the last, if it is open, anything is added. */
   readonly debts: Debt[];
   paying: Promise<void> | null;
 }
