@@ -1,5 +1,6 @@
 import { checkNamesOf } from '../check-parts.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
+import type { KeyCharge } from '../quota/types.ts';
 import type { FrictionOptions } from './friction.ts';
 import type { KeyedGuardOptions } from './guard-options.ts';
 
@@ -14,6 +15,12 @@ const NAMES = {
   deniedStatus: true,
   billing: true,
 } as const satisfies { readonly [P in keyof Required<KeyedGuardOptions<object>>]: true };
+
+const CHARGE_NAMES = {
+  key: true,
+  amount: true,
+  session: true,
+} as const satisfies { readonly [P in keyof Required<KeyCharge>]: true };
 
 const FRICTION_NAMES = {
   org: true,
@@ -39,7 +46,34 @@ export function checkGuardOptions(guard: 'requireQuota' | 'releaseQuota', option
     if (value === undefined || isAskedLater || choices.includes(value)) continue;
     faults.push(`${name}: is not one of ${choices.join(', ')}. Choose one of these.`);
   }
+  const { key, amount, org, scope } = options as Readonly<Record<string, unknown>>;
+  if (typeof amount !== 'function') checkAmount('amount', amount, faults);
+  for (const [name, value] of Object.entries({ org, scope })) {
+    const isText = typeof value === 'string' && value !== '';
+    if (value !== undefined && typeof value !== 'function' && !isText)
+      faults.push(`${name}: is no text. Give one, or a function of the request.`);
+  }
+  for (const charge of Array.isArray(key) ? key : []) if (isSpelledOut(charge)) checkCharge(charge, faults);
   refuse(guard, faults);
+}
+
+function isSpelledOut(charge: unknown): charge is KeyCharge {
+  return typeof charge === 'object' && charge !== null;
+}
+
+function checkCharge(charge: KeyCharge, faults: string[]): void {
+  const ofKey = ` of ${charge.key}`;
+  for (const name of Object.keys(charge)) {
+    if (!Object.hasOwn(CHARGE_NAMES, name))
+      faults.push(`${name}${ofKey}: is not an option. Correct its spelling or leave it out.`);
+  }
+  checkAmount(`amount${ofKey}`, charge.amount, faults);
+}
+
+/** Each request would be told that its amount is wrong, which the host wrote down. */
+function checkAmount(name: string, amount: unknown, faults: string[]): void {
+  if (amount === undefined || (Number.isSafeInteger(amount) && Number(amount) >= 1)) return;
+  faults.push(`${name}: is no whole number from 1 to ${Number.MAX_SAFE_INTEGER}. Give one.`);
 }
 
 /** @throws TollgateError `invalid_configuration` for a misspelt option of `friction`, or a wrong value. */

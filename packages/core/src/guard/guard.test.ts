@@ -66,6 +66,10 @@ describe('a guard', () => {
     [{ onFailure: 'keep' }, /onFailure: is not one of/],
     [{ deniedStatus: 404 }, /deniedStatus: is not one of/],
     [{ deniedStatus: () => 402 }, /deniedStatus: is not one of/],
+    [{ amount: 0 }, /amount: is no whole number from 1/],
+    [{ amount: '2' }, /amount: is no whole number from 1/],
+    [{ org: '' }, /org: is no text/],
+    [{ scope: 7 }, /scope: is no text/],
   ])('with a fault in its options %j is not made', (options, fault) => {
     const refused = expect.objectContaining({
       code: 'invalid_configuration',
@@ -75,11 +79,27 @@ describe('a guard', () => {
     expect(() => createGuard({ key: 'devices', ...(options as object) })).toThrow(refused);
   });
 
-  it('of a delete is not made with an option it does not know', () => {
-    expect(() => createRelease('devices', { idempotencykey: 'k' } as object)).toThrow(
-      expect.objectContaining({ code: 'invalid_configuration' }),
-    );
+  it.each([
+    [{ key: 'devices', amount: 1.5 }, /amount of devices: is no whole number from 1/],
+    [{ key: 'devices', amount: () => 2 }, /amount of devices: is no whole number from 1/],
+    [{ key: 'devices', amonut: 2 }, /amonut of devices: is not an option/],
+  ])('with a fault in what it charges %j is not made', (charge, fault) => {
+    const refused = expect.objectContaining({
+      code: 'invalid_configuration',
+      message: expect.stringMatching(fault),
+    });
+    expect(() => createGuard(['devices', charge as { key: string }])).toThrow(refused);
+    expect(() => createGuard({ key: [charge as { key: string }] })).toThrow(refused);
   });
+
+  it.each([{ idempotencykey: 'k' }, { amount: 0 }])(
+    'of a delete is not made with %j: an option it does not know, or a value it cannot have',
+    (options) => {
+      expect(() => createRelease('devices', options as object)).toThrow(
+        expect.objectContaining({ code: 'invalid_configuration' }),
+      );
+    },
+  );
 
   it.each([
     [{ maxDelay: 100 }, /maxDelay: is not an option/],
