@@ -385,6 +385,15 @@ describe('checkout of the default tier', () => {
     },
   );
 
+  it('names no tier for what the org has at a price of none, as its plan does', async () => {
+    const id = await world.subscribe('acme', 'pro');
+    const { version, ...subscription } = (await world.stored(id)) as StoredSubscription;
+    const support = { ...subscription, tier: null };
+    await world.repository.saveSubscription({ subscription: support, expectedVersion: version, audit: null });
+    const anew = world.process({ provider: { name: 'another' } });
+    expect((await anew.checkout(order('free'))).subscription).toMatchObject({ externalId: id, tier: '' });
+  });
+
   it('answers the default tier where what is left of a provider that is not configured any more was never paid, and never will be', async () => {
     const id = await world.subscribe('acme', 'pro');
     const { version, ...subscription } = (await world.stored(id)) as StoredSubscription;

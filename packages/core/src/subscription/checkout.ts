@@ -177,8 +177,7 @@ export function createCheckout(
     provider: string,
     { id, tier, status }: Pick<ProviderSubscription, 'id' | 'tier' | 'status'>,
   ): CheckoutResult {
-    const slug = tier ?? catalog.defaultTier.slug;
-    return { subscription: { provider, externalId: id, tier: slug, status }, location: null };
+    return { subscription: { provider, externalId: id, tier: tier ?? '', status }, location: null };
   }
 }
 

@@ -16,6 +16,7 @@ export interface OrgPlan {
 export interface SubscriptionRef {
   readonly provider: string;
   readonly externalId: string;
+  /** The slug; empty where the price is in no tier. */
   readonly tier: string;
   readonly status: string;
 }

@@ -7,9 +7,7 @@ export const subscriptionRef = named(
   z.strictObject({
     provider: z.string(),
     external_id: z.string(),
-    tier_slug: z
-      .string()
-      .meta({ description: 'Empty when the subscription pays for no tier of the catalog.' }),
+    tier_slug: z.string().meta({ description: 'Empty when the price of the subscription is in no tier.' }),
     status: z.string(),
   }),
 );
