@@ -176,7 +176,7 @@ function wire(options: BillingOptions): Wiring {
   }
   if (options.provider != null && !/^[a-z0-9][a-z0-9_-]{0,31}$/.test(options.provider.name ?? '')) {
     faults.push(
-      `provider: its name ${JSON.stringify(options.provider.name)} is not valid. Use 1 to 32 of a-z, 0-9, _ and -.`,
+      `provider: its name ${JSON.stringify(options.provider.name)} is not valid. Use 1 to 32 of a-z, 0-9, _ and -, and begin with a letter or a digit.`,
     );
   }
   if (faults.length > 0) throw configurationError(faults);

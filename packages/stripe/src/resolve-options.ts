@@ -89,7 +89,7 @@ function checkChoices(options: StripeOptions, faults: string[]): void {
   if (interval !== undefined && interval !== 'month' && interval !== 'year')
     faults.push("interval: is unknown. Use 'month' or 'year'.");
   if (name !== undefined && !NAME.test(name))
-    faults.push('name: is not valid. Use 1 to 32 of a-z, 0-9, _ and -.');
+    faults.push('name: is not valid. Use 1 to 32 of a-z, 0-9, _ and -, and begin with a letter or a digit.');
   if (
     range !== undefined &&
     !(isWhole(range.minimum, 1, 999_999) && isWhole(range.maximum, range.minimum, 999_999))

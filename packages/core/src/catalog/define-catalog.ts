@@ -109,7 +109,7 @@ function checkTier(
   const at = `tiers.${tier.slug}`;
   if (typeof tier.slug !== 'string' || !SLUG_PATTERN.test(tier.slug)) {
     faults.push(
-      `tiers: the slug ${JSON.stringify(tier.slug)} is not valid. Use 1 to 64 of a-z, 0-9, _ and -.`,
+      `tiers: the slug ${JSON.stringify(tier.slug)} is not valid. Use 1 to 64 of a-z, 0-9, _ and -, and begin with a letter or a digit.`,
     );
   }
   if (!isText(tier.name)) faults.push(`${at}: name must be a text, or a text by language. Set it.`);

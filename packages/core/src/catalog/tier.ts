@@ -13,7 +13,7 @@ export type TierLimits<K extends string = string> = {
 
 /** One plan of the host's catalog, as the host writes it. */
 export interface TierDefinition<K extends string = string> {
-  /** Stable name in URLs and in storage: 1 to 64 of a-z, 0-9, `_`, `-`. */
+  /** Stable name in URLs and in storage: 1 to 64 of a-z, 0-9, `_`, `-`, the first a letter or a digit. */
   readonly slug: string;
   readonly name: LocalizedText;
   readonly description?: LocalizedText | null;

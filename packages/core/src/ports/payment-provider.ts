@@ -80,7 +80,7 @@ export interface Terms {
  * A method that takes an `idempotencyKey` has one effect however often it is called with that key.
  */
 export interface PaymentProvider {
-  /** Its name in URLs and in storage: 1 to 32 of a-z, 0-9, `_`, `-`. */
+  /** Its name in URLs and in storage: 1 to 32 of a-z, 0-9, `_`, `-`, the first a letter or a digit. */
   readonly name: string;
   /** Where its hosted pages may live: exact origins, https only but for loopback. Other addresses are refused as `provider_error`. */
   readonly pageOrigins: readonly string[];

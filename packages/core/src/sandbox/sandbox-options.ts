@@ -35,7 +35,7 @@ export interface SandboxOptions {
 }
 
 const HOSTS = /^(localhost|127(\.\d{1,3}){3}|::1|0\.0\.0\.0|::)$/;
-const NAME = /^[a-z0-9_-]{1,32}$/;
+const NAME = /^[a-z0-9][a-z0-9_-]{0,31}$/;
 
 /** @throws TollgateError `invalid_configuration`, one sentence an option at fault. */
 export function checkSandboxOptions(options: SandboxOptions): void {
@@ -58,7 +58,8 @@ export function checkSandboxOptions(options: SandboxOptions): void {
   }
   if (retryDelaysMs?.some((ms) => !(Number.isInteger(ms) && ms >= 0)) === true)
     faults.push('retryDelaysMs must be whole numbers of ms.');
-  if (name !== undefined && !NAME.test(name)) faults.push('name must be 1 to 32 of a-z, 0-9, _ and -.');
+  if (name !== undefined && !NAME.test(name))
+    faults.push('name must be 1 to 32 of a-z, 0-9, _ and -, and begin with a letter or a digit.');
   if (faults.length > 0) {
     throw new TollgateError('invalid_configuration', {
       message: `The sandbox is misconfigured: ${faults.join(' ')}`,

@@ -814,6 +814,10 @@ describe('the sandbox’s options', () => {
       }),
     );
     expect(() => sandboxProvider({} as SandboxOptions)).toThrow(/webhookUrl is missing/);
+    // No engine takes one.
+    expect(() => sandboxProvider({ webhookUrl: null, name: '-mine' })).toThrow(
+      /name must .* begin with a letter/,
+    );
   });
 });
 
