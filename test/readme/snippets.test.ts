@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type BillingOptions, createBilling } from '@tollgate/core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startExample } from '../examples/start-example.ts';
 import { endWithUs } from '../support/reaper.ts';
@@ -14,11 +15,14 @@ const pages = [
   'docs/guarding.md',
   'docs/failures.md',
   'docs/over-capacity.md',
+  'docs/stripe.md',
+  'docs/errors.md',
   'docs/telemetry.md',
   'docs/changing-configuration.md',
 ];
 const blocks = pages.flatMap((page) => fencedBlocks(page, 'ts'));
-const FRAGMENT_HEAD = `import { TollgateError } from '@tollgate/core';
+const FRAGMENT_HEAD = `import { errorReply, TollgateError } from '@tollgate/core';
+import type { NextFunction, Request, Response } from 'express';
 import { degradation, friction, releaseQuota, requireQuota, reservationOf } from '@tollgate/express';
 `;
 
@@ -59,6 +63,31 @@ function typeCheck(name: string, files: readonly string[]): string {
     },
   );
   return stdout;
+}
+
+/** What `createBilling` says of options. */
+function faultsOf(options: object): string {
+  try {
+    createBilling(options as BillingOptions);
+    return '';
+  } catch (error) {
+    return String(error);
+  }
+}
+
+const UNITS: Readonly<Record<string, number>> = {
+  s: 1_000,
+  min: 60_000,
+  minutes: 60_000,
+  day: 86_400_000,
+  days: 86_400_000,
+  MiB: 1_048_576,
+};
+
+/** A number as a table says it: `1,000`, `30 s`. */
+function numberIn(text = ''): number {
+  const [, digits = '', unit = ''] = /^([\d,]+)(?: (\w+))?$/.exec(text) ?? [];
+  return Number(digits.replaceAll(',', '')) * (UNITS[unit] ?? 1);
 }
 
 /** Serves a file of the README, on another port and in another process. */
@@ -203,12 +232,58 @@ describe('the pages', () => {
     }
   });
 
-  it.each([...pages, 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'docs/errors.md'])(
-    '%s links to what there is',
-    (page) => {
-      const links = [...readPage(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map((match) => match[1] ?? '');
-      const from = join(root, page, '..');
-      expect(links.filter((link) => !existsSync(join(from, link)))).toEqual([]);
-    },
-  );
+  it('say of every option that is a number the default that it has', () => {
+    const source = readPage('packages/core/src/options.ts');
+    const numbers = [...source.matchAll(/readonly (\w+)\?: number;/g)].map(([, name = '']) => name);
+    const wrong = Object.fromEntries(numbers.map((name) => [name, -1]));
+    const faults = faultsOf({ ...wrong, overCapacity: wrong, lifecycle: wrong });
+    const defaults = Object.fromEntries(
+      [...faults.matchAll(/(\w+): must be a whole number .* The default is (\d+)\./g)].map(
+        ([, name = '', value]) => [name, Number(value)],
+      ),
+    );
+    expect(Object.keys(defaults).sort()).toEqual(numbers.sort());
+    const beside = [
+      ...source.matchAll(/@default ([\d_]+)(?: \([^)]*\))? \*\/\s+readonly (\w+)\?: number;/g),
+    ].map(([, value = '', name = '']) => [name, Number(value.replaceAll('_', ''))]);
+    expect(Object.fromEntries(beside)).toEqual(defaults);
+    const tables = readPage('README.md') + readPage('docs/over-capacity.md');
+    const listed = [...tables.matchAll(/^\| (`[^|]+) \| [^|]+ \| ([^|]+) \|$/gm)].flatMap(
+      ([, names = '', values = '']) =>
+        [...names.matchAll(/`(\w+)`/g)].map(([, name = ''], i) => [name, numberIn(values.split(', ')[i])]),
+    );
+    expect(Object.fromEntries(listed)).toMatchObject(defaults);
+  });
+
+  it('list in docs/stripe.md every option, and every event that is done', () => {
+    const source = readPage('packages/stripe/src/stripe-options.ts');
+    const body = /export interface StripeOptions[^{]*\{(.*?)^\}/ms.exec(source)?.[1] ?? '';
+    const options = [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map((match) => match[1]);
+    const page = readPage('docs/stripe.md');
+    const table = page.split('## Options')[1]?.split('\nFrom code')[0] ?? '';
+    const listed = [...table.matchAll(/^\| (`[^|]+) \|/gm)].flatMap(([, cell = '']) =>
+      [...cell.matchAll(/`(\w+)`/g)].map((match) => match[1]),
+    );
+    expect(options.length).toBeGreaterThan(20);
+    expect(listed.sort()).toEqual(options.sort());
+    const kinds = /EVENT_TYPES = \[(.*?)\]/s.exec(readPage('packages/stripe/src/event-kinds.ts'))?.[1] ?? '';
+    const events = [...kinds.matchAll(/'([\w.]+)'/g)].map((match) => match[1]);
+    const asked = page.split('with these events:')[1]?.split('Others do no harm')[0] ?? '';
+    expect(events.length).toBeGreaterThan(10);
+    expect([...asked.matchAll(/`([\w.]+)`/g)].map((match) => match[1])).toEqual(events);
+  });
+
+  it('and the linter, which holds the imports to ARCHITECTURE.md, name files that there are', () => {
+    const named = [...readPage('biome.json').matchAll(/"(?:\.\.\/)+([\w-]+\.ts)"/g)].map(
+      ([, name = '']) => name,
+    );
+    expect(named).toContain('create-billing.ts');
+    expect(named.filter((name) => !existsSync(`${root}packages/core/src/${name}`))).toEqual([]);
+  });
+
+  it.each([...pages, 'ARCHITECTURE.md', 'CONTRIBUTING.md'])('%s links to what there is', (page) => {
+    const links = [...readPage(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map((match) => match[1] ?? '');
+    const from = join(root, page, '..');
+    expect(links.filter((link) => !existsSync(join(from, link)))).toEqual([]);
+  });
 });

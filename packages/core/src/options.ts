@@ -65,7 +65,7 @@ export interface BillingOptions<K extends string = string> {
   readonly grantingStatuses?: readonly string[];
   /** How long a past-due subscription still grants its tier, ms. @default 1_209_600_000 (14 days) */
   readonly pastDueGraceMs?: number;
-  /** What an override may be for. @default ['org'] */
+  /** What an override may be for. Those of `org` are limits here; others are kept, and answered by `overrides()`. @default ['org'] */
   readonly subjectTypes?: readonly string[];
 
   /** The over-capacity lifecycle; false turns it off: every org is then at stage `none`. */

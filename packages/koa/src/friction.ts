@@ -36,7 +36,7 @@ export function friction<K extends string = RegisteredKey>(
 /**
  * Where the org of this request stands, for a host that would rather shrink a page or a batch: level 0 to 1.
  *
- * @throws TollgateError `quota_unavailable`, `repository_unavailable`, or `invalid_configuration` without an engine or org
+ * @throws TollgateError `invalid_org_id`, `quota_unavailable`, `repository_unavailable`, or `invalid_configuration` without an engine or org
  */
 export async function degradation(ctx: Context, options: StandingOptions<Context> = {}): Promise<StageAt> {
   const standingOf = createStandingOf<Context>(options);

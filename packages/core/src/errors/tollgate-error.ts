@@ -9,7 +9,7 @@ export class TollgateError extends Error {
   readonly code: ErrorCode;
   /** The HTTP status it is answered with. */
   readonly status: number;
-  /** When a repeat may succeed, in whole seconds; undefined when a repeat alone does not help. */
+  /** When a repeat may succeed, in whole seconds; undefined when nobody knows, or a repeat alone does not help. */
   readonly retryAfterSeconds: number | undefined;
 
   readonly [BRAND] = true;

@@ -8,6 +8,7 @@ export interface AccessRequest {
   readonly permission: Permission;
   /** The org in the path, already checked for form; null on admin routes. */
   readonly org: string | null;
+  /** As in docs/openapi.json; `friction` where that asks whether the caller may end the delay. */
   readonly operationId: string;
 }
 

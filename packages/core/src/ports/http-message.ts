@@ -10,8 +10,8 @@ export interface HttpRequest {
   header(name: string): string | undefined;
   /**
    * The body's raw bytes, read at most once and then kept.
-   * @throws TollgateError `body_too_large`, `body_timeout`, `unsupported_encoding`, or `raw_body_unavailable` when the host's
-   * parser took the bytes and kept none.
+   * @throws TollgateError `body_too_large`, `body_timeout`, `unsupported_encoding`, `invalid_request` when the client left before its
+   * end, or `raw_body_unavailable` when the host's parser took the bytes and kept none.
    */
   bytes(): Promise<Uint8Array>;
   /**

@@ -52,7 +52,7 @@ export interface SandboxProvider extends PaymentProvider {
   deleteCustomer(customerId: string): void;
   /** Turns a subscription's period: pays for the next one, or ends it if it was to end. */
   renew(subscriptionId: string): ProviderSubscription;
-  /** All events so far, oldest first. */
+  /** The last 10,000 events, oldest first. */
   events(): readonly SandboxEvent[];
   /** A copy of all it has, to look behind the port. */
   contents(): SandboxContents;

@@ -26,6 +26,7 @@ export interface StripeStandInOptions {
   readonly port?: number;
   /** The API version of events, and of requests that name none. @default '2026-10-28.endive' */
   readonly apiVersion?: string;
+  /** Whether it is an account's live mode, or its test mode. @default false */
   readonly livemode?: boolean;
   /** Its time, and the time webhooks are signed with. @default the real one */
   readonly clock?: Clock;
