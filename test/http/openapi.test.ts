@@ -40,6 +40,17 @@ test('the twelve operations are there by their published names, methods and path
   ]);
 });
 
+test('an operation lists what comes with how it is called, the faults of the host among it', () => {
+  const { paths } = JSON.parse(JSON.stringify(openApiDocument(billingRoutes, { basePath: '' })));
+  const failing = (path: string, method: string) => paths[path][method].responses[500].description;
+  expect(failing('/plans', 'get')).toBe('`internal_error`');
+  // `access` answered nobody's name; a parser took the body and left nothing.
+  expect(failing('/orgs/{id}/billing/plan', 'get')).toBe('`internal_error`, `invalid_configuration`');
+  expect(failing('/orgs/{id}/billing/checkout', 'post')).toBe(
+    '`internal_error`, `invalid_configuration`, `raw_body_unavailable`',
+  );
+});
+
 test('every reference of the document leads somewhere', () => {
   const document = JSON.parse(JSON.stringify(openApiDocument(billingRoutes, { basePath: '' })));
   const references = JSON.stringify(document).match(/"\$ref":"[^"]+"/g) ?? [];

@@ -96,8 +96,11 @@ function toSuccess(route: Route): Json {
 function errorsOf(route: Route): readonly ErrorCode[] {
   const codes = new Set<ErrorCode>(route.responses.errors);
   if (route.path.includes('{id}')) codes.add('invalid_org_id');
-  if (route.access !== 'public' && route.access !== 'signature') codes.add('unauthorized').add('forbidden');
-  if (route.body !== null) codes.add('body_too_large').add('body_timeout').add('unsupported_encoding');
+  if (route.access !== 'public' && route.access !== 'signature')
+    codes.add('unauthorized').add('forbidden').add('invalid_configuration');
+  if (route.body !== null) {
+    codes.add('body_too_large').add('body_timeout').add('unsupported_encoding').add('raw_body_unavailable');
+  }
   if (route.body !== null && route.body !== 'bytes') {
     codes.add('invalid_request').add('unknown_field').add('unsupported_media_type').add('cross_site_request');
   }
