@@ -106,7 +106,7 @@ export function createEvents(
     if (history === null) return null;
     const events = await callProvider(() => history.listEvents({ since }));
     const count = { applied: 0, unmatched: 0, failed: 0, ignored: 0, duplicate: 0 };
-    const patience = createPatience(wait);
+    const patience = createPatience(provider, wait);
     for (const event of events) {
       if (!isForUs(event)) continue;
       if (patience.isOver) {

@@ -35,8 +35,9 @@ export function createSyncAll(
   }
 
   return async () => {
-    const customers = customersOf(configured(wiring.provider).name);
-    const patience = createPatience(wait);
+    const provider = configured(wiring.provider);
+    const customers = customersOf(provider.name);
+    const patience = createPatience(provider, wait);
     let total: SyncResult = { checked: 0, changed: 0, unknown: 0, failed: 0 };
     let said = 0;
 

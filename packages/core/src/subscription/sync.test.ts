@@ -139,7 +139,7 @@ describe('sync', () => {
     expect(most).toBeLessThanOrEqual(8);
   });
 
-  it.each(['timeout', 'busy'] as const)(
+  it.each(['timeout', 'busy', 'error'] as const)(
     'stops asking a provider that is away (%s), counts whom it did not look at, and looks at them the next time',
     async (outage) => {
       await manyOrgs(130);
