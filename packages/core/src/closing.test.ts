@@ -262,6 +262,62 @@ describe('closing', () => {
     expect(closing.hasEnded).toBe(true);
   });
 
+  describe('ends, and lets go of all, though it never hears of', () => {
+    const never = () => new Promise<never>(() => undefined);
+    /** Little longer than it takes at most. */
+    const CLOSED_AT_LAST_MS = 25_500;
+
+    it.each(['saveUsage', 'purgeUsage', 'moveCrossing', 'loadUsage', 'loadOrg'] as const)(
+      'the repository’s %s',
+      async (call) => {
+        fakeTimeouts();
+        const isClosed = { repository: false };
+        const { billing, link, create } = app({
+          repository: {
+            [call]: never,
+            close: async () => {
+              isClosed.repository = true;
+            },
+          },
+        });
+        void create('acme', 'opens');
+        for (let n = 0; n < 10; n += 1) void create('globex', 'opens');
+        await pass(100);
+        link.isDown = true;
+        void create('initech', 'opens');
+        await pass(100);
+        link.isDown = false;
+        const closing = watched(billing.close());
+        await pass(CLOSED_AT_LAST_MS);
+        expect(closing.hasEnded).toBe(true);
+        expect(isClosed.repository).toBe(true);
+      },
+    );
+
+    it.each(['read', 'settle', 'renew', 'adjust'] as const)('the counter store’s %s', async (call) => {
+      fakeTimeouts();
+      const counters = memoryCounterStore();
+      const { billing, create } = app({ options: { counters: { ...counters, [call]: never } } });
+      await Promise.race([create('acme', 'opens'), pass(200)]);
+      const closing = watched(billing.close());
+      await pass(CLOSED_AT_LAST_MS);
+      expect(closing.hasEnded).toBe(true);
+    });
+
+    it.each(['count', 'list', 'find'] as const)('the host’s %s', async (call) => {
+      fakeTimeouts();
+      const { billing, link, create } = app({ inventory: { [call]: never } });
+      link.isDown = true;
+      await create('acme', 'devices');
+      link.isDown = false;
+      void create('globex', 'devices');
+      void billing.degradation('globex').catch(() => undefined);
+      const closing = watched(billing.close());
+      await pass(CLOSED_AT_LAST_MS);
+      expect(closing.hasEnded).toBe(true);
+    });
+  });
+
   it('waits for no settle that was asked for after it began, and pays what is owed, while creates go on', async () => {
     fakeTimeouts();
     let hasCounted = false;

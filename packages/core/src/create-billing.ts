@@ -8,6 +8,7 @@ import { systemClock } from './defaults/system-clock.ts';
 import { ulidIds } from './defaults/ulid-ids.ts';
 import { unfailing } from './defaults/unfailing.ts';
 import { createDegradation } from './degradation/degradation.ts';
+import { describeFailure } from './errors/describe-failure.ts';
 import { TollgateError } from './errors/tollgate-error.ts';
 import { bindEngine } from './http/engine.ts';
 import { memoryBillingRepository } from './memory/memory-billing-repository.ts';
@@ -22,7 +23,7 @@ import { createGate } from './quota/gate.ts';
 import { resolveSettings } from './resolve-settings.ts';
 import { createSubscriptions } from './subscription/subscriptions.ts';
 import type { Wiring } from './wiring.ts';
-import { whileClosing } from './within.ts';
+import { CLOSED_AT_LAST_MS, whileClosing, within } from './within.ts';
 
 const MAX_AUDIT_PAGE = 1_000;
 
@@ -58,6 +59,15 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
     const view = await orgViews.of(org);
     return { view, now: clock.now() };
   };
+
+  async function finish(): Promise<void> {
+    const startedAt = performance.now();
+    // Metered use that is not written is lost, should the process be ended before: it does not wait for a sweep.
+    await Promise.all([gate.settleUp(startedAt), whileClosing(degradation.close(), startedAt)]);
+    // What has ended meanwhile.
+    await gate.close(startedAt);
+    await thresholds.close();
+  }
 
   const billing: Billing = {
     reserve: gate.reserve,
@@ -129,12 +139,12 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
     },
     on: notices.on,
     async close() {
-      const startedAt = performance.now();
-      // Metered use that is not written is lost, should the process be ended before: it does not wait for a sweep.
-      await Promise.all([gate.settleUp(startedAt), whileClosing(degradation.close(), startedAt)]);
-      // What has ended meanwhile.
-      await gate.close(startedAt);
-      await thresholds.close();
+      await within(CLOSED_AT_LAST_MS, finish()).catch((error) => {
+        wiring.logger.warn(
+          'closing waits no longer: what was on its way may be lost',
+          describeFailure(error),
+        );
+      });
       await wiring.counters.close();
       await wiring.provider?.close();
       await repository.close();
