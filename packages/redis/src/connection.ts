@@ -1,6 +1,7 @@
 import type { Logger } from '@tollgate/core';
 import { Cluster, Redis } from 'ioredis';
 import type { Batch } from './batch.ts';
+import { messageOf } from './message-of.ts';
 import { batchScript, batchScriptWhenFull, library } from './scripts/batch-script.ts';
 
 /** The store's own connection to Redis. */
@@ -178,6 +179,5 @@ export function isCluster(client: Redis | Cluster): client is Cluster {
 
 /** The server does not know the function or script, or may not run it: nothing was run, and the same may be told in the next way. */
 function isUnknown(error: unknown): boolean {
-  const message = error instanceof Error ? error.message : '';
-  return /^(NOSCRIPT|ERR Function not found|ERR unknown command|NOPERM)/i.test(message);
+  return /^(NOSCRIPT|ERR Function not found|ERR unknown command|NOPERM)/i.test(messageOf(error));
 }

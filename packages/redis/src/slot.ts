@@ -1,6 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import type { Batch, BatchHead, BatchWriter } from './batch.ts';
 import type { Connection } from './connection.ts';
+import { messageOf } from './message-of.ts';
 import { NumberReader, startOfList } from './number-reader.ts';
 import type { Portion } from './queue.ts';
 import { classifyRefusal } from './refusal.ts';
@@ -284,7 +285,7 @@ function readAnswer({ seq }: Batch, reply: unknown): Answer | undefined {
 
 /** The server's time, which it tells where it refuses a batch that came too late. */
 function timeOf(error: unknown): number | undefined {
-  const time = error instanceof Error ? /^LATEBATCH it is (\d+):/.exec(error.message)?.[1] : undefined;
+  const time = /^LATEBATCH it is (\d+):/.exec(messageOf(error))?.[1];
   return time === undefined ? undefined : Number(time);
 }
 
