@@ -1,3 +1,4 @@
+import { isRegExp } from 'node:util/types';
 import type { BillingOptions } from './options.ts';
 import { MOST_REMEMBER_MS } from './ports/counter-store-checks.ts';
 import type { Settings } from './wiring.ts';
@@ -44,7 +45,7 @@ export function resolveSettings(options: BillingOptions, faults: string[]): Sett
   if (!['closed', 'open', 'recount'].includes(onStoreError)) {
     faults.push("onStoreError: is not one of 'closed', 'open', 'recount'. Choose one of these.");
   }
-  if (options.orgIdPattern !== undefined && !(options.orgIdPattern instanceof RegExp)) {
+  if (options.orgIdPattern !== undefined && !isRegExp(options.orgIdPattern)) {
     faults.push(
       'orgIdPattern: is not a regular expression. Give one for the whole id, such as /^[a-z0-9]{1,64}$/.',
     );
@@ -80,7 +81,7 @@ export function resolveSettings(options: BillingOptions, faults: string[]): Sett
 
 /** A pattern without anchors would let through any text that holds a match. */
 function wholly(pattern: RegExp): RegExp {
-  return pattern instanceof RegExp ? new RegExp(`^(?:${pattern.source})$`, pattern.flags) : pattern;
+  return isRegExp(pattern) ? new RegExp(`^(?:${pattern.source})$`, pattern.flags) : pattern;
 }
 
 function overCapacity(given: BillingOptions['overCapacity'], faults: string[]): Settings['overCapacity'] {

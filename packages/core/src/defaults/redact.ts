@@ -1,3 +1,5 @@
+import { isError } from '../errors/is-error.ts';
+
 const SECRETS: readonly (readonly [RegExp, string])[] = [
   [/\b(whsec|sk|rk)_[A-Za-z0-9_+/=-]+/g, '$1_[redacted]'],
   [/\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]+/gi, '$1 [redacted]'],
@@ -14,7 +16,7 @@ export function redact(value: unknown, depth = 0): unknown {
   if (typeof value === 'bigint') return value.toString();
   if (typeof value !== 'object' || value === null) return value;
   if (depth === DEEPEST) return '[deeper]';
-  if (value instanceof Error) {
+  if (isError(value)) {
     const { code, cause } = value as { code?: unknown; cause?: unknown };
     return redact(
       {

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { isUint8Array } from 'node:util/types';
 
 /** Bodies larger than this are not recorded beside the host's own parser. */
 const MAX_RECORDED_BYTES = 8 * 1024 * 1024;
@@ -45,7 +46,7 @@ function add(recording: Recording, chunk: unknown, message: IncomingMessage): vo
 export function keptBytes(message: IncomingMessage): Uint8Array | null {
   const kept = (message as Keeping)[KEPT];
   if (kept === undefined) return null;
-  if (kept instanceof Uint8Array) return kept;
+  if (isUint8Array(kept)) return kept;
   const whole = message.readableEnded && kept.size > 0 && kept.size <= MAX_RECORDED_BYTES;
   return whole ? Buffer.concat(kept.chunks) : null;
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { keepBytes, keptBytes, recordBytes } from './kept-body.ts';
 import { createNodeRequest } from './node-request.ts';
@@ -116,4 +117,18 @@ test('T8: the encoding "identity" is none, and any other is refused, also where 
     await expect(request.json()).rejects.toMatchObject({ code: 'unsupported_encoding' });
     await expect(request.bytes()).rejects.toMatchObject({ code: 'unsupported_encoding' });
   }
+});
+
+test('bytes of another realm, as all are under Jest with jsdom, are bytes', async () => {
+  const foreign: Uint8Array = runInNewContext('Uint8Array.of(0x7b, 0x7d)');
+  const read = async (parsed: object) => {
+    const message = messageOf(['{}']);
+    await drain(message);
+    return requestOf(message, parsed);
+  };
+  expect(String(Buffer.from(await (await read({ rawBody: foreign })).bytes()))).toBe('{}');
+  expect(await (await read({ body: foreign })).json()).toEqual({});
+  const kept = messageOf(['{}']);
+  keepBytes(kept, foreign);
+  expect(keptBytes(kept)).toBe(foreign);
 });

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { isUint8Array } from 'node:util/types';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { HttpRequest } from '../ports/http-message.ts';
 import { keptBytes } from './kept-body.ts';
@@ -111,7 +112,7 @@ async function takeJson(
   const parsed = source.parsed.body;
   // Some parsers leave an empty object where they did nothing: only a body that they really read counts.
   const isTheirs = message.readableDidRead && !readHere.has(message);
-  if (isTheirs && parsed !== undefined && !(parsed instanceof Uint8Array)) {
+  if (isTheirs && parsed !== undefined && !isUint8Array(parsed)) {
     return typeof parsed === 'string' ? parseJson(parsed) : parsed;
   }
   return parseJson(decode(await bytes()));
@@ -139,7 +140,7 @@ function announcesBody(message: IncomingMessage): boolean {
 }
 
 function asBytes(value: unknown, text: 'text' | 'no text' = 'text'): Uint8Array | null {
-  if (value instanceof Uint8Array) return value;
+  if (isUint8Array(value)) return value;
   return text === 'text' && typeof value === 'string' ? Buffer.from(value, 'utf8') : null;
 }
 
