@@ -45,6 +45,11 @@ describe('a guard', () => {
     const keyed = { key: 'devices' } as const;
     const entered = await enter(createGuard<object, string>(keyed, { billing, org: 'acme' }));
     expect(entered).toMatchObject({ admitted: true });
+    // Without a type checker, or with its defaults, an option that is left open may be there as undefined.
+    const open = { ...keyed, org: undefined, billing: undefined } as unknown as typeof keyed;
+    expect(await enter(createGuard<object, string>(open, { billing, org: 'acme' }))).toMatchObject({
+      admitted: true,
+    });
     expect(() => createGuard<object, string>(keyed, { onStoreError: 'opne' as 'open' })).toThrow(
       /onStoreError: is not one of/,
     );

@@ -347,7 +347,8 @@ function withGiven<R, K extends string>(
   keyed: KeyedGuardOptions<R, K>,
   given: GuardOptions<R, K>,
 ): KeyedGuardOptions<R, K> {
-  return Object.keys(given).length === 0 ? keyed : { ...given, ...keyed };
+  const said = Object.entries(keyed).filter(([, value]) => value !== undefined);
+  return { ...given, ...(Object.fromEntries(said) as typeof keyed) };
 }
 
 function isKeyed<R, K extends string>(
