@@ -140,6 +140,7 @@ export function lifecycleOnMemory(
   const host = shared.host ?? testHost();
   const repository = shared.repository ?? memoryBillingRepository({ clock });
   const log: string[] = [];
+  const facts: unknown[] = [];
   const wiring: Omit<Wiring, 'access' | 'provider'> = {
     catalog: defineCatalog(shared.quotas ?? openAppQuotas, TIERS, []),
     settings: resolveSettings({ refusalCountMaxAgeMs: 0, limitsTtlMs: 0, ...options } as BillingOptions, []),
@@ -152,7 +153,10 @@ export function lifecycleOnMemory(
     logger: {
       debug: () => undefined,
       info: () => undefined,
-      warn: (message) => void log.push(message),
+      warn: (message, told) => {
+        log.push(message);
+        facts.push(told);
+      },
       error: (message) => void log.push(message),
     },
   };
@@ -183,6 +187,8 @@ export function lifecycleOnMemory(
     notices,
     told,
     log,
+    /** Of the warnings, in their order. */
+    facts,
     overrides,
     degradation,
     setLimit,

@@ -7,6 +7,7 @@ import type { Wiring } from '../wiring.ts';
 import { callHost } from './call-host.ts';
 import { findRow } from './list-rows.ts';
 import { type ChosenRow, rowName } from './merge-flags.ts';
+import { createWarnSometimes } from './warn-sometimes.ts';
 
 /** What was done to rows. */
 export interface ActionTally {
@@ -85,6 +86,7 @@ export function createRowActions(
   const { catalog, settings, repository, inventory, clock, logger, telemetry } = wiring;
   const { lifecycle, inventoryTimeoutMs: timeoutMs } = settings;
   const leaseMs = claimLeaseMs(settings);
+  const warn = createWarnSometimes(logger);
 
   const record: RowActions['record'] = (claim, save, forget) =>
     repository.saveRowActions({ ...claim, leaseMs, save, forget });
@@ -105,7 +107,8 @@ export function createRowActions(
     try {
       return (await findRow(inventory, { org, key: resource, id, timeoutMs })) !== null;
     } catch (error) {
-      logger.warn('A row could not be looked up. The next sweep tries again.', {
+      warn(`find\n${resource}`, 'A row could not be looked up. The next sweep tries again.', {
+        org,
         resource,
         ...describeFailure(error),
       });
@@ -122,7 +125,8 @@ export function createRowActions(
       return true;
     } catch (error) {
       const { action: name, resource } = action;
-      logger.warn('A lifecycle callback failed. The next sweep repeats it.', {
+      warn(`${name}\n${resource}`, 'A lifecycle callback failed. The next sweep repeats it.', {
+        org: look.claim.org,
         action: name,
         resource,
         error: redact(error),

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openAppQuotas } from '../catalog/openapp.ts';
 import { metered } from '../catalog/quota.ts';
 import type { BillingRepository } from '../ports/billing-repository.ts';
@@ -463,6 +463,27 @@ describe('F32: hosts that fail', () => {
     hooks.before = async () => {};
     expect(await sweepAt(clock.at + 1)).toMatchObject({ suspended: 2, failed: 0 });
     expect(off.size).toBe(6);
+  });
+
+  it('says of rows that can never be restored now and again how many failed, and not each at each sweep', async () => {
+    const orgs = Array.from({ length: 40 }, (_, n) => `org-${n}`);
+    const { begin, sweepTwice, sweepAt, setLimit, hooks, log, facts, clock } = overCapacity({ orgs });
+    await begin();
+    await sweepTwice(START + 14 * DAY);
+    for (const org of orgs) await setLimit(org, 'devices', 20);
+    hooks.before = async () => {
+      throw new Error('no such resource');
+    };
+    let now = performance.now();
+    vi.spyOn(performance, 'now').mockImplementation(() => now);
+    for (let sweeps = 0; sweeps < 6; sweeps += 1)
+      expect(await sweepAt(clock.at + 1)).toMatchObject({ failed: 80 });
+    const said = 'A lifecycle callback failed. The next sweep repeats it.';
+    expect(log.filter((text) => text === said)).toHaveLength(1);
+    now += 10_000;
+    await sweepAt(clock.at + 1);
+    expect(log.filter((text) => text === said)).toHaveLength(2);
+    expect(facts.at(-1)).toMatchObject({ action: 'restore', resource: 'devices', failures: 6 * 80 });
   });
 
   it('D3: repeats a failed action under the same key, and another action never has it', async () => {
