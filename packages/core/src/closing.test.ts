@@ -8,6 +8,7 @@ import type { BillingOptions } from './options.ts';
 import type { BillingRepository } from './ports/billing-repository.ts';
 import type { CounterStore } from './ports/counter-store.ts';
 import type { ResourceInventory } from './ports/resource-inventory.ts';
+import { sandboxProvider } from './sandbox/sandbox-provider.ts';
 
 /** Little longer than a close waits for a host. */
 const CLOSED_AFTER_MS = 10_500;
@@ -315,6 +316,40 @@ describe('closing', () => {
       const closing = watched(billing.close());
       await pass(CLOSED_AT_LAST_MS);
       expect(closing.hasEnded).toBe(true);
+    });
+  });
+
+  describe.each(['counters', 'provider', 'repository'] as const)('lets go of all, though %s', (part) => {
+    /** An engine one of whose parts closes in its own way; tells which parts were asked to close. */
+    function closingParts(close: () => Promise<void>) {
+      const closed: string[] = [];
+      const closes = (name: string) => async () => {
+        closed.push(name);
+        if (name === part) await close();
+      };
+      const { billing } = app({
+        repository: { close: closes('repository') },
+        options: {
+          counters: { ...memoryCounterStore(), close: closes('counters') },
+          provider: { ...sandboxProvider({ webhookUrl: null }), close: closes('provider') },
+        },
+      });
+      return { billing, closed };
+    }
+
+    it('never says that it has closed', async () => {
+      fakeTimeouts();
+      const { billing, closed } = closingParts(() => new Promise(() => undefined));
+      const closing = watched(billing.close());
+      await pass(28_500);
+      expect(closing.hasEnded).toBe(true);
+      expect(closed).toEqual(['counters', 'provider', 'repository']);
+    });
+
+    it('fails to close, and says so', async () => {
+      const { billing, closed } = closingParts(() => Promise.reject(new Error('no')));
+      await expect(billing.close()).rejects.toThrow('no');
+      expect(closed).toEqual(['counters', 'provider', 'repository']);
     });
   });
 

@@ -8,9 +8,9 @@ import { systemClock } from './defaults/system-clock.ts';
 import { ulidIds } from './defaults/ulid-ids.ts';
 import { unfailing } from './defaults/unfailing.ts';
 import { createDegradation } from './degradation/degradation.ts';
-import { describeFailure } from './errors/describe-failure.ts';
 import { TollgateError } from './errors/tollgate-error.ts';
 import { bindEngine } from './http/engine.ts';
+import { finishAndLetGo } from './let-go.ts';
 import { memoryBillingRepository } from './memory/memory-billing-repository.ts';
 import { memoryCounterStore } from './memory/memory-counter-store.ts';
 import { createNotices } from './notices/notices.ts';
@@ -23,7 +23,7 @@ import { createGate } from './quota/gate.ts';
 import { resolveSettings } from './resolve-settings.ts';
 import { createSubscriptions } from './subscription/subscriptions.ts';
 import type { Wiring } from './wiring.ts';
-import { CLOSED_AT_LAST_MS, whileClosing, within } from './within.ts';
+import { whileClosing } from './within.ts';
 
 const MAX_AUDIT_PAGE = 1_000;
 
@@ -139,15 +139,8 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
     },
     on: notices.on,
     async close() {
-      await within(CLOSED_AT_LAST_MS, finish()).catch((error) => {
-        wiring.logger.warn(
-          'closing waits no longer: what was on its way may be lost',
-          describeFailure(error),
-        );
-      });
-      await wiring.counters.close();
-      await wiring.provider?.close();
-      await repository.close();
+      const { counters, provider } = wiring;
+      await finishAndLetGo(finish, { counters, provider, repository }, wiring.logger);
     },
   };
   return bindEngine(billing, wiring) as Billing<K>;

@@ -14,9 +14,6 @@ export function within<T>(ms: number, promise: Promise<T>, holdsProcess = true):
 /** Longest that closing waits for what somebody else can do later, or what heals by itself, ms. */
 export const CLOSING_MS = 10_000;
 
-/** Longest that closing waits for stores and repository, whose calls end by themselves: for one that has a call that never does, ms. */
-export const CLOSED_AT_LAST_MS = 25_000;
-
 /** Waits for it, whatever comes of it, at most until closing has taken `CLOSING_MS` since `startedAt` on the clock of `performance.now()`. */
 export async function whileClosing(promise: Promise<unknown>, startedAt: number): Promise<void> {
   const leftMs = startedAt + CLOSING_MS - performance.now();
