@@ -1,9 +1,13 @@
+import type { CounterStore } from '@tollgate/core';
 import type { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { type RedisServer, waitUntil } from '../../../test/support/services.ts';
 import { charge, count, read, reserve } from './faults.test-support.ts';
-import { answers, create, plain, server, store } from './outage-scene.test-support.ts';
+import { answers, create, endings, plain, server, store } from './outage-scene.test-support.ts';
+import { openRedisCounterStore } from './redis-counter-store.ts';
 import { opening } from './scripts/opening.ts';
+
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** Puts everything back as it was when this was called. */
 async function snapshot(client: Redis): Promise<() => Promise<void>> {
@@ -132,6 +136,58 @@ describe('the epoch of a Redis counter store', () => {
       expect(await read(counters)).toMatchObject({ committed: 3, uncertain: 0 });
       return performance.now() - checked > 1_200;
     });
+  });
+
+  it('is new when a server began from a snapshot that lacks the last writes, and no process is left that misses its own (F9, Q9)', async () => {
+    const redis = await server();
+    const before = store({ url: redis.url });
+    await count(before, 0);
+    await create(before, 3);
+    await plain(redis).save();
+    await create(before, 4);
+    await before.close();
+    await redis.kill('SIGKILL');
+    const { port, dir } = redis;
+    const again = await server({ port, dir });
+    const [first, second] = [store({ url: again.url }), store({ url: again.url })];
+    expect(await read(first)).toBeNull();
+    await count(first, 7);
+    expect(await read(second)).toMatchObject({ committed: 7 });
+  });
+
+  it('is new when a server began from a snapshot after a process had waited for longer than its writes are recognised (F9, Q9)', async () => {
+    const redis = await server();
+    const [one, two] = [1, 2].map(() => {
+      const options = { url: redis.url, prefix: 'tg', timeoutMs: 100, logger: silent };
+      const opened = openRedisCounterStore(options, { recordMs: 1_000 });
+      endings.push(() => opened.close());
+      return opened;
+    }) as [CounterStore, CounterStore];
+    await count(one, 0);
+    await create(one, 3);
+    await read(two);
+    await plain(redis).save();
+    await create(one, 4);
+    await read(two);
+    await redis.kill('SIGKILL');
+    const diedAt = performance.now();
+    await waitUntil('it is away for longer than that', async () => performance.now() - diedAt > 1_100);
+    const { port, dir } = redis;
+    await server({ port, dir });
+    await answers(one);
+    expect(await read(one)).toBeNull();
+    await count(one, 7);
+    await answers(two);
+    for (const store of [two, one]) expect(await read(store)).toMatchObject({ committed: 7, uncertain: 0 });
+  });
+
+  it('is kept by a server that gives itself another name while it runs', async () => {
+    const redis = await server({ args: ['--enable-debug-command', 'yes'] });
+    const before = store({ url: redis.url });
+    await count(before, 3);
+    await plain(redis).call('DEBUG', 'CHANGE-REPL-ID');
+    const later = store({ url: redis.url });
+    for (const store of [later, before]) expect(await read(store)).toMatchObject({ committed: 3 });
   });
 
   it('keeps sums within 2^53-1 when more is made known again than fits (F10, Q7)', async () => {

@@ -2,8 +2,8 @@
  * Opens a batch: recognises one that was run before, decides the store's epoch, reads the clock.
  *
  * keyList[1] string `seq|reply`, the process' last batch
- * keyList[2] string msgpack `epoch, replid, whether that server continues another one's history`; an epoch is a number that grows, about
- *    the second at which it began
+ * keyList[2] string msgpack `epoch, replid, whether that server continues another one's history, run_id`; an epoch is a number that grows,
+ *    about the second at which it began. Earlier releases write no run_id
  */
 export const opening = `
 -- Redis' and Lua's own, set when a batch is run: a library may not look at them while it is loaded.
@@ -44,16 +44,16 @@ end
 local nameless = '0'
 
 -- The epoch's record as text and decoded: most batches find it as the one before did.
-local epochText, knownEpoch, knownServer, knownNumber, isContinuing
+local epochText, knownEpoch, knownServer, knownNumber, isContinuing, knownRun
 
 -- Servers are named to processes by number; 0 is one that does not say who it is, as some compatible ones do not.
 local function numberOf(id) return id and tonumber(sub(id, 1, 12), 16) or 0 end
 
 local function readEpoch(text)
-  local isReadable, number, id, flag = pcall(unpacked, text)
+  local isReadable, number, id, flag, run = pcall(unpacked, text)
   -- One that cannot be read is as good as none.
-  if not isReadable or type(number) ~= 'number' then number, id, flag = 0, nil, nil end
-  epochText, knownEpoch, knownServer, isContinuing = text, number, type(id) == 'string' and id or nil, flag
+  if not isReadable or type(number) ~= 'number' then number, id, flag, run = 0, nil, nil, nil end
+  epochText, knownEpoch, knownServer, isContinuing, knownRun = text, number, type(id) == 'string' and id or nil, flag, run
   knownNumber = numberOf(knownServer)
 end
 
@@ -66,6 +66,19 @@ local function hasForgotten(seq, seen, isElsewhere, mustBeKnown, done)
   if epoch > seen and not isElsewhere then return false end
   if done then return done < seq - 1 end
   return mustBeKnown
+end
+
+-- A user who may not ask learns nothing, as with a server that does not say.
+local function infoOf(section)
+  local info = try('INFO', section)
+  return type(info) == 'table' and '' or info
+end
+
+-- Whether a server that was started has its data from a snapshot and not from an append-only file: it may lack any number of writes.
+local function isOfSnapshot()
+  local info = infoOf('persistence')
+  local loaded = tonumber(string.match(info, 'rdb_last_load_keys_loaded:(%d+)'))
+  return loaded and loaded > 0 and string.find(info, 'aof_enabled:0', 1, true) ~= nil
 end
 
 -- Answers what is to be replied at once, because a copy of this batch or a later one was run before, or might have been; else nil.
@@ -106,26 +119,27 @@ local function open(seq)
   end
 
   if kept[2] ~= epochText then readEpoch(kept[2]) end
-  local server, number, continues = knownServer, knownNumber, isContinuing
+  local server, number, continues, run = knownServer, knownNumber, isContinuing, knownRun
   epoch = knownEpoch
   local isElsewhere = seen > 0 and continues and serverSeen ~= number
   local isNewEpoch, isNewServer = epoch == 0 or hasForgotten(seq, seen, isElsewhere, now < input[4], done), false
   if isNewEpoch or shared[5] or not server then
-    local info = try('INFO', 'replication')
-    -- A user who may not ask learns nothing, as with a server that does not say.
-    if type(info) == 'table' then info = '' end
+    local info = infoOf('replication')
     local id = string.match(info, 'master_replid:(%w+)') or not server and nameless
     local earlier = string.match(info, 'master_replid2:(%w+)')
     if id and id ~= server then
-      -- A server that continues another one's history (a promoted replica, a snapshot) may lack its last writes.
-      -- One that began anew read its own append-only file: what is lost then shows above.
+      -- A server that continues another one's history (a promoted replica, a snapshot of who had replicas) may lack its last writes.
+      -- One that began anew read its own append-only file, where what is lost shows above, or a snapshot. It gives itself another name
+      -- also while it runs.
       continues = earlier ~= nil and string.find(earlier, '[^0]') ~= nil
-      if server and server ~= nameless and continues then isNewEpoch = true end
+      run = string.match(infoOf('server'), 'run_id:(%w+)')
+      local isKnown = server and server ~= nameless
+      if isKnown and (continues or run ~= knownRun and isOfSnapshot()) then isNewEpoch = true end
       server, number, isNewServer = id, numberOf(id), true
     end
   end
   if isNewEpoch then epoch = max(floor(now / 1000), epoch + 1, seen + 1) end
-  if isNewEpoch or isNewServer then call('SET', keyList[2], pack(epoch, server, continues)) end
+  if isNewEpoch or isNewServer then call('SET', keyList[2], pack(epoch, server, continues, run)) end
   -- As long as the reply to one create: a list that grows is made anew again and again.
   out, size = { seq, epoch, number, now, 0, 0, 0, 0, 0 }, 4
   return nil
