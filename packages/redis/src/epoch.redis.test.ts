@@ -1,6 +1,6 @@
 import type { CounterStore } from '@tollgate/core';
 import type { Redis } from 'ioredis';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type RedisServer, waitUntil } from '../../../test/support/services.ts';
 import { charge, count, read, reserve } from './faults.test-support.ts';
 import { answers, create, endings, plain, server, store } from './outage-scene.test-support.ts';
@@ -138,22 +138,31 @@ describe('the epoch of a Redis counter store', () => {
     });
   });
 
-  it('is new when a server began from a snapshot that lacks the last writes, and no process is left that misses its own (F9, Q9)', async () => {
-    const redis = await server();
-    const before = store({ url: redis.url });
-    await count(before, 0);
-    await create(before, 3);
-    await plain(redis).save();
-    await create(before, 4);
-    await before.close();
-    await redis.kill('SIGKILL');
-    const { port, dir } = redis;
-    const again = await server({ port, dir });
-    const [first, second] = [store({ url: again.url }), store({ url: again.url })];
-    expect(await read(first)).toBeNull();
-    await count(first, 7);
-    expect(await read(second)).toMatchObject({ committed: 7 });
-  });
+  it.each([
+    ['has run for a while', 60_000],
+    ['has just begun', 10],
+  ])(
+    'is new when a server began from a snapshot that lacks the last writes, and no process is left that misses its own: to one that %s (F9, Q9)',
+    async (_how, age) => {
+      const redis = await server();
+      const before = store({ url: redis.url });
+      await count(before, 0);
+      await create(before, 3);
+      await plain(redis).save();
+      await create(before, 4);
+      await before.close();
+      await redis.kill('SIGKILL');
+      const { port, dir } = redis;
+      const again = await server({ port, dir });
+      const now = performance.now.bind(performance);
+      const startedAt = now() - age;
+      vi.spyOn(performance, 'now').mockImplementation(() => now() - startedAt);
+      const [first, second] = [store({ url: again.url }), store({ url: again.url })];
+      expect(await read(first)).toBeNull();
+      await count(first, 7);
+      expect(await read(second)).toMatchObject({ committed: 7 });
+    },
+  );
 
   it('is new when a server began from a snapshot after a process had waited for longer than its writes are recognised (F9, Q9)', async () => {
     const redis = await server();

@@ -96,7 +96,8 @@ export function createLane(options: LaneOptions): Lane {
   let epoch = 0;
   let awaySince: number | undefined;
   let awayCause: unknown;
-  let checkedAt = 0;
+  /** Long ago at first, however young this process is: it may have been started with a server that lost its last writes. */
+  let checkedAt = Number.NEGATIVE_INFINITY;
   let isFlushDue = false;
   /** How much was due at the end of the last turn of the event loop, and how much of this turn's was sent ahead. */
   let crowd = 0;
@@ -221,7 +222,7 @@ export function createLane(options: LaneOptions): Lane {
       options.onBack(performance.now() - awaySince);
       awaySince = undefined;
       awayCause = undefined;
-      checkedAt = 0;
+      checkedAt = Number.NEGATIVE_INFINITY;
     }
     queue.refuseOverdue(timeoutMs);
     // Redis works on what waits while this process works on the answers. A few had better wait for what has arrived meanwhile.
