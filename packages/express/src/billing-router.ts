@@ -45,7 +45,7 @@ export function billingRouter<K extends string>(
   const router = Router({ caseSensitive: true, strict: true });
 
   router.use(function billingPassage(req, _res, next) {
-    attachPassage(req, { engine, basePath: rawPath(req.baseUrl) + prefix });
+    attachPassage(req, { engine, basePath: rawPath(req.baseUrl) + prefix }, req.originalUrl);
     next();
   });
 

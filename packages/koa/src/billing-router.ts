@@ -63,7 +63,7 @@ export function billingRouter<K extends string>(
 
   const routed = router.routes();
   const pass: Middleware = (ctx, next) => {
-    attachPassage(ctx.req, { engine, basePath: mountOf(ctx) + prefix });
+    attachPassage(ctx.req, { engine, basePath: mountOf(ctx) + prefix }, ctx.originalUrl);
     return Reflect.apply(routed, undefined, [ctx, next]);
   };
   // A router that nests this one looks for its table by this name.
@@ -78,7 +78,8 @@ function mountOf(ctx: Context): string {
 
 /** Nested in another router, a billing request tells by its own path where it is mounted. */
 function passOwn(ctx: Context, engine: Engine, path: string): void {
-  attachPassage(ctx.req, { engine, basePath: matchPath(path, koaRequest(ctx).path)?.basePath ?? '' });
+  const basePath = matchPath(path, koaRequest(ctx).path)?.basePath ?? '';
+  attachPassage(ctx.req, { engine, basePath }, ctx.originalUrl);
 }
 
 function otherMethods(path: string): string[] {

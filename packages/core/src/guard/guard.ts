@@ -60,7 +60,7 @@ export interface GuardedRequest<R> {
   request(): HttpRequest;
   /** The framework's own request, which option functions are given. */
   readonly native: R;
-  /** The billing router it passed last; undefined when none. */
+  /** Its billing router, of those it passed; undefined when none. */
   passage(): Passage | undefined;
 }
 
