@@ -105,6 +105,9 @@ export interface Billing<K extends string = string> {
   /** Adds a listener, told of what happens once and by one process; answers how to take it off again. */
   on<N extends NoticeName>(name: N, listener: NoticeListener<N>): () => void;
 
-  /** Finishes what is on its way, as far as that takes some seconds and no more, and lets go of stores and provider. */
+  /**
+   * Finishes what is on its way, as far as that takes some seconds and no more, and lets go of stores and provider: they are closed with
+   * the last engine of this process that works with them.
+   */
   close(): Promise<void>;
 }

@@ -24,6 +24,7 @@ import { resolveSettings } from './resolve-settings.ts';
 import { createSubscriptions } from './subscription/subscriptions.ts';
 import type { Wiring } from './wiring.ts';
 import { whileClosing } from './within.ts';
+import { workWith } from './working-parts.ts';
 
 const MAX_AUDIT_PAGE = 1_000;
 
@@ -39,7 +40,7 @@ const MAX_AUDIT_PAGE = 1_000;
  */
 export function createBilling<K extends string>(options: BillingOptions<K>): Billing<K> {
   const wiring = wire(options as BillingOptions);
-  const { catalog, settings, clock, repository } = wiring;
+  const { catalog, settings, clock, counters, provider, repository } = wiring;
   const orgViews = createOrgViews(wiring);
   const notices = createNotices(wiring);
   const thresholds = createUsageThresholds(wiring, notices);
@@ -55,6 +56,8 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
       notices.tell(kind === 'invoice_paid' ? 'invoice.paid' : 'invoice.failed', invoice);
     },
   });
+  const parts = { counters, provider, repository };
+  const letGo = workWith(parts);
   const known = async (org: string) => {
     const view = await orgViews.of(org);
     return { view, now: clock.now() };
@@ -139,8 +142,7 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
     },
     on: notices.on,
     async close() {
-      const { counters, provider } = wiring;
-      await finishAndLetGo(finish, { counters, provider, repository }, wiring.logger);
+      await finishAndLetGo(finish, parts, letGo, wiring.logger);
     },
   };
   return bindEngine(billing, wiring) as Billing<K>;
