@@ -37,7 +37,7 @@ export interface GuardOptions<R, K extends string = RegisteredKey> {
   readonly idempotencyKey?: PerRequest<R, string | undefined>;
   /** @default the engine's `onStoreError` */
   readonly onStoreError?: PerRequest<R, OnStoreError>;
-  /** What becomes of metered units when the handler failed with a 5xx. @default 'release' */
+  /** What becomes of metered units when the handler failed with a 5xx, or its process died before they were settled. @default 'release' */
   readonly onFailure?: PerRequest<R, 'release' | 'charge'>;
   /** Status of a refusal. @default the engine's `deniedStatus` */
   readonly deniedStatus?: 429 | 402 | 403;
