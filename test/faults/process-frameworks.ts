@@ -20,6 +20,10 @@ type Listener = (billing: Billing, create: Create) => RequestListener;
 export const created = ['devices', 'scans'] as const;
 export type Created = (typeof created)[number];
 
+/** What an org's metered units follow: `charge` for orgs that are called so. */
+const onFailure = (request: { get(name: string): string | undefined }) =>
+  request.get('x-org')?.includes('charge') ? 'charge' : 'release';
+
 /** `POST /devices` and `POST /scans`, guarded, with each framework. */
 export const listeners: Readonly<Record<Framework, Listener>> = {
   'express 4': expressListener(express4 as unknown as typeof express5),
@@ -33,7 +37,7 @@ function expressListener(express: typeof express5): Listener {
     const app = express();
     app.use(forExpress.billingRouter(billing));
     for (const key of created) {
-      app.post(`/${key}`, forExpress.requireQuota(key), (req, res, next) => {
+      app.post(`/${key}`, forExpress.requireQuota(key, { onFailure }), (req, res, next) => {
         create(req, res).then((status) => res.status(status).json({}), next);
       });
     }
@@ -45,7 +49,7 @@ function koaListener(Koa: typeof Koa3): Listener {
   return (billing, create) => {
     const router = new Router();
     for (const key of created) {
-      router.post(`/${key}`, forKoa.requireQuota(key), async (ctx) => {
+      router.post(`/${key}`, forKoa.requireQuota(key, { onFailure }), async (ctx) => {
         const status = await create(ctx.req, ctx.res);
         ctx.status = status;
         ctx.body = {};

@@ -5,8 +5,8 @@ import { redisCounterStore } from '@tollgate/redis';
 import { Redis } from 'ioredis';
 import { type Create, type Framework, listeners } from './process-frameworks.ts';
 
-/** Points of a guarded create: before its reserve is sent, its handler runs, its row is written, its settle was acknowledged. */
-export type Stage = 'asked' | 'running' | 'written' | 'settled';
+/** Points of a guarded create: before its reserve is sent, its handler runs, its row is written, before its settle is told, its settle was acknowledged. */
+export type Stage = 'asked' | 'running' | 'written' | 'answered' | 'settled';
 
 export interface HostSettings {
   readonly framework: Framework;
@@ -115,7 +115,8 @@ function watched(store: CounterStore, { reached }: HostHooks): CounterStore {
       await reached?.('asked', request.org);
       return await store.reserve(request);
     },
-    settleUnawaited(reservation, as, listener) {
+    async settleUnawaited(reservation, as, listener) {
+      await reached?.('answered', reservation.org);
       store.settleUnawaited?.(reservation, as, {
         async settled(outcome) {
           await reached?.('settled', reservation.org);

@@ -118,6 +118,30 @@ describe('on Express and on Koa, a process that is killed', () => {
     await Promise.all((await dies('F4')).map(check));
   });
 
+  it('after it answered, and before its commit was told, has its metered units given back or charged, as its guard says', async () => {
+    const orgs = ['released', 'charged'];
+    const app = await scene.start({ holds: Object.fromEntries(orgs.map((org) => [org, 'answered'])) });
+    const creates = frameworks.flatMap((framework) =>
+      orgs.map((org) => ({ framework, org, site: scene.on(framework) })),
+    );
+    const answers = creates.map(({ framework, org, site }) =>
+      site.create(app.on(framework), org, 201, 'scans'),
+    );
+    for (const { framework, org } of creates) await app.on(framework).reached(org);
+    await app.kill('SIGKILL');
+    for (const answer of answers) expect([201, null]).toContain(await answer);
+    const check = async ({ framework, org, site }: (typeof creates)[number]) => {
+      const untilFull = async () => {
+        for (let made = 0; ; made += 1)
+          if ((await site.create(site.here, org, 201, 'scans')) === 429) return made;
+      };
+      const atOnce = await untilFull();
+      await site.leasesRunOut();
+      expect([atOnce, await untilFull()], `${org} on ${framework}`).toEqual([2, org === 'released' ? 1 : 0]);
+    };
+    await Promise.all(creates.map(check));
+  });
+
   it.each([
     ['after its commit was sent', 'F5'],
     ['after its commit was acknowledged', 'F6'],
