@@ -30,7 +30,10 @@ export async function finishAndLetGo(
     const closing = letGo(part).catch((error) => void failures.push(error));
     const leftMs = startedAt + CLOSED_AT_LAST_MS - performance.now();
     await within(Math.max(0, leftMs), closing).catch((error) => {
-      logger.warn('closing waits no longer: a part has not closed', { part: name, ...describeFailure(error) });
+      logger.warn('closing waits no longer: a part has not closed', {
+        part: name,
+        ...describeFailure(error),
+      });
     });
   }
   if (failures.length > 0) throw failures[0];
