@@ -1,12 +1,12 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BillingOptions, createBilling } from '@tollgate/core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startExample } from '../examples/start-example.ts';
-import { endWithUs } from '../support/reaper.ts';
-import { freePort, waitUntil } from '../support/services.ts';
+import { waitUntil } from '../support/services.ts';
 import { fencedBlocks, readPage, root } from './fenced-blocks.ts';
+import { fragmentName, serve, snippetFolder, typeCheck } from './run-snippets.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -21,49 +21,12 @@ const pages = [
   'docs/changing-configuration.md',
 ];
 const blocks = pages.flatMap((page) => fencedBlocks(page, 'ts'));
-const FRAGMENT_HEAD = `import { errorReply, TollgateError } from '@tollgate/core';
-import type { NextFunction, Request, Response } from 'express';
-import { degradation, friction, releaseQuota, requireQuota, reservationOf } from '@tollgate/express';
-`;
-
-/** Inside the checkout, so that packages are found; out of sight of every other tool. */
 let folder: string;
 
 beforeAll(() => {
-  mkdirSync(`${root}test-results`, { recursive: true });
-  folder = mkdtempSync(`${root}test-results/snippets-`);
-  copyFileSync(`${root}test/fixtures/readme/fragments.d.ts`, join(folder, 'fragments.d.ts'));
-  blocks.forEach(({ file, code }, i) => {
-    writeFileSync(
-      join(folder, file ?? `fragment-${i}.ts`),
-      file === null ? `${FRAGMENT_HEAD}\n${code}\nexport {};\n` : code,
-    );
-  });
+  folder = snippetFolder(blocks);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-function typeCheck(name: string, files: readonly string[]): string {
-  const config = {
-    extends: '../../tsconfig.base.json',
-    compilerOptions: {
-      noEmit: true,
-      declaration: false,
-      declarationMap: false,
-      sourceMap: false,
-      allowImportingTsExtensions: true,
-    },
-    files,
-  };
-  writeFileSync(join(folder, name), JSON.stringify(config));
-  const { stdout } = spawnSync(
-    `${root}node_modules/.bin/tsc`,
-    ['-p', join(folder, name), '--pretty', 'false'],
-    {
-      encoding: 'utf8',
-    },
-  );
-  return stdout;
-}
 
 /** What `createBilling` says of options. */
 function faultsOf(options: object): string {
@@ -90,37 +53,14 @@ function numberIn(text = ''): number {
   return Number(digits.replaceAll(',', '')) * (UNITS[unit] ?? 1);
 }
 
-/** Serves a file of the README, on another port and in another process. */
-async function serve(file: string): Promise<string> {
-  const port = await freePort();
-  const moved = mkdtempSync(`${root}test-results/snippet-app-`);
-  for (const { file: name, code } of blocks) {
-    if (name !== null) writeFileSync(join(moved, name), code.replaceAll(/\b3000\b/g, String(port)));
-  }
-  const child: ChildProcess = spawn(
-    process.execPath,
-    ['--conditions=@tollgate/source', '--import', 'tsx', join(moved, file)],
-    { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] },
-  );
-  endWithUs(child);
-  onTestFinished(async () => {
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    if (child.kill()) await ended;
-    rmSync(moved, { recursive: true, force: true });
-  });
-  const api = `http://127.0.0.1:${port}/api/v1`;
-  await waitUntil(`${file} answers`, async () => (await fetch(`${api}/plans`)).ok, { timeoutMs: 30_000 });
-  return api;
-}
-
 describe('the TypeScript of README and docs', () => {
   it('compiles: whole files as they stand, fragments with what they take for granted', () => {
     const whole = blocks.flatMap(({ file }) => file ?? []).filter((file) => file !== 'register.ts');
     expect(whole.sort()).toEqual(['billing.ts', 'express.ts', 'koa.ts', 'telemetry.ts']);
-    expect(typeCheck('whole.json', whole)).toBe('');
-    const fragments = blocks.flatMap(({ file }, i) => (file === null ? [`fragment-${i}.ts`] : []));
+    expect(typeCheck(folder, 'whole.json', whole)).toBe('');
+    const fragments = blocks.flatMap(({ file }, i) => (file === null ? [fragmentName(i)] : []));
     expect(fragments.length).toBeGreaterThan(8);
-    expect(typeCheck('fragments.json', ['fragments.d.ts', ...fragments])).toBe('');
+    expect(typeCheck(folder, 'fragments.json', ['fragments.d.ts', ...fragments])).toBe('');
   });
 
   it('keeps its promise: with registered keys a misspelt one does not compile', () => {
@@ -128,13 +68,13 @@ describe('the TypeScript of README and docs', () => {
       join(folder, 'misspelt.ts'),
       "import { requireQuota } from '@tollgate/express';\nimport './register.ts';\nrequireQuota('devices');\nrequireQuota('devcies');\n",
     );
-    const complaints = typeCheck('misspelt.json', ['misspelt.ts']);
+    const complaints = typeCheck(folder, 'misspelt.json', ['misspelt.ts']);
     expect(complaints.match(/error TS\d+/g)).toHaveLength(1);
     expect(complaints).toMatch(/misspelt\.ts\(4,/);
   });
 
   it.each(['express.ts', 'koa.ts'])('runs: the app of %s guards its limit of three', async (file) => {
-    const api = await serve(file);
+    const api = await serve(blocks, file);
     const headers = { 'X-API-Key': 'secret' };
     expect((await fetch(`${api}/devices`, { method: 'POST' })).status).toBe(401);
     const create = () => fetch(`${api}/devices`, { method: 'POST', headers });

@@ -123,7 +123,7 @@ export interface RowCallbackRequest {
  */
 export type RowCallback = (request: RowCallbackRequest) => void | Promise<void>;
 
-/** The host's part in winding down. Called by sweeps; see docs/over-capacity.md. */
+/** The host's part in winding down. Called by sweeps (`billing.startSweeper`, `billing.sweep`); docs/over-capacity.md of the project's repository tells when. */
 export interface LifecycleOptions {
   /** Switches a row off for now, so that it can be switched on again whole. */
   readonly suspend: RowCallback;

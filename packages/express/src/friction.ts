@@ -12,7 +12,8 @@ import { guardedRequest } from './express-request.ts';
 import type { Middleware } from './middleware.ts';
 
 /**
- * Delays requests of an org that is degraded by `level x maxDelayMs`, admins' excepted, and refuses none; see docs/over-capacity.md.
+ * Delays requests of an org that is degraded by `level x maxDelayMs`, admins' excepted, and refuses none. An org is degraded
+ * once it was above its plan for longer than the warned stage; docs/over-capacity.md of the project's repository has the rest.
  *
  * ```ts
  * app.post('/doors/:id/open', friction('door_opens'), openDoor);

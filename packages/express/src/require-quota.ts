@@ -16,7 +16,8 @@ import { sendReply } from './send-reply.ts';
 
 /**
  * Guards a create: takes units of the key, or of several keys all or none, before the handler, and refuses when they are used up.
- * A 2xx or 3xx keeps them, a 4xx gives them back; see docs/guarding.md for everything between.
+ * A 2xx or 3xx keeps them, a 4xx gives them back; after a 5xx or a throw they count until the host's rows were counted (metered units
+ * follow `onFailure`), and a handler nobody saw the end of holds them until its lease ends. Every case is in docs/guarding.md of the project's repository.
  *
  * ```ts
  * app.post('/devices', requireQuota('devices'), createDevice);

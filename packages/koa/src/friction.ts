@@ -12,7 +12,8 @@ import { keepHeaders } from './keep-headers.ts';
 import { guardedRequest } from './koa-request.ts';
 
 /**
- * Delays requests of an org that is degraded by `level x maxDelayMs`, admins' excepted, and refuses none; see docs/over-capacity.md.
+ * Delays requests of an org that is degraded by `level x maxDelayMs`, admins' excepted, and refuses none. An org is degraded
+ * once it was above its plan for longer than the warned stage; docs/over-capacity.md of the project's repository has the rest.
  *
  * ```ts
  * router.post('/doors/:id/open', friction('door_opens'), openDoor);

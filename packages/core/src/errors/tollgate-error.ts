@@ -3,7 +3,7 @@ import { ERROR_CODES, type ErrorCode } from './codes.ts';
 // Registered, so that an error made by one installed copy of this package is known to another.
 const BRAND = Symbol.for('@tollgate/error');
 
-/** Every error this library throws. `code` is stable and documented in docs/errors.md; `message` is for people. */
+/** Every error this library throws. `code` is stable, and documented in docs/errors.md of the project's repository; `message` is for people. */
 export class TollgateError extends Error {
   override readonly name = 'TollgateError';
   readonly code: ErrorCode;

@@ -51,7 +51,10 @@ export interface KeyCharge<K extends string = string> {
   readonly session?: string;
 }
 
-/** What to do when the counter store cannot be asked; see docs/failures.md. */
+/**
+ * What to do when the counter store cannot be asked: refuse with 503 (`closed`), let through and count later (`open`), or decide on the
+ * host's own count of its rows (`recount`). docs/failures.md of the project's repository has the details.
+ */
 export type OnStoreError = 'closed' | 'open' | 'recount';
 
 export interface ReserveRequest<K extends string = string> {
@@ -141,7 +144,8 @@ export interface ReservationHandle {
   letLapse(): void;
   /**
    * Everything another process needs to settle it with `billing.resume(...)`, to be asked for before it is settled. From then on the first settle counts,
-   * whoever asks for it, and for `idempotencyMs` (a day) after it the store answers how it was settled. The lease goes on meanwhile: see docs/guarding.md.
+   * whoever asks for it, and for `idempotencyMs` (a day) after it the store answers how it was settled. The lease goes on meanwhile,
+   * and ends where neither process renews it (`keepAlive`).
    */
   toJSON(): ReservationRecord;
 }
