@@ -194,3 +194,23 @@ test('over HTTP/2, where nothing announces a body, Koa reads it all the same', a
   const [answer] = await once(stream, 'response');
   expect(answer).toMatchObject({ ':status': 200, 'x-webhook-outcome': 'applied' });
 });
+
+test('keepRawBody mounted as a middleware on Express, as on Koa, says where it belongs: no request was ever answered', async () => {
+  const fixture = serverFixture();
+  const billing = billingOf(fixture);
+  const told: unknown[] = [];
+  const app = express().use(keepOnExpress as unknown as express.RequestHandler, expressRouter(billing));
+  app.use((error: unknown, _req: express.Request, res: express.Response, _next: express.NextFunction) => {
+    told.push(error);
+    res.sendStatus(500);
+  });
+  const response = await inProcess(app)(rawBytes({ method: 'GET', target: '/plans' }));
+  expect(response.status).toBe(500);
+  expect(told).toEqual([
+    expect.objectContaining({
+      code: 'invalid_configuration',
+      message: expect.stringContaining('express.json({ verify: keepRawBody })'),
+    }),
+  ]);
+  await billing.close();
+});

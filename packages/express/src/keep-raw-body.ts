@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { keepBytes } from '@tollgate/core';
+import { keepBytes, TollgateError } from '@tollgate/core';
 
 /**
  * Lets a JSON parser mounted before the billing routes keep the bytes that webhooks are verified over.
@@ -7,7 +7,16 @@ import { keepBytes } from '@tollgate/core';
  * ```ts
  * app.use(express.json({ verify: keepRawBody }));
  * ```
+ *
+ * @throws TollgateError `invalid_configuration` where it is mounted as a middleware
  */
 export function keepRawBody(req: IncomingMessage, _res: unknown, bytes: Buffer): void {
+  // Mounted as on Koa it would be given `next` and never call it: no request would ever be answered.
+  if (typeof bytes === 'function') {
+    throw new TollgateError('invalid_configuration', {
+      message:
+        'keepRawBody is no middleware on Express. Give it to the body parser: express.json({ verify: keepRawBody }).',
+    });
+  }
   keepBytes(req, bytes);
 }
