@@ -55,12 +55,17 @@ describe('a guard', () => {
     );
   });
 
-  it.each([['devcies'], [[]]])('takes the wrong keys %j of a route for a fault of the host', async (keys) => {
+  it.each([
+    ['devcies', /"devcies"/],
+    [['devices', { key: 'devcies' }], /"devcies"/],
+    [[], /no quota key/],
+  ])('takes the wrong keys %j of a route for a fault of the host, and says which', async (keys, fault) => {
     const { billing, warnings } = engine();
     const entered = await enter(createGuard(keys as string, { billing, org: 'acme' }));
     expect(entered).toMatchObject({ admitted: false, reply: { status: 500 } });
     expect(JSON.parse(entered.admitted ? '{}' : entered.reply.body)).toMatchObject({
       error_code: 'invalid_configuration',
+      message: expect.stringMatching(fault),
     });
     expect(warnings).toHaveLength(1);
   });

@@ -278,8 +278,9 @@ function fixedCharges<R, K extends string>(options: KeyedGuardOptions<R, K>): re
 function checkKeys<K extends string>(charges: readonly KeyCharge<K>[], { catalog }: Engine): void {
   const unknown = charges.find(({ key }) => catalog.quota(key) === undefined);
   if (unknown !== undefined || charges.length === 0) {
+    const charged = unknown === undefined ? 'no quota key' : `"${unknown.key}", which is no quota key`;
     throw new TollgateError('invalid_configuration', {
-      message: `This guard charges ${unknown === undefined ? 'no quota key' : 'an unknown quota key'}. Name one of the engine's.`,
+      message: `This guard charges ${charged}. Name one of the engine's.`,
     });
   }
 }
