@@ -24,6 +24,15 @@ const METHODS = {
   telemetry: ['count'],
 } as const satisfies { readonly [P in keyof BillingOptions]?: readonly string[] };
 
+/** What helps where a part is something else, such as the client of a database. */
+const CURES: { readonly [P in keyof typeof METHODS]?: string } = {
+  counters:
+    'Pass a counter store such as redisCounterStore({ client }), or leave it out to count in this process.',
+  repository:
+    'Pass a repository such as postgresRepository({ pool }), or leave it out to keep all in memory.',
+  provider: 'Pass a payment provider such as sandboxProvider(...), or null when nothing is sold here.',
+};
+
 const OPTION_NAMES = {
   quotas: true,
   tiers: true,
@@ -105,9 +114,9 @@ export function checkParts(options: BillingOptions, faults: string[]): void {
     if (given === undefined || (part === 'provider' && given === null)) continue;
     const lacking = methods.filter((method) => typeof Object(given)[method] !== 'function');
     if (lacking.length > 0) {
-      faults.push(
-        `${part}: lacks ${lacking.join(', ')}. Implement it whole, or leave it out for the default.`,
-      );
+      const cure =
+        CURES[part as keyof typeof METHODS] ?? 'Implement it whole, or leave it out for the default.';
+      faults.push(`${part}: lacks ${lacking.join(', ')}. ${cure}`);
     }
   }
   if (options.org !== undefined && typeof options.org !== 'function') {

@@ -78,6 +78,18 @@ describe('createBilling', () => {
     ['an org that is not found by a function', { org: 'acme' }, /org: is not a function/],
     ['half a counter store', { counters: { reserve: () => null } }, /counters: lacks settle, renew/],
     ['a repository that is none', { repository: {} }, /repository: lacks loadOrg, close/],
+    ['a provider by its name', { provider: 'stripe' }, /provider: lacks .* or null when nothing is sold/],
+    ['a client of Redis for counters', { counters: { get() {} } }, /counters: lacks .*redisCounterStore\(/],
+    [
+      'a pool of Postgres for a repository',
+      { repository: { query() {} } },
+      /repository: lacks .*postgresRepository\(/,
+    ],
+    [
+      'a metered key without periods',
+      { quotas: { opens: metered(undefined as never) } },
+      /opens: has no period/,
+    ],
     ['a clock that is a function', { clock: () => 0 }, /clock: lacks now/],
     ['a logger that is a function', { logger: () => undefined }, /logger: lacks debug, info, warn, error/],
     ['no telemetry but null', { telemetry: null }, /telemetry: lacks count/],

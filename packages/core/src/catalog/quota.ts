@@ -40,5 +40,7 @@ export function metered(options: {
   readonly periods: readonly Exclude<QuotaPeriod, 'lifetime'>[];
   readonly unit?: QuotaUnit;
 }): QuotaDefinition {
-  return { kind: 'metered', unit: options.unit ?? 'count', periods: options.periods, windsDown: false };
+  // Plain JavaScript may leave out what is needed: that is for createBilling to say, which knows the key.
+  const { periods = [], unit = 'count' } = options ?? {};
+  return { kind: 'metered', unit, periods, windsDown: false };
 }

@@ -39,7 +39,8 @@ const NAME = /^[a-z0-9][a-z0-9_-]{0,31}$/;
 
 /** @throws TollgateError `invalid_configuration`, one sentence an option at fault. */
 export function checkSandboxOptions(options: SandboxOptions): void {
-  const { webhookUrl, secret, host, port, returnUrl, cancel, retryDelaysMs, name } = options;
+  const given: Partial<SandboxOptions> = options ?? {};
+  const { webhookUrl, secret, host, port, returnUrl, cancel, retryDelaysMs, name } = given;
   const faults: string[] = [];
   if (typeof webhookUrl === 'string' && !isWebUrl(webhookUrl))
     faults.push('webhookUrl must be an http or https address.');

@@ -813,7 +813,8 @@ describe('the sandbox’s options', () => {
         message: expect.stringMatching(/webhookUrl.*host.*port.*returnUrl.*cancel.*retryDelaysMs.*name/),
       }),
     );
-    expect(() => sandboxProvider({} as SandboxOptions)).toThrow(/webhookUrl is missing/);
+    for (const options of [{}, undefined])
+      expect(() => sandboxProvider(options as SandboxOptions)).toThrow(/webhookUrl is missing/);
     // No engine takes one.
     expect(() => sandboxProvider({ webhookUrl: null, name: '-mine' })).toThrow(
       /name must .* begin with a letter/,
