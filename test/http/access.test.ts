@@ -189,6 +189,20 @@ test('A1: the host is asked for the permission of the operation, with the org of
   );
 });
 
+test('an access hook that answers true, as many do, is told of once in the log, with what it should answer', async () => {
+  const fixture = serverFixture({ access: () => true as never });
+  const careless = createBilling(fixture.options) as Billing;
+  const server = inProcess(express().use(expressRouter(careless)));
+  for (let asked = 0; asked < 3; asked++) {
+    const { status } = await server(rawBytes({ method: 'GET', target: '/orgs/acme/billing/plan' }));
+    expect(status).toBe(403);
+  }
+  await careless.close();
+  expect(fixture.logged.map(({ message }) => message)).toEqual([
+    expect.stringContaining('{ actor, allowed }'),
+  ]);
+});
+
 test.each([true, 'yes', 1, {}, [], { allowed: 'true' }, { allowed: 1 }, undefined, null])(
   'an access hook that answers %j lets nobody in',
   async (answer) => {

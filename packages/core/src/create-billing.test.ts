@@ -116,6 +116,14 @@ describe('createBilling', () => {
     expect(message.split('\n')).toHaveLength(5);
   });
 
+  it('says of an org id that is a number, as databases have them, that it must be a text', async () => {
+    const billing = createBilling(hostOptions({}).options);
+    await expect(billing.plan(42 as never)).rejects.toMatchObject({
+      code: 'invalid_org_id',
+      message: 'The org id must be a text.',
+    });
+  });
+
   it('takes an org pattern for the whole id, anchored or not (T15)', async () => {
     const ofAnotherRealm: RegExp = runInNewContext('/[a-z]+/');
     for (const orgIdPattern of [/[a-z]+/, /^[a-z]+$/, /a|[a-z]{2,}/, ofAnotherRealm]) {

@@ -3,6 +3,9 @@ import type { Permission } from '../ports/access.ts';
 import type { HttpRequest } from '../ports/http-message.ts';
 import type { Engine } from './engine.ts';
 
+/** Engines that were told once already that their hook answers something else. */
+const told = new WeakSet<Engine>();
+
 /**
  * Asks the host who calls and whether they may; answers who.
  *
@@ -15,6 +18,13 @@ export async function checkAccess(
 ): Promise<string> {
   const answer = await engine.access(asked);
   if (answer === null || answer === undefined) throw new TollgateError('unauthorized');
+  if (typeof answer !== 'object' && !told.has(engine)) {
+    told.add(engine);
+    engine.logger.error(
+      'Configuration error: the access option must answer { actor, allowed }, or null for nobody. Whatever else it answers is a refusal.',
+      { answered: typeof answer },
+    );
+  }
   if (answer.allowed !== true) throw new TollgateError('forbidden');
   if (typeof answer.actor !== 'string' || answer.actor === '') {
     throw new TollgateError('invalid_configuration', {

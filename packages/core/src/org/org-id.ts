@@ -21,6 +21,8 @@ export function isOrgId(org: unknown, pattern: RegExp): org is string {
 
 /** Answers what is an org id. @throws TollgateError `invalid_org_id` */
 export function checkOrgId(org: unknown, pattern: RegExp): string {
-  if (!isOrgId(org, pattern)) throw new TollgateError('invalid_org_id');
-  return org;
+  if (isOrgId(org, pattern)) return org;
+  // Null is what a client sent and could not be decoded; anything else that is no text comes from the host.
+  const isSent = org === null || typeof org === 'string';
+  throw new TollgateError('invalid_org_id', isSent ? {} : { message: 'The org id must be a text.' });
 }
