@@ -31,6 +31,10 @@ export function createPriceTable(
       faults.push(
         `prices: ${tier} has a price that is no id. Copy it from Stripe; it looks like price_1ABC.`,
       );
+    } else if (price.startsWith('prod_')) {
+      faults.push(
+        `prices: ${tier} has the id of a product. Copy the id of one of its prices; it looks like price_1ABC.`,
+      );
     } else if (grants.has(price)) {
       faults.push(
         `prices: ${price} stands for ${grants.get(price)} and for ${tier}. A price can grant one tier only.`,

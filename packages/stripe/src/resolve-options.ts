@@ -9,6 +9,9 @@ const PRORATIONS = ['create_prorations', 'always_invoice', 'none'];
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 /** Visible ASCII only: a blank of any alphabet in a secret is a slip of copying. */
 const SECRET = /^[\x21-\x7e]{8,512}$/;
+/** What is copied from the dashboard by mistake: the page that shows it is next to that of the right one. */
+const NO_KEY = /^(pk|whsec)_/;
+const NO_WEBHOOK_SECRET = /^(pk|sk|rk|we)_/;
 const NAME = /^[a-z0-9][a-z0-9_-]{0,31}$/;
 
 /**
@@ -24,11 +27,12 @@ export function resolveOptions(given: StripeOptions): StripeSettings {
   checkTrials(options, prices, faults);
   const client = clientSettings(options, faults);
   const livemode = options.livemode ?? modeOf(options.secretKey);
-  if (livemode === null) faults.push('livemode: cannot be told from the key. Say true or false.');
+  if (livemode === null && !isSlip(options.secretKey, NO_KEY))
+    faults.push('livemode: cannot be told from the key. Say true or false.');
   const { webhookSecrets } = options;
   if (typeof webhookSecrets !== 'function' && usableSecrets(webhookSecrets) === null) {
     faults.push(
-      'webhookSecrets: is missing, blank or has white space in it. Copy the signing secret of the webhook endpoint, whsec_..., from Stripe.',
+      'webhookSecrets: is missing, blank, has white space in it, or is something else of Stripe. Copy the signing secret of the webhook endpoint, whsec_..., from Stripe.',
     );
   }
   const pageOrigins = [...PAGE_ORIGINS, ...originsOf(options.pageOrigins ?? [], faults)];
@@ -104,9 +108,9 @@ function checkChoices(options: StripeOptions, faults: string[]): void {
 
 function clientSettings(options: StripeOptions, faults: string[]): ClientSettings {
   const { secretKey, account, apiBase, timeoutMs = 8_000, maxNetworkRetries = 1 } = options;
-  if (typeof secretKey !== 'string' || !SECRET.test(secretKey))
+  if (typeof secretKey !== 'string' || !SECRET.test(secretKey) || isSlip(secretKey, NO_KEY))
     faults.push(
-      'secretKey: is missing, blank or has white space in it. Copy the API key, sk_... or rk_..., from Stripe.',
+      'secretKey: is missing, blank, has white space in it, or is something else of Stripe. Copy the API key, sk_... or rk_..., from Stripe.',
     );
   if (account !== undefined && !/^acct_[A-Za-z0-9]{1,64}$/.test(account))
     faults.push('account: is no account. It looks like acct_1ABC.');
@@ -157,8 +161,14 @@ function secretsNow(given: StripeOptions['webhookSecrets']): readonly string[] {
 function usableSecrets(given: unknown): readonly string[] | null {
   const list: readonly unknown[] = Array.isArray(given) ? given : [given];
   const isUsable =
-    list.length > 0 && list.length <= 16 && list.every((one) => typeof one === 'string' && SECRET.test(one));
+    list.length > 0 &&
+    list.length <= 16 &&
+    list.every((one) => typeof one === 'string' && SECRET.test(one) && !isSlip(one, NO_WEBHOOK_SECRET));
   return isUsable ? (list as readonly string[]) : null;
+}
+
+function isSlip(given: unknown, pattern: RegExp): boolean {
+  return typeof given === 'string' && pattern.test(given);
 }
 
 function modeOf(secretKey: unknown): boolean | null {
