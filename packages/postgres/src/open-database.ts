@@ -26,16 +26,28 @@ export interface PostgresOptions {
 /** A pool of `pg` (the host's, and left open) or an embedded PGlite. */
 export type PostgresConnection = { readonly pool: PgPool } | { readonly pglite: Pglite };
 
+/** Of the repository, and of the counter store. */
+const OPTION_NAMES = ['pool', 'pglite', 'schema', 'timeoutMs', 'lockTimeoutMs', 'lapsedKeepMs'];
+
 /** Connects to where SQL is run. @throws TollgateError `invalid_configuration` */
 export function openDatabase(options: PostgresOptions & PostgresConnection): Database {
   const { timeoutMs = 5_000, lockTimeoutMs = 1_000 } = options;
   for (const [name, value] of Object.entries({ timeoutMs, lockTimeoutMs })) {
-    if (!Number.isSafeInteger(value) || value < 1 || value > 3_600_000) {
-      const message = `postgres: ${name} must be a whole number of ms from 1 to 3600000.`;
-      throw new TollgateError('invalid_configuration', { message });
-    }
+    if (!Number.isSafeInteger(value) || value < 1 || value > 3_600_000)
+      refuse(`${name} must be a whole number of ms from 1 to 3600000.`);
   }
-  if ('pool' in options) return pgDatabase({ pool: options.pool, timeoutMs, lockTimeoutMs });
-  if ('pglite' in options) return pgliteDatabase({ pglite: options.pglite, timeoutMs, lockTimeoutMs });
-  throw new TollgateError('invalid_configuration', { message: 'postgres: give a pg `pool` or a `pglite`.' });
+  const { pool, pglite } = options as { readonly pool?: PgPool; readonly pglite?: Pglite };
+  if (pool == null && pglite == null) refuse('give a pg `pool` or a `pglite`.');
+  for (const name of Object.keys(options)) {
+    if (!OPTION_NAMES.includes(name))
+      refuse(`${name}: is not an option. Correct its spelling or leave it out.`);
+  }
+  if (pool == null) return pgliteDatabase({ pglite: pglite as Pglite, timeoutMs, lockTimeoutMs });
+  // Looks like a pool, but can be connected once only.
+  if ('connectionParameters' in pool) refuse('`pool` is a single client. Give it a new Pool(...) of pg.');
+  return pgDatabase({ pool, timeoutMs, lockTimeoutMs });
+}
+
+function refuse(fault: string): never {
+  throw new TollgateError('invalid_configuration', { message: `postgres: ${fault}` });
 }

@@ -63,12 +63,12 @@ export function openRedisCounterStore(
   options: RedisCounterStoreOptions,
   { clock, recordMs = RECORD_MS }: Testing = {},
 ): CounterStore {
+  const target = targetOf(options);
   const { prefix = 'tg', timeoutMs = 200, gatherMs = 20, lapsedKeepMs = 600_000 } = options;
   const logger = unfailing(options.logger ?? stderrLogger, ['debug', 'info', 'warn', 'error']);
   const telemetry = unfailing(options.telemetry ?? noTelemetry, ['count']);
-  const target = targetOf(options);
   const hashTags = options.hashTags ?? ('client' in target && isCluster(target.client) ? 6 : 1);
-  checkOptions({ prefix, timeoutMs, gatherMs, lapsedKeepMs, hashTags });
+  checkOptions({ ...options, prefix, timeoutMs, gatherMs, lapsedKeepMs, hashTags });
 
   const connection = openConnection(target, logger);
   const keys = spellKeys({ prefix, hashTags });
@@ -237,8 +237,28 @@ async function inPortions<T, R>(
   return results;
 }
 
-function targetOf({ client, url }: RedisCounterStoreOptions) {
-  if (client !== undefined && url === undefined) return { client };
+const OPTION_NAMES = {
+  client: true,
+  url: true,
+  prefix: true,
+  hashTags: true,
+  timeoutMs: true,
+  gatherMs: true,
+  lapsedKeepMs: true,
+  logger: true,
+  telemetry: true,
+} as const satisfies { readonly [P in keyof Required<RedisCounterStoreOptions>]: true };
+
+function targetOf(options: RedisCounterStoreOptions) {
+  const { client, url } = options ?? {};
+  if (client !== undefined && url === undefined) {
+    // Clients of the package `redis` have a `duplicate` too.
+    if (typeof Object(client).callBuffer === 'function') return { client };
+    throw new TollgateError('invalid_configuration', {
+      message:
+        'redisCounterStore: `client` is no client of ioredis. Pass { client: new Redis(...) } of the package ioredis, or { url }.',
+    });
+  }
   if (client === undefined && url !== undefined) return { url };
   throw new TollgateError('invalid_configuration', {
     message: 'redisCounterStore needs a client or a url, and not both.',
@@ -253,6 +273,10 @@ function checkOptions(options: {
   hashTags: number;
 }): void {
   const faults: string[] = [];
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(OPTION_NAMES, name))
+      faults.push(`${name}: is not an option. Correct its spelling or leave it out.`);
+  }
   if (!/^[A-Za-z0-9_.:-]{1,64}$/.test(options.prefix))
     faults.push('prefix: use 1 to 64 of A-Z, a-z, 0-9, `_`, `.`, `:` and `-`.');
   const wholes = [

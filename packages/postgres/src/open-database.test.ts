@@ -1,0 +1,19 @@
+import { Client, Pool } from 'pg';
+import { expect, it } from 'vitest';
+import { postgresCounterStore } from './postgres-counter-store.ts';
+import { postgresRepository } from './postgres-repository.ts';
+
+const pool = new Pool();
+
+it.each([
+  ['a pool that is not there yet', { pool: undefined }, /`pool`/],
+  ['a single client', { pool: new Client() }, /Pool/],
+  ['a pool in the place of the options', pool, /`pool`/],
+  ['a misspelt option', { pool, shema: 'mine' }, /shema: is not an option/],
+  ['a time-out that is none', { pool, timeoutMs: '1s' }, /timeoutMs must be a whole number/],
+])('nothing is opened on %s', (_what, options, fault) => {
+  for (const open of [postgresRepository, postgresCounterStore])
+    expect(() => open(options as never)).toThrow(
+      expect.objectContaining({ code: 'invalid_configuration', message: expect.stringMatching(fault) }),
+    );
+});

@@ -1,0 +1,28 @@
+import { expect, it } from 'vitest';
+import type { RedisCounterStoreOptions } from './options.ts';
+import { redisCounterStore } from './redis-counter-store.ts';
+
+/** As of the package `redis`, whose clients have a `duplicate` as well. */
+const foreign = { duplicate: () => foreign, sendCommand() {}, on() {} };
+const url = 'redis://127.0.0.1:1';
+
+it.each([
+  ['nothing', undefined, /a client or a url/],
+  ['a client and a url', { client: {}, url }, /not both/],
+  [
+    'a client of another package: the process ended, with "callBuffer is not a function"',
+    { client: foreign },
+    /ioredis/,
+  ],
+  ['a client in the place of the options', { client() {}, duplicate() {} }, /ioredis/],
+  [
+    'a misspelt option: two apps that share a Redis would count together',
+    { url, perfix: 'mine' },
+    /perfix: is not an option/,
+  ],
+  ['a time-out that is none', { url, timeoutMs: '1s' }, /timeoutMs: use a whole number/],
+])('is not made of %s', (_what, options, fault) => {
+  expect(() => redisCounterStore(options as unknown as RedisCounterStoreOptions)).toThrow(
+    expect.objectContaining({ code: 'invalid_configuration', message: expect.stringMatching(fault) }),
+  );
+});
