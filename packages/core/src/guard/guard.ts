@@ -194,7 +194,7 @@ export function findEngine(guarded: GuardedRequest<unknown>, given: Billing | un
   if (passage !== undefined) return passage.engine;
   throw new TollgateError('invalid_configuration', {
     message:
-      'This guard knows no engine. Mount billingRouter(billing) before the route, or pass { billing } to the guard.',
+      'This guard knows no engine: the request passed no billingRouter. Mount it before the route and not at another path, or pass { billing } to the guard.',
   });
 }
 
