@@ -116,6 +116,20 @@ describe('createBilling', () => {
     expect(message.split('\n')).toHaveLength(5);
   });
 
+  it('warns in production of what is kept in memory, and says what to pass in its place', () => {
+    vi.stubEnv('NODE_ENV', 'production');
+    const warn = vi.fn();
+    const logger = { debug() {}, info() {}, warn, error() {} };
+    const repository = memoryBillingRepository();
+    createBilling(hostOptions({ logger, counters: undefined, repository }).options);
+    expect(warn.mock.calls).toEqual([
+      [
+        expect.stringMatching(/redisCounterStore.*postgresRepository/),
+        { counters: 'memory', repository: 'given' },
+      ],
+    ]);
+  });
+
   it('says of an org id that is a number, as databases have them, that it must be a text', async () => {
     const billing = createBilling(hostOptions({}).options);
     await expect(billing.plan(42 as never)).rejects.toMatchObject({

@@ -190,7 +190,8 @@ function wire(options: BillingOptions): Wiring {
   const isAlone = options.counters === undefined || options.repository === undefined;
   if (isAlone && process.env['NODE_ENV'] === 'production') {
     logger.warn(
-      'counters or billing state are in memory: limits hold in this process only and are lost with it',
+      'counters or billing state are in memory: limits hold in this process only and are lost with it. ' +
+        'Pass the options that say `memory` here, such as redisCounterStore of @tollgate/redis and postgresRepository of @tollgate/postgres.',
       {
         counters: options.counters === undefined ? 'memory' : 'given',
         repository: options.repository === undefined ? 'memory' : 'given',
