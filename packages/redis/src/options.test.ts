@@ -20,6 +20,8 @@ it.each([
     { url, perfix: 'mine' },
     /perfix: is not an option/,
   ],
+  ['an empty url, of a variable that is not set: it was taken for localhost', { url: '' }, /redis:\/\//],
+  ['an address that is no url', { url: '127.0.0.1:6379' }, /redis:\/\//],
   ['a time-out that is none', { url, timeoutMs: '1s' }, /timeoutMs: use a whole number/],
 ])('is not made of %s', (_what, options, fault) => {
   expect(() => redisCounterStore(options as unknown as RedisCounterStoreOptions)).toThrow(

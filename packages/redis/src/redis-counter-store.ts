@@ -259,7 +259,14 @@ function targetOf(options: RedisCounterStoreOptions) {
         'redisCounterStore: `client` is no client of ioredis. Pass { client: new Redis(...) } of the package ioredis, or { url }.',
     });
   }
-  if (client === undefined && url !== undefined) return { url };
+  if (client === undefined && url !== undefined) {
+    // ioredis takes an empty one, of a variable that is not set, for localhost.
+    if (/^rediss?:\/\//.test(url)) return { url };
+    throw new TollgateError('invalid_configuration', {
+      message:
+        'redisCounterStore: `url` is no address of a Redis. Write redis://host:port or rediss://host:port.',
+    });
+  }
   throw new TollgateError('invalid_configuration', {
     message: 'redisCounterStore needs a client or a url, and not both.',
   });
