@@ -3,6 +3,7 @@ import { billingRepositoryContract } from '@tollgate/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { type TcpProxy, tcpProxy } from '../../../test/support/services.ts';
+import { postgresCounterStore } from './postgres-counter-store.ts';
 import { postgresRepository, repositoryOn } from './postgres-repository.ts';
 import { repositoryHostOn } from './repository-host.test-support.ts';
 import { postgresForTesting } from './testing-database.test-support.ts';
@@ -57,6 +58,27 @@ describe('postgresRepository', () => {
       { pglite: null as unknown as PGlite },
     ];
     expect(taken).toHaveLength(2);
+  });
+
+  it('does not take a pool of pg.native, of which limits and counts would be read as text', async () => {
+    const native = new pg.Pool({ connectionString: inject('databaseUrl'), max: 1 });
+    // What tells its clients from others.
+    native.on('connect', (client) => void Object.assign(client, { native: {} }));
+    try {
+      const repository = postgresRepository({ pool: native });
+      const refused = { code: 'invalid_configuration', message: expect.stringContaining('pg-native') };
+      await expect(repository.migrate()).rejects.toMatchObject(refused);
+      const client = await native.connect();
+      const charges = [
+        { key: 'devices', window: 'lifetime', amount: 1, limit: 1, onUnknown: 'uncertain', forgetAt: null },
+      ] as const;
+      const reservation = { org: 'acme', id: 'r', charges, rememberMs: 0 };
+      const counters = postgresCounterStore({ pool: native });
+      await expect(counters.commitWithin(client, reservation)).rejects.toMatchObject(refused);
+      client.release();
+    } finally {
+      await native.end();
+    }
   });
 
   it('purges any number of old rows in steps that end in time, beside another who does', async () => {

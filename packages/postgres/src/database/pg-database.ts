@@ -1,3 +1,4 @@
+import { TollgateError } from '@tollgate/core';
 import type { Database, Sql } from './database.ts';
 import { closedError, DatabaseError } from './database-error.ts';
 import type { PgClient, PgPool, PgPoolClient } from './pg-types.ts';
@@ -23,6 +24,7 @@ export interface PgDatabaseOptions {
 /** Statements on one `pg` client, each given up at `deadline` (on the scale of `performance.now()`). */
 export function sqlOn(client: PgClient, deadline: number): Sql {
   return async <Row>(text: string, values: readonly unknown[] = []) => {
+    if (client.native !== undefined) throw nativeClient();
     checkStorable(values);
     const remainingMs = deadline - performance.now() + GRACE_MS;
     try {
@@ -39,6 +41,13 @@ export function sqlOn(client: PgClient, deadline: number): Sql {
       throw new DatabaseError(error);
     }
   };
+}
+
+/** One on libpq reads all by the parsers of its own: limits and counts would be text. */
+function nativeClient(): TollgateError {
+  const message =
+    'postgres: pg-native is not supported: give a `Pool` of `pg` itself, not of `pg.native` (nor under NODE_PG_FORCE_NATIVE).';
+  return new TollgateError('invalid_configuration', { message });
 }
 
 /** A client of a pool with `binary: true` reads all in binary, whatever the query says; it looks when a query is asked. */

@@ -2,6 +2,8 @@
 export interface PgClient {
   /** Of the pool's option: whether results are read in binary. Not in the types of `pg`. */
   binary?: boolean;
+  /** Of a client on libpq (`pg.native`) alone. Not in the types of `pg`. */
+  readonly native?: unknown;
   query(config: {
     text: string;
     values?: unknown[];
