@@ -27,7 +27,7 @@ beforeAll(() => {
   admin = new pg.Pool({ connectionString: url, max: 12 });
 });
 afterAll(async () => {
-  for (const schema of ['mig_binary', 'mig_race', 'mig_kill', 'mig_old', 'mig_role', 'mig_host'])
+  for (const schema of ['mig_binary', 'mig_busy', 'mig_race', 'mig_kill', 'mig_old', 'mig_role', 'mig_host'])
     await fresh(schema);
   await admin.query('drop role if exists mig_app; drop table if exists public.customers');
   await admin.end();
@@ -118,6 +118,33 @@ describe('migrate', () => {
       });
     },
   );
+
+  it('stops nobody who writes to a table for which it waits', async () => {
+    const schema = await fresh('mig_busy');
+    const counters = postgresCounterStore({ pool: admin, schema });
+    await counters.migrate();
+    await admin.query(`drop index ${schema}.settled_reservations_by_end, ${schema}.adjustments_by_end;
+      delete from ${schema}.migrations where number >= 3`);
+    // A strict commit of a host whose transaction hangs.
+    const hanging = await admin.connect();
+    await hanging.query(`begin; delete from ${schema}.settled_reservations`);
+    await expect(counters.migrate({ timeoutMs: 300 })).rejects.toMatchObject({
+      code: 'repository_unavailable',
+    });
+    const migrating = Promise.all([1, 2, 3].map(() => counters.migrate()));
+    await waitUntil('the first one waits', async () => {
+      const { rows } = await admin.query(
+        `select 1 from pg_locks where locktype = 'relation' and not granted`,
+      );
+      return rows.length > 0;
+    });
+    const devices = [{ key: 'devices', window: 'lifetime' }];
+    await expect(counters.beginRecount({ org: 'acme', counters: devices })).resolves.toHaveLength(1);
+    await hanging.query('rollback');
+    hanging.release();
+    expect((await migrating).map(({ to }) => to)).toEqual([LAST, LAST, LAST]);
+    await counters.close();
+  });
 
   it.each(['user', 'order'])('makes a schema whose name is a word of SQL: %s', async (schema) => {
     await fresh(`"${schema}"`);

@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, Sql } from '../database/database.ts';
+import { DatabaseError } from '../database/database-error.ts';
 import type { Migration } from './migration.ts';
 import { MIGRATIONS } from './migrations.ts';
 
@@ -14,6 +16,30 @@ export interface MigrateOptions {
 export interface MigrateResult {
   readonly from: number;
   readonly to: number;
+}
+
+/**
+ * Longest wait for a table, ms: whoever writes to it meanwhile waits behind. More than a second, the default `deadlock_timeout`, after
+ * which an autovacuum makes way.
+ */
+const TABLE_WAIT_MS = 2_000;
+
+/** Takes a step; for a table that a transaction of somebody else's holds it waits in turns, until there is no time for another. */
+async function take(sql: Sql, s: string, step: Migration, deadline: number): Promise<void> {
+  await sql(`set local lock_timeout = ${TABLE_WAIT_MS}`);
+  for (;;) {
+    await sql('savepoint step');
+    try {
+      for (const statement of step.up(s)) await sql(statement);
+      return;
+    } catch (error) {
+      const isHeld = error instanceof DatabaseError && error.sqlState === '55P03';
+      if (!isHeld || performance.now() + TABLE_WAIT_MS >= deadline) throw error;
+      // No table is held now: who waited behind comes first. Other migrators wait on.
+      await sql('rollback to savepoint step');
+      await sleep(TABLE_WAIT_MS);
+    }
+  }
 }
 
 async function openSchema(sql: Sql, s: string): Promise<number> {
@@ -38,8 +64,8 @@ async function openSchema(sql: Sql, s: string): Promise<number> {
 
 /**
  * Brings the schema up to date. Each step and its number in `migrations` are one transaction under one advisory lock: a
- * migrator killed midway leaves the step undone, a second one waits and finds it done. A schema newer than this package is
- * left as it is.
+ * migrator killed midway leaves the step undone, a second one waits and finds it done. A table that a transaction holds is waited
+ * for in turns, so that nobody waits long behind. A schema newer than this package is left as it is.
  * @throws TollgateError `repository_unavailable`
  */
 export async function migrate(
@@ -52,6 +78,7 @@ export async function migrate(
   const name = s.replaceAll('"', '');
   let from: number | undefined;
   for (;;) {
+    const deadline = performance.now() + timeoutMs;
     const version = await database.transaction(
       async (sql) => {
         await sql(`select pg_advisory_xact_lock(hashtextextended('tollgate migrations of ' || $1, 0))`, [
@@ -60,7 +87,7 @@ export async function migrate(
         const applied = await openSchema(sql, s);
         const next = migrations.find((migration) => migration.number > applied);
         if (next === undefined) return { applied, isCurrent: true };
-        for (const statement of next.up(s)) await sql(statement);
+        await take(sql, s, next, deadline);
         await sql(`insert into ${s}.migrations (number, name) values ($1, $2)`, [next.number, next.name]);
         return { applied, isCurrent: false };
       },
