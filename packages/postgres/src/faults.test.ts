@@ -2,7 +2,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AuditEntry, type Subscription, TollgateError } from '@tollgate/core';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type PostgresServer, startPostgres, tcpProxy, waitUntil } from '../../../test/support/services.ts';
 import { heard } from './heard-pool.test-support.ts';
 import { type PostgresRepository, postgresRepository } from './postgres-repository.ts';
@@ -404,6 +404,35 @@ describe('a pool or a server that does not answer (F23)', () => {
     const { code } = await failure(repository.saveSubscription(first('a')));
     expect(code).toBe('repository_unavailable');
     await expect(repository.saveSubscription(first('a'))).resolves.toBe('saved');
+  });
+
+  it('answers all that is only read while the database takes no writes, and takes them again by itself', async () => {
+    const { repository, pool } = await scene({ max: 1 });
+    const change = { org: 'acme', policy: 'manual', audit: audit('acme') } as const;
+    await repository.setSelectionPolicy(change);
+    const readOnly = (how: string) => admin.query(`begin read write; alter database postgres ${how}; commit`);
+    await readOnly('set default_transaction_read_only = on');
+    onTestFinished(async () => void (await readOnly('reset default_transaction_read_only')));
+    await pool.query('set default_transaction_read_only = on');
+    const page = { after: null, limit: 10 };
+    const stripe = { provider: 'stripe', id: 'a', customerId: 'cus_1' };
+    await repository.loadOrg('acme');
+    await expect(repository.loadDegradation('acme')).resolves.toMatchObject({ policy: 'manual', version: 1 });
+    await repository.loadRowActions('acme');
+    await repository.loadUsage({ org: 'acme', windows: [{ key: 'opens', window: 'day' }] });
+    await repository.listOverrides({ liveAt: AT });
+    await repository.listAudit({ org: 'acme', before: null, limit: 10 });
+    await repository.listCustomers(page);
+    await repository.listSubscriptions(page);
+    await repository.listUnmatched(stripe);
+    await repository.findCustomer(stripe);
+    await repository.findSubscription(stripe);
+    await expect(repository.migrate()).resolves.toMatchObject({});
+    await expect(failure(repository.setSelectionPolicy(change))).resolves.toMatchObject({
+      code: 'repository_unavailable',
+    });
+    await readOnly('reset default_transaction_read_only');
+    await expect(repository.setSelectionPolicy(change)).resolves.toBeUndefined();
   });
 
   it('outlives a connection that the server ends as soon as it is ready', async () => {

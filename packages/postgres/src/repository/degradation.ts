@@ -1,4 +1,4 @@
-import type { BillingRepository, Degradation, Flag, Pin } from '@tollgate/core';
+import type { BillingRepository, Degradation, Flag } from '@tollgate/core';
 import type { Sql } from '../database/database.ts';
 import { toSqlInstant } from '../database/sql-values.ts';
 import { writeAudit } from './audit.ts';
@@ -7,7 +7,8 @@ import { watchFrom } from './sweeps.ts';
 
 type DegradationMethods = 'loadDegradation' | 'setSelectionPolicy' | 'setPin' | 'saveDegradation';
 
-type Row = Omit<Degradation, 'flags' | 'pins'>;
+/** An instant within JSON, epoch ms. */
+const ms = (column: string) => `(extract(epoch from ${column}) * 1000)::bigint`;
 
 /** Holds the org's row: writers of one org's lifecycle go one after the other. Its version; null where there is no row. */
 async function lockRow(sql: Sql, s: string, org: string): Promise<number | null> {
@@ -51,35 +52,21 @@ export function degradationMethods(store: Store): Pick<BillingRepository, Degrad
   return {
     loadDegradation: (org) =>
       database.transaction(async (sql) => {
-        // Held against writers, not against readers: the three reads tell of one version.
-        const [row] = await sql<Row>(
-          `select policy, over_capacity_at as "overCapacityAt", stage, version, ${now} as "readAt"
-           from ${s}.degradations where org = $1 for share`,
+        // One statement tells of one version, and locks nothing: a database that takes no writes answers it.
+        const [row] = await sql<Degradation>(
+          `select policy, over_capacity_at as "overCapacityAt", stage, version, ${now} as "readAt",
+             (select coalesce(jsonb_agg(jsonb_build_object('resource', resource, 'id', id, 'state', state,
+                'flaggedAt', ${ms('flagged_at')}, 'markedAt', ${ms('marked_at')}) order by position), '[]')
+              from ${s}.flags where org = $1) as flags,
+             (select coalesce(jsonb_agg(jsonb_build_object('resource', resource, 'id', id) order by resource, id), '[]')
+              from ${s}.pins where org = $1) as pins
+           from ${s}.degradations where org = $1`,
           [org],
         );
-        if (row === undefined) {
-          const [clock] = await sql<{ readAt: number }>(`select ${now} as "readAt"`);
-          const readAt = clock?.readAt ?? 0;
-          return {
-            policy: null,
-            overCapacityAt: null,
-            stage: 'none',
-            flags: [],
-            pins: [],
-            version: 0,
-            readAt,
-          };
-        }
-        const flags = await sql<Flag>(
-          `select resource, id, state, flagged_at as "flaggedAt", marked_at as "markedAt"
-           from ${s}.flags where org = $1 order by position`,
-          [org],
-        );
-        const pins = await sql<Pin>(
-          `select resource, id from ${s}.pins where org = $1 order by resource, id`,
-          [org],
-        );
-        return { ...row, flags, pins };
+        if (row !== undefined) return row;
+        const [clock] = await sql<{ readAt: number }>(`select ${now} as "readAt"`);
+        const readAt = clock?.readAt ?? 0;
+        return { policy: null, overCapacityAt: null, stage: 'none', flags: [], pins: [], version: 0, readAt };
       }),
 
     setSelectionPolicy: async ({ org, policy, audit }) => {
