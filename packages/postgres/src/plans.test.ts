@@ -84,3 +84,22 @@ it('a create looks at the counters it asks for and those of open reservations, o
   });
   expect(rows).toBeLessThan(1_000);
 });
+
+it('what was written behind is looked up window by window, of however many sessions of its org that no statistics tell of', async () => {
+  const { pool, schema, looksAt } = await scene();
+  await pool.query(
+    `alter table ${schema}.usage set (autovacuum_enabled = off);
+     insert into ${schema}.usage select 'org-' || i, 'calls', 'day', 1, now() from generate_series(1, 20000) i;
+     analyze ${schema}.usage;
+     insert into ${schema}.usage select 'acme', 'calls', 'session:' || i, i, now() from generate_series(1, 20000) i`,
+  );
+  const rows = await looksAt('usage', async (watched) => {
+    const windows = ['session:7', 'session:none', 'session:9'].map((window) => ({ key: 'calls', window }));
+    const [seven, none, nine] = await postgresRepository({ pool: watched, schema }).loadUsage({
+      org: 'acme',
+      windows,
+    });
+    expect([seven?.used, none, nine?.used]).toEqual([7, null, 9]);
+  });
+  expect(rows).toBeLessThan(20);
+});

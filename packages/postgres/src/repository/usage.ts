@@ -32,12 +32,14 @@ export function usageMethods(
       if (windows.length === 0) return [];
       const stored = await database.transaction((sql) =>
         sql<UsageSnapshot & { position: number }>(
+          // One by one: by statistics that do not know an org's sessions yet, all of them would be read.
           `select asked.position - 1 as position, known.org, known.key, known.window_label as "window",
              known.used, known.ends_at as "endsAt"
            from rows from (jsonb_to_recordset($2::jsonb) as (key text, "window" text))
-             with ordinality as asked (key, window_label, position)
-           join ${s}.usage as known on known.key = asked.key and known.window_label = asked.window_label
-           where known.org = $1`,
+             with ordinality as asked (key, window_label, position),
+           lateral (
+             select * from ${s}.usage
+             where org = $1 and key = asked.key and window_label = asked.window_label limit 1) as known`,
           [org, JSON.stringify(windows)],
         ),
       );
