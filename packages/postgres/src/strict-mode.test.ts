@@ -269,6 +269,25 @@ describe('a reservation committed inside the transaction of the host', () => {
     expect(error).toMatchObject({ code: 'quota_unavailable', cause: { code: '40001' } });
   });
 
+  it('is still held after a serialisation failure: the host runs its transaction again', async () => {
+    await recount();
+    await hold('a', 2);
+    const client = await pool.connect();
+    const begin = () => client.query(`begin isolation level repeatable read; select 1 from ${devices}`);
+    await begin();
+    await hold('b', 2);
+    await expect(store.commitWithin(client, reservation('a', 2))).rejects.toMatchObject({
+      code: 'quota_unavailable',
+      cause: { code: '40001' },
+    });
+    await client.query('rollback');
+    await begin();
+    await store.commitWithin(client, reservation('a', 2));
+    await client.query('commit');
+    client.release();
+    await expect(reading()).resolves.toMatchObject({ committed: 1, held: 1 });
+  });
+
   it('leaves the settings of the host alone', async () => {
     await recount();
     await hold('a');
