@@ -1,7 +1,8 @@
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { waitUntil } from '../../../../test/support/services.ts';
 import { startFile } from '../child-process.test-support.ts';
+import { heard } from '../heard-pool.test-support.ts';
 import { postgresCounterStore } from '../postgres-counter-store.ts';
 import { postgresRepository } from '../postgres-repository.ts';
 import { MIGRATIONS } from './migrations.ts';
@@ -97,12 +98,15 @@ describe('migrate', () => {
         return rows.length > 0;
       });
       // A second migrator waits for the first one and then does what is left.
-      const waiting = postgresRepository({ pool: admin, schema }).migrate();
-      await waitUntil('the second migrator waits', async () => {
-        const { rows } = await admin.query(
-          `select 1 from pg_locks where locktype = 'advisory' and not granted`,
-        );
-        return rows.length > 0;
+      const asked = vi.fn();
+      const pool = new pg.Pool({ connectionString: url, max: 1 });
+      const second = postgresRepository({ pool: heard(pool, asked), schema });
+      const waiting = second.migrate();
+      await waitUntil('the second migrator waits', () => asked.mock.calls.length > 4);
+      // It keeps no connection meanwhile: whatever else is asked for is answered.
+      await expect(pool.query('select 1 as one')).resolves.toMatchObject({ rows: [{ one: 1 }] });
+      await expect(second.migrate({ timeoutMs: 300 })).rejects.toMatchObject({
+        code: 'repository_unavailable',
       });
       const before = await tables(schema);
       expect(before).toHaveLength(number === 1 ? 0 : before.length);
@@ -112,6 +116,7 @@ describe('migrate', () => {
         `select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep(60)'`,
       );
       await expect(waiting).resolves.toEqual({ from: number - 1, to: LAST });
+      await pool.end();
       await expect(postgresRepository({ pool: admin, schema }).migrate()).resolves.toEqual({
         from: LAST,
         to: LAST,

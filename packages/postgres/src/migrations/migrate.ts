@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { TollgateError } from '@tollgate/core';
 import type { Database, Sql } from '../database/database.ts';
 import { DatabaseError } from '../database/database-error.ts';
 import type { Migration } from './migration.ts';
@@ -23,6 +24,9 @@ export interface MigrateResult {
  * which an autovacuum makes way.
  */
 const TABLE_WAIT_MS = 2_000;
+
+/** How long a migrator waits before it asks again whether another has ended, ms. It keeps no connection meanwhile: a pooler has few. */
+const ASK_AGAIN_MS = 200;
 
 /** Takes a step; for a table that a transaction of somebody else's holds it waits in turns, until there is no time for another. */
 async function take(sql: Sql, s: string, step: Migration, deadline: number): Promise<void> {
@@ -77,13 +81,16 @@ export async function migrate(
   const timeoutMs = options.timeoutMs ?? 60_000;
   const name = s.replaceAll('"', '');
   let from: number | undefined;
+  let deadline = performance.now() + timeoutMs;
   for (;;) {
-    const deadline = performance.now() + timeoutMs;
+    const leftMs = deadline - performance.now();
     const version = await database.transaction(
       async (sql) => {
-        await sql(`select pg_advisory_xact_lock(hashtextextended('tollgate migrations of ' || $1, 0))`, [
-          name,
-        ]);
+        const [lock] = await sql<{ isMine: boolean }>(
+          `select pg_try_advisory_xact_lock(hashtextextended('tollgate migrations of ' || $1, 0)) as "isMine"`,
+          [name],
+        );
+        if (lock?.isMine !== true) return null;
         const applied = await openSchema(sql, s);
         const next = migrations.find((migration) => migration.number > applied);
         if (next === undefined) return { applied, isCurrent: true };
@@ -91,9 +98,20 @@ export async function migrate(
         await sql(`insert into ${s}.migrations (number, name) values ($1, $2)`, [next.number, next.name]);
         return { applied, isCurrent: false };
       },
-      { timeoutMs, lockTimeoutMs: timeoutMs },
+      { timeoutMs: leftMs, lockTimeoutMs: leftMs },
     );
+    if (version === null) {
+      if (performance.now() + ASK_AGAIN_MS >= deadline) throw isBusy();
+      await sleep(ASK_AGAIN_MS);
+      continue;
+    }
     from ??= version.applied;
     if (version.isCurrent) return { from, to: version.applied };
+    deadline = performance.now() + timeoutMs;
   }
+}
+
+function isBusy(): TollgateError {
+  const cause = new Error('Another migrator did not end in time.');
+  return new TollgateError('repository_unavailable', { cause, retryAfterSeconds: 1 });
 }
