@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Charge } from '@tollgate/core';
 import pg from 'pg';
-import { expect, inject, it, onTestFinished } from 'vitest';
+import { expect, inject, it, onTestFinished, vi } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
 import type { PgPool } from './database/pg-types.ts';
 import { heard } from './heard-pool.test-support.ts';
@@ -65,6 +65,25 @@ it('orgs that are locked do not stop the renewals of others, however many they a
   await waitUntil('the other lease is over', async () => ((await reading())?.uncertain ?? 0) > 0);
   expect(await reading()).toMatchObject({ held: 1, uncertain: 1 });
   await locking.query('rollback');
+});
+
+it('an org that is locked keeps few connections of the pool waiting: creates of others go on', async () => {
+  const { pool, schema, store } = await scene();
+  for (const org of ['locked', 'free']) await beginAtZero(store, org);
+  const locking = await pool.connect();
+  onTestFinished(() => locking.release());
+  await locking.query(`begin; select * from ${schema}.counter_orgs where org = 'locked' for update`);
+  const reserve = (org: string, id: string) =>
+    store.reserve({ org, id, charges, rememberMs: 0, leaseMs: 10_000, maxHeld: 100 });
+  const late = Array.from({ length: 20 }, (_, index) => reserve('locked', `${index}`));
+  const lost = Promise.allSettled(late);
+  const isLate = vi.fn();
+  void lost.then(isLate);
+  await expect(reserve('free', 'a')).resolves.toMatchObject({ outcome: 'reserved' });
+  expect(isLate).not.toHaveBeenCalled();
+  for (const { status } of await lost) expect(status).toBe('rejected');
+  await locking.query('rollback');
+  await expect(reserve('locked', 'again')).resolves.toMatchObject({ outcome: 'reserved' });
 });
 
 it('the lease of an org that was locked for a moment is renewed, behind one that stays locked (Q6)', async () => {

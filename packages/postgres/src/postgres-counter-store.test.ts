@@ -21,7 +21,7 @@ afterAll(async () => {
 });
 
 const newStore = (lapsedKeepMs = LAPSED_KEEP_MS) =>
-  counterStoreOn(database.open(), { s: database.s, now: database.clockSql, lapsedKeepMs });
+  counterStoreOn(database.open(), { s: database.s, now: database.clockSql, lapsedKeepMs }, 60_000);
 
 const host: CounterStoreHost<PostgresCounterStore> = {
   name: 'Postgres',

@@ -14,6 +14,7 @@ import { commitWithin } from './counters/commit-within.ts';
 import { createLateSettles } from './counters/late-settles.ts';
 import type { Asked } from './counters/org-rows.ts';
 import { type CounterTables, peek, step } from './counters/org-step.ts';
+import { createOrgTurns } from './counters/org-turns.ts';
 import { renewFreeLeases } from './counters/renew-leases.ts';
 import { tidyOrgs } from './counters/tidy-orgs.ts';
 import type { Database } from './database/database.ts';
@@ -61,6 +62,7 @@ export function counterStoreOn(
   tables: CounterTables,
   timeoutMs = 5_000,
 ): PostgresCounterStore {
+  const inTurn = createOrgTurns(timeoutMs);
   let isClosed = false;
   /** On the database's clock. */
   let tidiedAt = 0;
@@ -79,8 +81,12 @@ export function counterStoreOn(
 
   const stepping = <T>(org: string, asked: Asked, take: (ledger: CounterLedger, now: number) => T) =>
     counting(async () => {
-      const [result, now] = await database.transaction((sql) =>
-        step(sql, tables, org, asked, (ledger, instant) => [take(ledger, instant), instant] as const),
+      const [result, now] = await inTurn(org, (leftMs) =>
+        database.transaction(
+          (sql) =>
+            step(sql, tables, org, asked, (ledger, instant) => [take(ledger, instant), instant] as const),
+          { timeoutMs: leftMs },
+        ),
       );
       if (Math.abs(now - tidiedAt) >= TIDY_EVERY_MS) {
         tidiedAt = now;
