@@ -1,9 +1,9 @@
+import { nextChangeAt } from '../org/next-change.ts';
 import type { OrgViews } from '../org/org-views.ts';
 import type { RowAction, SweepClaim } from '../ports/sweep-list.ts';
 import type { Wiring } from '../wiring.ts';
 import type { Evaluation, Evaluations } from './evaluations.ts';
 import { rowName } from './merge-flags.ts';
-import { nextLookAt } from './next-look.ts';
 import { type ActionPlan, planActions } from './plan-actions.ts';
 import {
   type ActionTally,
@@ -126,7 +126,8 @@ export function createLookAtOrg(
     try {
       const { found, isSettled } = await work(look);
       if (isSettled) {
-        const change = await nextChange(claim.org, found.now);
+        // A spell begins when it should: the sweep looks again when time alone changes a limit.
+        const change = nextChangeAt(await repository.loadOrg(claim.org), found.now, settings.pastDueGraceMs);
         lookAt = change === null ? null : Math.max(change, soonest);
       }
     } finally {
@@ -135,10 +136,6 @@ export function createLookAtOrg(
     }
     return look.tally;
   };
-
-  async function nextChange(org: string, now: number): Promise<number | null> {
-    return nextLookAt(await repository.loadOrg(org), now, settings.pastDueGraceMs);
-  }
 }
 
 function isWithinLimits({ report, version }: Evaluation): boolean {

@@ -13,7 +13,7 @@ export interface EntitlementRules {
  * The tier a subscription grants at `now`; null for none. An unknown status, an unknown price, an ended subscription and a
  * past-due one beyond its grace grant nothing.
  */
-export function grantedTier(
+function grantedTier(
   subscription: Subscription,
   catalog: Catalog,
   rules: EntitlementRules,
@@ -22,15 +22,8 @@ export function grantedTier(
   if (subscription.endedAt !== null || subscription.tier === null) return null;
   const granted =
     rules.grantingStatuses.has(subscription.status) ||
-    (subscription.status === 'past_due' &&
-      now < (graceEndsAt(subscription, rules) ?? now + rules.pastDueGraceMs));
+    (subscription.status === 'past_due' && now < (subscription.pastDueAt ?? now) + rules.pastDueGraceMs);
   return granted ? (catalog.tier(subscription.tier) ?? null) : null;
-}
-
-/** When the grace of a past-due subscription is over, epoch ms; null when nobody knows since when it is past due, or it is not. */
-export function graceEndsAt(subscription: Subscription, rules: EntitlementRules): number | null {
-  if (subscription.status !== 'past_due' || subscription.pastDueAt === null) return null;
-  return subscription.pastDueAt + rules.pastDueGraceMs;
 }
 
 /** Statuses in which a subscription exists at the provider and can be changed rather than bought anew. */

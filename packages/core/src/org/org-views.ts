@@ -4,8 +4,9 @@ import type { OrgBilling, StoredSubscription } from '../ports/billing-repository
 import type { Plans } from '../quota/planner.ts';
 import type { EffectiveLimit } from '../quota/types.ts';
 import type { Wiring } from '../wiring.ts';
-import { type Entitlement, entitlementOf, graceEndsAt, isLive } from './entitlement.ts';
+import { type Entitlement, entitlementOf, isLive } from './entitlement.ts';
 import { resolveLimit } from './limits.ts';
+import { nextChangeAt } from './next-change.ts';
 import { checkOrgId } from './org-id.ts';
 
 /** What an org has and may, as of the last read of the repository. */
@@ -122,16 +123,7 @@ function viewOf(
     subscriptions: billing.subscriptions,
     tier: entitlement,
     subscription: (now) => entitlement(now).subscription,
-    steadyUntil(now) {
-      const ends = [
-        ...billing.overrides.map((override) => override.expiresAt),
-        ...billing.subscriptions.map((subscription) => graceEndsAt(subscription, settings)),
-      ];
-      return Math.min(
-        Number.POSITIVE_INFINITY,
-        ...ends.filter((end) => end !== null && end > now).map(Number),
-      );
-    },
+    steadyUntil: (now) => nextChangeAt(billing, now, settings.pastDueGraceMs) ?? Number.POSITIVE_INFINITY,
     limit: (key, period, now) => resolveLimit(key, period, billing.overrides, entitlement(now), catalog, now),
     plans: new Map(),
   };

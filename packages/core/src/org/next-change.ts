@@ -2,9 +2,9 @@ import type { OrgBilling } from '../ports/billing-repository.ts';
 
 /**
  * The first instant after `now` (epoch ms) at which an org's limits change by time alone: an override expires, or a past-due
- * subscription's grace ends. Null when there is none. The sweep looks again then, so that a spell begins when it should.
+ * subscription's grace ends. Null when there is none.
  */
-export function nextLookAt(
+export function nextChangeAt(
   billing: Pick<OrgBilling, 'overrides' | 'subscriptions'>,
   now: number,
   pastDueGraceMs: number,
@@ -13,9 +13,6 @@ export function nextLookAt(
     ...billing.overrides.map(({ expiresAt }) => expiresAt),
     ...billing.subscriptions.map(({ pastDueAt }) => (pastDueAt === null ? null : pastDueAt + pastDueGraceMs)),
   ];
-  let first: number | null = null;
-  for (const instant of instants) {
-    if (instant !== null && instant > now && (first === null || instant < first)) first = instant;
-  }
-  return first;
+  const coming = instants.filter((instant) => instant !== null && instant > now).map(Number);
+  return coming.length === 0 ? null : Math.min(...coming);
 }
