@@ -31,30 +31,25 @@ export function createSettling(
    * What follows from an outcome; a promise when it takes the store. Units that the store lost, with the reservation or with their
    * counter alone, are real and are counted all the same.
    */
-  function heard(
-    outcome: SettleOutcome,
-    reservation: Reservation,
-    as: SettleAs,
-    amounts?: readonly number[],
-  ): Promise<void> | null {
+  function heard(settle: Settle, outcome: SettleOutcome): Promise<void> | null {
+    const { reservation, as } = settle;
     const { org, charges } = reservation;
     if (as !== 'release') snapshots.noteCharged(org, charges);
     if (outcome.outcome === 'gone' && as !== 'release') {
       telemetry.count('tollgate.lost_reservations', 1);
-      return countAnew(reservation, amounts, (charge) => as === 'commit' || charge.onUnknown !== 'release');
+      return countAnew(settle, (charge) => as === 'commit' || charge.onUnknown !== 'release');
     }
     if (outcome.outcome !== 'settled') return null;
     const { overLimit, missing } = outcome;
     if (overLimit) reportOverLimit(reservation);
     // Rows without a counter are seen by whichever recount comes first.
     if (missing === undefined || charges.every(isCapacity)) return null;
-    return countAnew(reservation, amounts, (charge, i) => missing.includes(i) && !isCapacity(charge));
+    return countAnew(settle, (charge, i) => missing.includes(i) && !isCapacity(charge));
   }
 
   /** What cannot be counted now stays owed. */
   function countAnew(
-    { org, id, charges }: Reservation,
-    amounts: readonly number[] | undefined,
+    { reservation: { org, id, charges }, amounts }: Settle,
     isLost: (charge: Charge, index: number) => boolean,
   ): Promise<void> {
     const lost = charges.map((charge, i) => (isLost(charge, i) ? (amounts?.[i] ?? charge.amount) : 0));
@@ -84,14 +79,15 @@ export function createSettling(
     });
   }
 
-  function settleNow(settle: UnawaitedSettle): void {
+  function settleNow(settle: Settle): void {
     const { org, id, charges, rememberMs } = settle.reservation;
+    const { as, amounts } = settle;
     const told = (outcome: SettleOutcome) => settle.settled(outcome);
     const failed = (error: unknown) => settle.failed(error);
     // Written out: an object that is put together from others costs a create as much as all of its settle.
-    const request = { org, id, charges, rememberMs, as: settle.as, onLateAnswer: told };
+    const request = { org, id, charges, rememberMs, as, onLateAnswer: told };
     try {
-      counters.settle(request).then(told, failed);
+      counters.settle(amounts === undefined ? request : { ...request, amounts }).then(told, failed);
     } catch (error) {
       failed(error);
     }
@@ -102,36 +98,26 @@ export function createSettling(
   return {
     sharedMs: settings.idempotencyMs,
     settle(reservation, as, amounts) {
-      const hear = async (outcome: SettleOutcome) => {
-        await heard(outcome, reservation, as, amounts);
-        return outcome;
-      };
-      const onLateAnswer = (outcome: SettleOutcome) => void hear(outcome).catch(ignore);
-      const request = { ...plain(reservation), as, onLateAnswer };
-      const promise = counters.settle(amounts === undefined ? request : { ...request, amounts }).then(hear);
-      const asked = round;
-      asked.underWay++;
-      promise.then(
-        () => ended(asked),
-        (error: unknown) => failed(asked, error),
-      );
-      return promise;
+      const settle = new Settle(reservation, as, amounts, hooks, round);
+      round.underWay++;
+      settleNow(settle);
+      return settle.outcome();
     },
     settleUnawaited(reservation, as) {
-      const settle = new UnawaitedSettle(reservation, as, hooks, round);
+      const settle = new Settle(reservation, as, undefined, hooks, round);
       round.underWay++;
       if (counters.settleUnawaited !== undefined) counters.settleUnawaited(reservation, as, settle);
       else settleNow(settle);
       return settle;
     },
-    async commitWithin(reservation, transaction, amounts) {
+    async commitWithin({ org, id, charges, rememberMs }, transaction, amounts) {
       if (counters.transactions === null) {
         throw new TollgateError('invalid_configuration', {
           message:
             'The counter store cannot commit in a transaction of yours. Use one that is in your own database.',
         });
       }
-      const request = { ...plain(reservation), transaction };
+      const request = { org, id, charges, rememberMs, transaction };
       await counters.transactions.commitWithin(amounts === undefined ? request : { ...request, amounts });
     },
     keepAlive: (lease) => leases.add(lease),
@@ -154,10 +140,6 @@ export function createSettling(
   };
 }
 
-function plain({ org, id, charges, rememberMs }: Reservation): Reservation {
-  return { org, id, charges, rememberMs };
-}
-
 /** Settles asked for between one drain and the next. */
 interface Round {
   underWay: number;
@@ -165,24 +147,33 @@ interface Round {
 }
 
 interface Hooks {
-  heard(outcome: SettleOutcome, reservation: Reservation, as: SettleAs): Promise<void> | null;
+  heard(settle: Settle, outcome: SettleOutcome): Promise<void> | null;
   ended(asked: Round): void;
   failed(asked: Round, error: unknown): void;
 }
 
 /** There are thousands a second, and hardly one is ever asked how it ended: no promise is made for one that is not. */
-class UnawaitedSettle implements SettleListener, Unawaited {
+class Settle implements SettleListener, Unawaited {
   readonly as: SettleAs;
   readonly reservation: Reservation;
+  readonly amounts: readonly number[] | undefined;
   readonly #hooks: Hooks;
   readonly #asked: Round;
   #outcome: SettleOutcome | undefined;
   #error: unknown;
   #tell: (() => void) | undefined;
 
-  constructor(reservation: Reservation, as: SettleAs, hooks: Hooks, asked: Round) {
+  /** @param amounts - what is kept of each charge; undefined: all */
+  constructor(
+    reservation: Reservation,
+    as: SettleAs,
+    amounts: readonly number[] | undefined,
+    hooks: Hooks,
+    asked: Round,
+  ) {
     this.as = as;
     this.reservation = reservation;
+    this.amounts = amounts;
     this.#hooks = hooks;
     this.#asked = asked;
   }
@@ -200,7 +191,7 @@ class UnawaitedSettle implements SettleListener, Unawaited {
   settled(outcome: SettleOutcome): void {
     let more: Promise<void> | null;
     try {
-      more = this.#hooks.heard(outcome, this.reservation, this.as);
+      more = this.#hooks.heard(this, outcome);
     } catch (error) {
       this.failed(error);
       return;
@@ -224,5 +215,3 @@ class UnawaitedSettle implements SettleListener, Unawaited {
     this.#tell?.();
   }
 }
-
-const ignore = () => undefined;
