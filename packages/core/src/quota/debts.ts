@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { describeFailure } from '../errors/describe-failure.ts';
 import { outsideRequests } from '../outside-requests.ts';
 import type { Adjustment, Charge } from '../ports/counter-store.ts';
@@ -6,6 +5,7 @@ import type { Wiring } from '../wiring.ts';
 import { MOST_FAILURES } from './most-failures.ts';
 import type { Recounts } from './recounts.ts';
 import type { Snapshots } from './snapshots.ts';
+import { storeId } from './store-id.ts';
 
 /** Units that are used though the store does not count them: what an outage let through, and what a store lost. */
 export interface Debts {
@@ -183,7 +183,9 @@ export function createDebts(
         const amount = amounts?.[i] ?? whole;
         if (amount === 0) continue;
         const name = `${key}\n${window}`;
-        const toldAs = id !== undefined && onUnknown === 'release' ? nameOfSure(id) : id;
+        // What counts only once it is sure to be used is a debt of its own: of a create that lapsed, or was given up, the rest is owed
+        // before anybody commits it, and under the create's id the store takes one debt.
+        const toldAs = id !== undefined && onUnknown === 'release' ? storeId('sure', id) : id;
         const debt = made.get(toldAs);
         const before = debt?.adjustments.get(name);
         if (before === undefined && owed >= MAX_OWED) {
@@ -207,14 +209,4 @@ export function createDebts(
       return paying;
     },
   };
-}
-
-/**
- * What counts only once it is sure to be used is a debt of its own: of a create that lapsed, or was given up, the rest is owed before
- * anybody commits it, and under the create's id the store takes one debt.
- */
-function nameOfSure(id: string): string {
-  return createHash('sha256')
-    .update(JSON.stringify(['sure', id]))
-    .digest('base64url');
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import { checkOrgId } from '../org/org-id.ts';
 import type { Adjustment } from '../ports/counter-store.ts';
@@ -8,6 +7,7 @@ import { checkIdempotencyKey } from './check-idempotency-key.ts';
 import type { Debts } from './debts.ts';
 import type { Recounts } from './recounts.ts';
 import type { Snapshots } from './snapshots.ts';
+import { storeId } from './store-id.ts';
 import { windowAt } from './windows.ts';
 
 /**
@@ -46,10 +46,11 @@ export function createReleases(
       const interval = windowAt(period, now, period === 'per_session' ? checkSession(session) : undefined);
       return { key, window: interval.label, amount, change, forgetAt: forgetAtOf(period, interval, now) };
     });
+    // Apart from the ids of reservations, which the store keeps beside them.
     const once =
       idempotencyKey === undefined
         ? {}
-        : { id: releaseName(key, idempotencyKey), rememberMs: settings.idempotencyMs };
+        : { id: storeId('release', key, idempotencyKey), rememberMs: settings.idempotencyMs };
 
     // Units that are owed yet cannot be given back: there may be none above 0 to take them from.
     if (quota.kind === 'metered') await debts.pay(org);
@@ -68,11 +69,4 @@ export function createReleases(
     for (const { key, window, forgetAt } of adjustments)
       snapshots.note(org, { key, window, endsAt: forgetAt });
   }
-}
-
-/** Apart from the names of reservations, which share the store's ids. */
-function releaseName(key: string, idempotencyKey: string): string {
-  return createHash('sha256')
-    .update(JSON.stringify(['release', key, idempotencyKey]))
-    .digest('base64url');
 }

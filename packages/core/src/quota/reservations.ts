@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { checkRequest } from '../check-request.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import { isPending } from '../is-pending.ts';
@@ -14,6 +13,7 @@ import type { Outage } from './outage.ts';
 import { createPlanner } from './planner.ts';
 import { reservationHandle, resumedHandle, type Settler } from './reservation-handle.ts';
 import { createReservationIds } from './reservation-ids.ts';
+import { storeId } from './store-id.ts';
 import type { Admission, QuotaState, ReservationHandle, ReservationRecord, ReserveRequest } from './types.ts';
 
 /** The gate: takes units before a create runs, or refuses. */
@@ -200,11 +200,9 @@ function isUnavailable(error: unknown): error is TollgateError {
   );
 }
 
-/** A store id of fixed length for whatever key the caller chose, apart for each set of quota keys. */
+/** The id of a reservation under whatever key the caller chose, apart for each set of quota keys. */
 function reservationName(idempotencyKey: string, charges: readonly PlannedCharge[]): string {
   checkIdempotencyKey(idempotencyKey);
   const keys = [...new Set(charges.map((charge) => charge.key))].sort();
-  return createHash('sha256')
-    .update(JSON.stringify([keys, idempotencyKey]))
-    .digest('base64url');
+  return storeId(keys, idempotencyKey);
 }
