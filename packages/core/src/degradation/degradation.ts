@@ -1,4 +1,4 @@
-import { createNotices, type Notices } from '../notices/notices.ts';
+import type { Notices } from '../notices/notices.ts';
 import { checkOrgId } from '../org/org-id.ts';
 import type { OrgViews } from '../org/org-views.ts';
 import type { UsageReport } from '../quota/types.ts';
@@ -31,18 +31,17 @@ export interface Degradations extends AdminChoices, Previews, Pick<Sweeps, 'swee
  * Makes the lifecycle's service.
  *
  * @param services.usage - the org's use, counted as recently as a refusal would want it.
- * @param services.notices - who is told of crossings; nobody by default.
  */
 export function createDegradation(
   wiring: Omit<Wiring, 'access' | 'provider' | 'counters'>,
   services: {
     readonly usage: ExactUsage;
     readonly orgViews: Pick<OrgViews, 'fresh' | 'drop'>;
-    readonly notices?: Notices;
+    readonly notices: Notices;
   },
 ): Degradations {
   const { settings } = wiring;
-  const { usage, orgViews, notices = createNotices(wiring) } = services;
+  const { usage, orgViews, notices } = services;
   const background = createBackground(wiring);
   const onFreed = (org: string) => {
     // The rows are free by now; their restoring need not wait for the next sweep.

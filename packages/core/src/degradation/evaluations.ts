@@ -57,7 +57,7 @@ export interface EvaluationServices {
   readonly orgViews: Pick<OrgViews, 'fresh'>;
   readonly notices: Notices;
   /** Told when rows that may be suspended are no longer picked, after that was stored. */
-  readonly onFreed?: (org: string) => void;
+  readonly onFreed: (org: string) => void;
 }
 
 const MAX_ATTEMPTS = 5;
@@ -140,7 +140,7 @@ export function createEvaluations(
     });
     if (saved === 'conflict') return { ...answer, version: null };
     announce(services.notices, org, stored, found, overages);
-    if (freesAny(stored.flags, flags)) services.onFreed?.(org);
+    if (freesAny(stored.flags, flags)) services.onFreed(org);
     return { ...answer, version: stored.version + 1 };
   }
 

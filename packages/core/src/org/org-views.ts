@@ -16,7 +16,6 @@ export interface OrgView {
   tier(now: number): { readonly tier: Tier; readonly isDefault: boolean };
   /** The subscription that grants the tier, else the live one that grants nothing just now, else null. */
   subscription(now: number): StoredSubscription | null;
-  readonly subscriptions: readonly StoredSubscription[];
   /** Until when, epoch ms, nothing of this view changes by the mere passing of time; Infinity for never. */
   steadyUntil(now: number): number;
   /** The limit in force at `now`; null for a period in which neither tier nor override limits the key. */
@@ -120,7 +119,6 @@ function viewOf(
   };
   return {
     org,
-    subscriptions: billing.subscriptions,
     tier: entitlement,
     subscription: (now) => entitlement(now).subscription,
     steadyUntil: (now) => nextChangeAt(billing, now, settings.pastDueGraceMs) ?? Number.POSITIVE_INFINITY,
