@@ -1,4 +1,5 @@
 import { isPending } from '../is-pending.ts';
+import { keepNewest } from '../keep-newest.ts';
 import { checkOrgId } from '../org/org-id.ts';
 import type { Wiring } from '../wiring.ts';
 import type { Evaluations } from './evaluations.ts';
@@ -59,19 +60,12 @@ export function createStandings(
       if (ageMs >= 0 && ageMs < settings.limitsTtlMs) return known;
     }
     const reading = read(org);
-    keep(org, reading);
+    keepNewest(spells, org, reading, MAX_SPELLS);
     reading.then(
-      (spell) => keep(org, spell),
+      (spell) => keepNewest(spells, org, spell, MAX_SPELLS),
       () => spells.delete(org),
     );
     return reading;
-  }
-
-  function keep(org: string, spell: Promise<Spell> | Spell): void {
-    spells.delete(org);
-    const oldest = spells.keys().next();
-    if (spells.size >= MAX_SPELLS && !oldest.done) spells.delete(oldest.value);
-    spells.set(org, spell);
   }
 
   return {

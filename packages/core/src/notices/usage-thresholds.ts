@@ -1,4 +1,5 @@
 import { describeFailure } from '../errors/describe-failure.ts';
+import { keepNewest } from '../keep-newest.ts';
 import type { QuotaState } from '../quota/types.ts';
 import type { Wiring } from '../wiring.ts';
 import type { Notices } from './notices.ts';
@@ -51,10 +52,7 @@ export function createUsageThresholds(
   }
 
   function remember(name: string, now: Seen): void {
-    seen.delete(name);
-    const oldest = seen.keys().next();
-    if (seen.size >= MAX_SEEN && !oldest.done) seen.delete(oldest.value);
-    seen.set(name, now);
+    keepNewest(seen, name, now, MAX_SEEN);
     if (seenOrgs.size >= 2 * MAX_SEEN) seenOrgs = new Set([...seen.keys()].map(orgOf));
     seenOrgs.add(orgOf(name));
   }

@@ -1,5 +1,6 @@
 import type { QuotaPeriod } from '../catalog/quota.ts';
 import type { Tier } from '../catalog/tier.ts';
+import { keepNewest } from '../keep-newest.ts';
 import type { OrgBilling, StoredSubscription } from '../ports/billing-repository.ts';
 import type { Plans } from '../quota/planner.ts';
 import type { EffectiveLimit } from '../quota/types.ts';
@@ -34,7 +35,7 @@ export interface OrgViews {
   drop(org: string): void;
 }
 
-/** Most orgs whose view is kept; beyond it the one longest unused goes. */
+/** Most orgs whose view is kept; beyond it the one loaded longest ago goes. */
 const MAX_VIEWS = 10_000;
 
 /** Caches what the repository says of an org. Concurrent first reads of one org share one load; a failed load is not kept. */
@@ -52,9 +53,7 @@ export function createOrgViews(
       for (const subscription of billing.subscriptions) if (isLive(subscription)) checkTier(subscription);
       const view = viewOf(org, billing, wiring);
       // A drop while the load was under way leaves its result out of the cache: it may predate the change.
-      if (loads.get(org) === promise) {
-        keep(org, view, loadedAt);
-      }
+      if (loads.get(org) === promise) keepNewest(views, org, { view, loadedAt }, MAX_VIEWS);
       return view;
     });
     loads.set(org, promise);
@@ -75,15 +74,6 @@ export function createOrgViews(
       provider,
       subscription: id,
     });
-  }
-
-  function keep(org: string, view: OrgView, loadedAt: number): void {
-    views.delete(org);
-    if (views.size >= MAX_VIEWS) {
-      const oldest = views.keys().next();
-      if (!oldest.done) views.delete(oldest.value);
-    }
-    views.set(org, { view, loadedAt });
   }
 
   return {
