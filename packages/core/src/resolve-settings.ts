@@ -1,4 +1,5 @@
 import { isRegExp } from 'node:util/types';
+import { SELECTION_POLICIES } from './degradation/picking-order.ts';
 import type { BillingOptions } from './options.ts';
 import { MOST_REMEMBER_MS } from './ports/counter-store-checks.ts';
 import type { Settings } from './wiring.ts';
@@ -33,7 +34,6 @@ const LIFECYCLE_NUMBERS = {
   sightingMs: [600_000, 1, 30 * DAY_MS],
 } as const;
 
-const POLICIES = ['newest_first', 'oldest_first', 'least_recently_used', 'manual'];
 const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /** Fills in every default and checks every plain option; each fault is added to `faults`, with its cure. */
@@ -92,8 +92,8 @@ function overCapacity(given: BillingOptions['overCapacity'], faults: string[]): 
       'overCapacity: is not an object. Leave it out for the defaults, or say false to turn it off.',
     );
   const defaultPolicy = chosen.defaultPolicy ?? 'newest_first';
-  if (!POLICIES.includes(defaultPolicy)) {
-    faults.push(`overCapacity.defaultPolicy: is unknown. Use one of ${POLICIES.join(', ')}.`);
+  if (!SELECTION_POLICIES.includes(defaultPolicy)) {
+    faults.push(`overCapacity.defaultPolicy: is unknown. Use one of ${SELECTION_POLICIES.join(', ')}.`);
   }
   const lengths = numbers(chosen, OVER_CAPACITY_NUMBERS, 'overCapacity.', faults);
   return { ...(lengths as Record<keyof typeof OVER_CAPACITY_NUMBERS, number>), defaultPolicy };

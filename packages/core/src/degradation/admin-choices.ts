@@ -6,6 +6,7 @@ import { isStorableText } from '../storable-text.ts';
 import type { Wiring } from '../wiring.ts';
 import type { ExactUsage } from './evaluations.ts';
 import { findRow, listRows } from './list-rows.ts';
+import { SELECTION_POLICIES } from './picking-order.ts';
 import type { DegradationReport } from './types.ts';
 
 /** What an org's admins decide of its wind-down. */
@@ -30,8 +31,6 @@ export interface AdminChoices {
     readonly actor: string;
   }): Promise<DegradationReport>;
 }
-
-export const SELECTION_POLICIES = ['newest_first', 'oldest_first', 'least_recently_used', 'manual'] as const;
 
 const MAX_ROW_ID_LENGTH = 255;
 

@@ -1,6 +1,13 @@
 import type { SelectionPolicy } from '../ports/billing-repository.ts';
 import type { InventoryRow } from '../ports/resource-inventory.ts';
 
+export const SELECTION_POLICIES = [
+  'newest_first',
+  'oldest_first',
+  'least_recently_used',
+  'manual',
+] as const satisfies readonly SelectionPolicy[];
+
 /** A row as selection ranks it: the smaller is picked first. */
 export interface RankedRow {
   readonly id: string;

@@ -7,7 +7,12 @@ export interface StageAt {
 }
 
 /** The stages in the order in which a spell passes through them. */
-export const STAGES: readonly DegradationStage[] = ['none', 'warned', 'degraded', 'marked_for_delete'];
+export const STAGES = [
+  'none',
+  'warned',
+  'degraded',
+  'marked_for_delete',
+] as const satisfies readonly DegradationStage[];
 
 /**
  * The stage and level of an org that is over capacity since `overCapacityAt` (epoch ms; null: within limits).

@@ -1,22 +1,18 @@
 import * as z from 'zod';
 import { QUOTA_UNITS } from '../../catalog/quota.ts';
+import { SELECTION_POLICIES } from '../../degradation/picking-order.ts';
+import { STAGES } from '../../degradation/stage-at.ts';
 import type { DegradationReport } from '../../degradation/types.ts';
 import { named } from './registry.ts';
 import { identifier, instant, toInstant, unsigned } from './scalars.ts';
 
 export const quotaUnit = named('QuotaUnit', z.enum(QUOTA_UNITS));
 
-const degradationStage = named(
-  'DegradationStage',
-  z.enum(['none', 'warned', 'degraded', 'marked_for_delete']),
-);
+const degradationStage = named('DegradationStage', z.enum(STAGES));
 
 const resourceState = named('ResourceState', z.enum(['active', 'flagged', 'degraded', 'marked_for_delete']));
 
-const selectionPolicy = named(
-  'SelectionPolicy',
-  z.enum(['newest_first', 'oldest_first', 'least_recently_used', 'manual']),
-);
+const selectionPolicy = named('SelectionPolicy', z.enum(SELECTION_POLICIES));
 
 const keyOverage = named(
   'KeyOverage',
