@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type CheckoutSession, type CheckoutSessionState, TollgateError } from '@tollgate/core';
+import { type CheckoutSession, type PaymentProvider, TollgateError } from '@tollgate/core';
 import type { Stripe } from 'stripe';
 import { inTime, isMissing, isRememberedFailure } from './call-stripe.ts';
 import { idOf, instantOf, itemsOf, own, present, textOf } from './own.ts';
@@ -10,40 +10,19 @@ const MAX_NEW_KEYS = 3;
 /** Of `client_reference_id`. A longer org id stands in the metadata alone. */
 const MAX_REFERENCE = 200;
 
-export interface CheckoutOrder {
-  readonly org: string;
-  readonly customerId: string;
-  readonly tier: string;
-  readonly interval?: 'month' | 'year';
-  readonly quantity?: number;
-  readonly hadTrial?: boolean;
-  readonly idempotencyKey: string;
-}
+type CheckoutOrder = Parameters<PaymentProvider['openCheckout']>[0];
 
 /** Customers and their hosted checkout pages. */
-export interface StripeCheckout {
-  createCustomer(request: {
-    readonly org: string;
-    readonly idempotencyKey: string;
-  }): Promise<{ readonly customerId: string }>;
-  open(order: CheckoutOrder): Promise<CheckoutSession>;
-  fetch(sessionId: string): Promise<CheckoutSessionState | null>;
-  expire(sessionId: string): Promise<void>;
-}
-
-export function createCheckout(settings: StripeSettings, client: StripeClient): StripeCheckout {
+export function createCheckout(
+  settings: StripeSettings,
+  client: StripeClient,
+): Pick<PaymentProvider, 'createCustomer' | 'openCheckout' | 'fetchCheckout' | 'expireCheckout'> {
   const { checkout, prices } = settings;
   /** Asks a function of the host's, for no longer than Stripe. */
   const askHost = <T>(ask: () => T | Promise<T>) =>
     inTime(async () => await ask(), settings.client.timeoutMs);
 
-  async function createCustomer({
-    org,
-    idempotencyKey,
-  }: {
-    readonly org: string;
-    readonly idempotencyKey: string;
-  }) {
+  const createCustomer: PaymentProvider['createCustomer'] = async ({ org, idempotencyKey }) => {
     const details = (await askHost(() => checkout.describeCustomer?.(org))) ?? {};
     const params = { ...details, metadata: { tollgate_org: org } };
     // An org has one such key for ever, and Stripe answers a key's first answer for a day: other details need another key, and so
@@ -59,9 +38,9 @@ export function createCheckout(settings: StripeSettings, client: StripeClient): 
         if (!isRememberedFailure(error) || tries === MAX_NEW_KEYS) throw error;
       }
     }
-  }
+  };
 
-  async function open(order: CheckoutOrder): Promise<CheckoutSession> {
+  const openCheckout: PaymentProvider['openCheckout'] = async (order) => {
     const price = prices.priceOf(order.tier, order.interval, null);
     if (price === null) throw new TollgateError('unknown_tier');
     const discount = (await askHost(() => checkout.discount?.({ org: order.org, tier: order.tier }))) ?? null;
@@ -71,7 +50,7 @@ export function createCheckout(settings: StripeSettings, client: StripeClient): 
       stripe.checkout.sessions.create(params, { idempotencyKey: order.idempotencyKey }),
     );
     return toCheckoutSession(session);
-  }
+  };
 
   /** Whether any subscription of the org ever had a trial. Not asked where there are none to give, or it is known. */
   async function trialIsUsed({ customerId, tier, hadTrial = false }: CheckoutOrder): Promise<boolean> {
@@ -88,7 +67,7 @@ export function createCheckout(settings: StripeSettings, client: StripeClient): 
     });
   }
 
-  async function fetch(sessionId: string): Promise<CheckoutSessionState | null> {
+  const fetchCheckout: PaymentProvider['fetchCheckout'] = async ({ sessionId }) => {
     try {
       const session = await client.ask((stripe) =>
         stripe.checkout.sessions.retrieve(sessionId, { expand: ['line_items'] }),
@@ -113,20 +92,20 @@ export function createCheckout(settings: StripeSettings, client: StripeClient): 
       if (isMissing(error)) return null;
       throw error;
     }
-  }
+  };
 
-  async function expire(sessionId: string): Promise<void> {
+  const expireCheckout: PaymentProvider['expireCheckout'] = async ({ sessionId }) => {
     try {
       await client.ask((stripe) => stripe.checkout.sessions.expire(sessionId));
     } catch (error) {
       // One that is paid or gone cannot be expired, and that is well; any other failure is one.
       if (error instanceof TollgateError && error.code !== 'provider_error') throw error;
-      const now = await fetch(sessionId);
+      const now = await fetchCheckout({ sessionId });
       if (now?.state === 'open') throw error;
     }
-  }
+  };
 
-  return { createCustomer, open, fetch, expire };
+  return { createCustomer, openCheckout, fetchCheckout, expireCheckout };
 }
 
 /** A word for what a key is of: it goes into a header, which holds neither every script nor any length, and is no place for names. */

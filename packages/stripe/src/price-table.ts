@@ -1,6 +1,5 @@
+import type { BillingInterval } from '@tollgate/core';
 import type { TierPrices } from './stripe-options.ts';
-
-export type BillingInterval = 'month' | 'year';
 
 /** Which price sells which tier, and which tier a price grants. */
 export interface PriceTable {

@@ -31,23 +31,15 @@ export interface StripeProvider extends PaymentProvider {
 export function stripeProvider(options: StripeOptions): StripeProvider {
   const settings = resolveOptions(options);
   const client = createStripeClient(settings.client);
-  const checkout = createCheckout(settings, client);
   const hasCustomer = createHasCustomer(settings, client);
-  const subscriptions = createSubscriptions(settings, client, hasCustomer);
   const { portalConfiguration } = settings;
   return {
     name: settings.name,
     pageOrigins: settings.pageOrigins,
     sells: settings.prices.sells,
-    createCustomer: checkout.createCustomer,
     hasCustomer,
-    openCheckout: checkout.open,
-    fetchCheckout: ({ sessionId }) => checkout.fetch(sessionId),
-    expireCheckout: ({ sessionId }) => checkout.expire(sessionId),
-    changeSubscription: subscriptions.change,
-    cancelSubscription: subscriptions.cancel,
-    fetchSubscription: ({ subscriptionId }) => subscriptions.fetch(subscriptionId),
-    listSubscriptions: ({ customerId }) => subscriptions.list(customerId),
+    ...createCheckout(settings, client),
+    ...createSubscriptions(settings, client, hasCustomer),
     readWebhook: createReadWebhook(settings, client),
     portal: {
       async openPortal({ customerId, returnUrl }) {

@@ -9,30 +9,14 @@ import { itemOf, toProviderSubscription } from './to-provider-subscription.ts';
 const ENDED: ReadonlySet<string> = new Set(['canceled', 'incomplete_expired']);
 const WITH_SCHEDULE = { expand: ['schedule'] };
 
-export interface SubscriptionChange {
-  readonly subscriptionId: string;
-  readonly tier: string;
-  readonly interval?: 'month' | 'year';
-  readonly quantity?: number;
-  readonly idempotencyKey: string;
-}
+type Methods = 'fetchSubscription' | 'listSubscriptions' | 'changeSubscription' | 'cancelSubscription';
 
 /** Subscriptions as Stripe has them, and the two changes that are made to them. */
-export interface StripeSubscriptions {
-  fetch(id: string): Promise<ProviderSubscription | null>;
-  list(customerId: string): Promise<readonly ProviderSubscription[]>;
-  change(change: SubscriptionChange): Promise<ProviderSubscription>;
-  cancel(request: {
-    readonly subscriptionId: string;
-    readonly idempotencyKey: string;
-  }): Promise<ProviderSubscription>;
-}
-
 export function createSubscriptions(
   settings: StripeSettings,
   client: StripeClient,
   hasCustomer: PaymentProvider['hasCustomer'],
-): StripeSubscriptions {
+): Pick<PaymentProvider, Methods> {
   const { prices, proration, downgrade } = settings;
   const read = (subscription: Stripe.Subscription) => toProviderSubscription(subscription, prices);
 
@@ -40,16 +24,16 @@ export function createSubscriptions(
     return await client.ask((stripe) => stripe.subscriptions.retrieve(id, WITH_SCHEDULE));
   }
 
-  async function fetch(id: string): Promise<ProviderSubscription | null> {
+  const fetchSubscription: PaymentProvider['fetchSubscription'] = async ({ subscriptionId }) => {
     try {
-      return read(await retrieve(id));
+      return read(await retrieve(subscriptionId));
     } catch (error) {
       if (isMissing(error)) return null;
       throw error;
     }
-  }
+  };
 
-  async function list(customerId: string): Promise<readonly ProviderSubscription[]> {
+  const listSubscriptions: PaymentProvider['listSubscriptions'] = async ({ customerId }) => {
     const params = { customer: customerId, status: 'all', limit: 100, expand: ['data.schedule'] };
     try {
       return await client.ask(async (stripe) => {
@@ -62,7 +46,7 @@ export function createSubscriptions(
       if (!isRefusal || (await hasCustomer({ customerId }))) throw error;
       return [];
     }
-  }
+  };
 
   /** Sends an update; a repeated key is answered with what was true then, so in that case it is read anew. */
   async function update(
@@ -85,7 +69,8 @@ export function createSubscriptions(
     );
   }
 
-  async function change({ subscriptionId, tier, interval, quantity, idempotencyKey }: SubscriptionChange) {
+  const changeSubscription: PaymentProvider['changeSubscription'] = async (request) => {
+    const { subscriptionId, tier, interval, quantity, idempotencyKey } = request;
     const before = await retrieve(subscriptionId);
     if (hasEnded(before)) throw refusal('The subscription has ended.');
     const current = read(before);
@@ -113,22 +98,19 @@ export function createSubscriptions(
     if (updated.cancel_at === null || hasEnded(updated)) return read(updated);
     // An end at a date of its own is not called off by the above.
     return read(await update(subscriptionId, { cancel_at: '' }, `${idempotencyKey}-stay`));
-  }
+  };
 
-  async function cancel({
+  const cancelSubscription: PaymentProvider['cancelSubscription'] = async ({
     subscriptionId,
     idempotencyKey,
-  }: {
-    subscriptionId: string;
-    idempotencyKey: string;
-  }) {
+  }) => {
     const before = await retrieve(subscriptionId);
     if (hasEnded(before)) return read(before);
     const wasNeverPaid = before.status === 'incomplete' || read(before).isLapsedTrial === true;
     if (downgrade === 'at_once' || wasNeverPaid) return await cancelNow(subscriptionId);
     await release(before, idempotencyKey);
     return read(await update(subscriptionId, { cancel_at_period_end: true }, idempotencyKey));
-  }
+  };
 
   async function cancelNow(id: string): Promise<ProviderSubscription> {
     try {
@@ -142,7 +124,7 @@ export function createSubscriptions(
     }
   }
 
-  return { fetch, list, change, cancel };
+  return { fetchSubscription, listSubscriptions, changeSubscription, cancelSubscription };
 }
 
 function hasEnded({ status, ended_at }: Stripe.Subscription): boolean {
