@@ -1,4 +1,5 @@
 import type { BillingOptions, LifecycleOptions, OverCapacityOptions } from './options.ts';
+import { LIFECYCLE_NUMBERS, NUMBERS, OVER_CAPACITY_NUMBERS } from './resolve-settings.ts';
 
 /** The methods that a given part must have; of a repository those without which nothing at all works. */
 const METHODS = {
@@ -34,6 +35,7 @@ const CURES: { readonly [P in keyof typeof METHODS]?: string } = {
 };
 
 const OPTION_NAMES = {
+  ...NUMBERS,
   quotas: true,
   tiers: true,
   inventory: true,
@@ -45,46 +47,31 @@ const OPTION_NAMES = {
   orgIdPattern: true,
   deniedStatus: true,
   onStoreError: true,
-  leaseMs: true,
-  maxHeldPerOrg: true,
-  limitsTtlMs: true,
-  refusalCountMaxAgeMs: true,
-  recountEveryMs: true,
-  inventoryTimeoutMs: true,
-  snapshotEveryMs: true,
-  idempotencyMs: true,
   returnOrigins: true,
   grantingStatuses: true,
-  pastDueGraceMs: true,
   subjectTypes: true,
   overCapacity: true,
   lifecycle: true,
   usageThresholds: true,
   basePath: true,
-  maxBodyBytes: true,
-  bodyTimeoutMs: true,
   allowedOrigins: true,
   clock: true,
   ids: true,
   logger: true,
   telemetry: true,
-} as const satisfies { readonly [P in keyof Required<BillingOptions>]: true };
+} as const satisfies { readonly [P in keyof Required<BillingOptions>]: unknown };
 
 const OVER_CAPACITY_NAMES = {
-  warnedMs: true,
-  degradedMs: true,
+  ...OVER_CAPACITY_NUMBERS,
   defaultPolicy: true,
-  maxDelayMs: true,
-  maxWaiting: true,
-} as const satisfies { readonly [P in keyof Required<OverCapacityOptions>]: true };
+} as const satisfies { readonly [P in keyof Required<OverCapacityOptions>]: unknown };
 
 const LIFECYCLE_NAMES = {
+  ...LIFECYCLE_NUMBERS,
   suspend: true,
   restore: true,
   remove: true,
-  callbackTimeoutMs: true,
-  sightingMs: true,
-} as const satisfies { readonly [P in keyof Required<LifecycleOptions>]: true };
+} as const satisfies { readonly [P in keyof Required<LifecycleOptions>]: unknown };
 
 /** Adds a fault for each option that no version of the engine knows: a misspelt one would silently leave its default in force. */
 export function checkNames(options: BillingOptions, faults: string[]): void {

@@ -8,7 +8,7 @@ const DAY_MS = 86_400_000;
 const TEN_YEARS_MS = 3_650 * DAY_MS;
 
 /** Whole-number options: default, least, most. */
-const NUMBERS = {
+export const NUMBERS = {
   leaseMs: [30_000, 10, DAY_MS],
   maxHeldPerOrg: [1_000, 1, 1_000_000],
   limitsTtlMs: [5_000, 0, 3_600_000],
@@ -22,14 +22,14 @@ const NUMBERS = {
   bodyTimeoutMs: [10_000, 1, 3_600_000],
 } as const;
 
-const OVER_CAPACITY_NUMBERS = {
+export const OVER_CAPACITY_NUMBERS = {
   warnedMs: [14 * DAY_MS, 0, TEN_YEARS_MS],
   degradedMs: [14 * DAY_MS, 0, TEN_YEARS_MS],
   maxDelayMs: [2_000, 0, 60_000],
   maxWaiting: [100, 0, 100_000],
 } as const;
 
-const LIFECYCLE_NUMBERS = {
+export const LIFECYCLE_NUMBERS = {
   callbackTimeoutMs: [10_000, 1, 600_000],
   sightingMs: [600_000, 1, 30 * DAY_MS],
 } as const;
@@ -60,7 +60,7 @@ export function resolveSettings(options: BillingOptions, faults: string[]): Sett
     );
   }
   return {
-    ...(numbers(options, NUMBERS, '', faults) as Record<keyof typeof NUMBERS, number>),
+    ...numbers(options, NUMBERS, '', faults),
     org: options.org,
     orgIdPattern: wholly(options.orgIdPattern ?? /^[A-Za-z0-9_-]{1,64}$/),
     deniedStatus,
@@ -95,8 +95,7 @@ function overCapacity(given: BillingOptions['overCapacity'], faults: string[]): 
   if (!SELECTION_POLICIES.includes(defaultPolicy)) {
     faults.push(`overCapacity.defaultPolicy: is unknown. Use one of ${SELECTION_POLICIES.join(', ')}.`);
   }
-  const lengths = numbers(chosen, OVER_CAPACITY_NUMBERS, 'overCapacity.', faults);
-  return { ...(lengths as Record<keyof typeof OVER_CAPACITY_NUMBERS, number>), defaultPolicy };
+  return { ...numbers(chosen, OVER_CAPACITY_NUMBERS, 'overCapacity.', faults), defaultPolicy };
 }
 
 function lifecycle(given: BillingOptions['lifecycle'], faults: string[]): Settings['lifecycle'] {
@@ -110,9 +109,8 @@ function lifecycle(given: BillingOptions['lifecycle'], faults: string[]): Settin
   if (remove !== null && typeof remove !== 'function') {
     faults.push('lifecycle.remove: is not a function. Leave it out to have nothing removed.');
   }
-  const lengths = numbers(given, LIFECYCLE_NUMBERS, 'lifecycle.', faults);
   return {
-    ...(lengths as Record<keyof typeof LIFECYCLE_NUMBERS, number>),
+    ...numbers(given, LIFECYCLE_NUMBERS, 'lifecycle.', faults),
     // Called on what was given: it may be an object of a class.
     suspend: (request) => given.suspend(request),
     restore: (request) => given.restore(request),
@@ -131,15 +129,16 @@ function thresholds(given: readonly number[], faults: string[]): readonly number
   return [...new Set(given)].sort((a, b) => a - b);
 }
 
-function numbers(
-  given: object,
-  table: Readonly<Record<string, readonly [number, number, number]>>,
+function numbers<N extends string>(
+  given: { readonly [P in NoInfer<N>]?: unknown },
+  table: Readonly<Record<N, readonly [number, number, number]>>,
   prefix: string,
   faults: string[],
-): Record<string, number> {
-  const resolved: Record<string, number> = {};
-  for (const [name, [standard, least, most]] of Object.entries(table)) {
-    const value: unknown = (given as Record<string, unknown>)[name] ?? standard;
+): Record<N, number> {
+  const resolved = {} as Record<N, number>;
+  for (const name of Object.keys(table) as N[]) {
+    const [standard, least, most] = table[name];
+    const value = given[name] ?? standard;
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least || value > most) {
       faults.push(
         `${prefix}${name}: must be a whole number from ${least} to ${most}. The default is ${standard}.`,

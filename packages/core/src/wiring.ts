@@ -1,7 +1,7 @@
 import type { Catalog } from './catalog/catalog.ts';
-import type { BillingOptions, RowCallback } from './options.ts';
+import type { BillingOptions, LifecycleOptions, OverCapacityOptions, RowCallback } from './options.ts';
 import type { Access } from './ports/access.ts';
-import type { BillingRepository, SelectionPolicy } from './ports/billing-repository.ts';
+import type { BillingRepository } from './ports/billing-repository.ts';
 import type { Clock, Ids } from './ports/clock.ts';
 import type { CounterStore } from './ports/counter-store.ts';
 import type { Logger } from './ports/logger.ts';
@@ -29,21 +29,11 @@ export interface Settings {
   readonly pastDueGraceMs: number;
   readonly subjectTypes: readonly string[];
   /** Null when the lifecycle is off. */
-  readonly overCapacity: {
-    readonly warnedMs: number;
-    readonly degradedMs: number;
-    readonly defaultPolicy: SelectionPolicy;
-    readonly maxDelayMs: number;
-    readonly maxWaiting: number;
-  } | null;
+  readonly overCapacity: Required<OverCapacityOptions> | null;
   /** Null when the host does nothing to rows. */
-  readonly lifecycle: {
-    readonly suspend: RowCallback;
-    readonly restore: RowCallback;
-    readonly remove: RowCallback | null;
-    readonly callbackTimeoutMs: number;
-    readonly sightingMs: number;
-  } | null;
+  readonly lifecycle:
+    | (Required<Omit<LifecycleOptions, 'remove'>> & { readonly remove: RowCallback | null })
+    | null;
   /** Ascending, each once. */
   readonly usageThresholds: readonly number[];
   readonly basePath: string | null;
