@@ -7,7 +7,7 @@ import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Engine } from '../http/engine.ts';
 import { within } from '../within.ts';
 import { checkFrictionOptions } from './check-guard-options.ts';
-import { findEngine, type GuardedRequest, orgOf } from './guard.ts';
+import { findEngine, type GuardedRequest, givenOrg } from './guard.ts';
 import type { PerRequest } from './guard-options.ts';
 import { perRequest } from './per-request.ts';
 
@@ -61,12 +61,9 @@ function roomOf(engine: Engine): WaitingRoom {
 export function createStandingOf<R extends object>(
   options: StandingOptions<R> = {},
 ): (guarded: GuardedRequest<R>) => Promise<StageAt & { readonly org: string | null }> {
-  const resolve = perRequest<R, { org: string }>(options.org === undefined ? {} : { org: options.org });
   return async (guarded) => {
-    const { native } = guarded;
     const engine = findEngine(guarded, options.billing);
-    const org =
-      options.org === undefined ? await orgOf(guarded.request(), engine) : (await resolve(native)).org;
+    const org = await givenOrg(options.org, guarded, engine);
     if (org == null || org === '') return { ...NO_FRICTION, org: null };
     return { ...(await engine.billing.standing(org)), org };
   };
@@ -86,8 +83,8 @@ export function createFriction<R extends object>(
   checkFrictionOptions(options);
   const standingOf = createStandingOf<R>(options);
   const resolve = perRequest<R, { maxDelayMs: number; isExempt: boolean }>({
-    ...(options.maxDelayMs === undefined ? {} : { maxDelayMs: options.maxDelayMs }),
-    ...(options.isExempt === undefined ? {} : { isExempt: options.isExempt }),
+    maxDelayMs: options.maxDelayMs,
+    isExempt: options.isExempt,
   });
 
   async function delayOf(guarded: GuardedRequest<R>, engine: Engine): Promise<number> {

@@ -17,7 +17,13 @@ import type {
   ReserveRequest,
 } from '../quota/types.ts';
 import { checkGuardOptions } from './check-guard-options.ts';
-import type { GuardKeys, GuardOptions, KeyedGuardOptions, ReleaseOptions } from './guard-options.ts';
+import type {
+  GuardKeys,
+  GuardOptions,
+  KeyedGuardOptions,
+  PerRequest,
+  ReleaseOptions,
+} from './guard-options.ts';
 import { perRequest } from './per-request.ts';
 
 /** How a guarded handler ended, as far as its adapter could see. */
@@ -235,8 +241,18 @@ function settle(reservation: ReservationHandle, ending: Ending): void {
   else settleUnawaited(reservation, ending.status >= 400 ? 'release' : 'commit');
 }
 
+/** The org that a guard was given, by itself or as a function of the request; else the one that the engine's own option finds. */
+export async function givenOrg<R>(
+  option: PerRequest<R, string> | undefined,
+  guarded: GuardedRequest<R>,
+  engine: Engine,
+): Promise<string | null | undefined> {
+  if (option === undefined) return await orgOf(guarded.request(), engine);
+  return typeof option === 'function' ? await option(guarded.native) : option;
+}
+
 /** The org that the engine's own option finds on the request. */
-export function orgOf(request: HttpRequest, { settings }: Engine) {
+function orgOf(request: HttpRequest, { settings }: Engine) {
   if (settings.org !== undefined) return settings.org(request);
   throw new TollgateError('invalid_configuration', {
     message: 'This guard knows no org. Pass { org } to the guard, or the option `org` to createBilling.',
@@ -264,13 +280,9 @@ function chargesOf<K extends string>({
 
 /** The charges that are the same for every request, frozen, so that they are planned once; null when requests tell. */
 function fixedCharges<R, K extends string>(options: KeyedGuardOptions<R, K>): readonly KeyCharge<K>[] | null {
-  const { key, amount, scope } = options;
-  if (typeof key === 'function' || typeof amount === 'function' || typeof scope === 'function') return null;
-  const charges = chargesOf({
-    key,
-    ...(amount === undefined ? {} : { amount }),
-    ...(scope === undefined ? {} : { scope }),
-  });
+  const given = pick(options, ['key', 'amount', 'scope']);
+  if (Object.values(given).some((option) => typeof option === 'function')) return null;
+  const charges = chargesOf(given as Partial<GuardValues<K>>);
   return Object.freeze(charges.map((charge) => Object.freeze({ ...charge })));
 }
 
@@ -295,29 +307,24 @@ export function createRelease<R extends object, K extends string>(
   options: ReleaseOptions<R, K> = {},
 ): (guarded: GuardedRequest<R>) => () => Promise<void> {
   checkGuardOptions('releaseQuota', options);
-  const resolveOrg = perRequest<R, GuardValues<K>>(pick(options, ['org']));
   const resolve = perRequest<R, GuardValues<K>>(pick(options, ['amount', 'scope', 'idempotencyKey']));
-
-  async function orgFor(guarded: GuardedRequest<R>, engine: Engine): Promise<string> {
-    if (options.org === undefined) return checkKnown(await orgOf(guarded.request(), engine));
-    return checkKnown((await resolveOrg(guarded.native)).org);
-  }
 
   return (guarded) => {
     const engine = findEngine(guarded, options.billing);
     // Asked before the handler, as by a guard: a router within may give the request other parameters.
-    const asked = orgFor(guarded, engine);
+    const asked = givenOrg(options.org, guarded, engine).then(checkKnown);
     asked.catch(() => undefined);
     return async () => {
       try {
         const org = await asked;
-        const { scope, ...values } = await resolve(guarded.native);
+        const { amount, scope, idempotencyKey } = await resolve(guarded.native);
         await engine.billing.release({
-          ...pick(values, ['amount']),
-          ...idempotency(values),
-          ...(scope === undefined ? {} : { session: scope }),
           org,
           key,
+          ...(amount === undefined ? {} : { amount }),
+          ...(scope === undefined ? {} : { session: scope }),
+          // An absent header is an empty text to some frameworks: both are no key.
+          ...(idempotencyKey ? { idempotencyKey } : {}),
         });
       } catch (error) {
         // The row is gone and the client is told so; the count is found out of date at the next refusal.
@@ -329,13 +336,6 @@ export function createRelease<R extends object, K extends string>(
       }
     };
   };
-}
-
-/** An absent header is an empty text to some frameworks: both are no key. */
-function idempotency({ idempotencyKey }: { readonly idempotencyKey?: string }): {
-  readonly idempotencyKey?: string;
-} {
-  return idempotencyKey ? { idempotencyKey } : {};
 }
 
 function pick<T extends object, N extends keyof T>(from: T, names: readonly N[]): Pick<T, N> {
