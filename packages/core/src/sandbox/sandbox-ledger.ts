@@ -130,10 +130,14 @@ export function createSandboxLedger(
     const found = state.sessions.get(id);
     if (found === undefined) return null;
     if (found.state !== 'open' || now() < found.expiresAt) return found;
-    const expired: SandboxSession = { ...found, state: 'expired' };
-    state.sessions.set(id, expired);
-    write('checkout.expired', expired.customerId, null, id);
-    return done(expired);
+    return done(closePage(found));
+  }
+
+  function closePage(page: SandboxSession): SandboxSession {
+    const expired: SandboxSession = { ...page, state: 'expired' };
+    state.sessions.set(page.id, expired);
+    write('checkout.expired', page.customerId, null, page.id);
+    return expired;
   }
 
   function end(subscription: ProviderSubscription): ProviderSubscription {
@@ -159,10 +163,8 @@ export function createSandboxLedger(
       const customer = state.customers.get(customerId);
       if (customer === undefined) throw refusal('There is no such customer.');
       state.customers.set(customerId, { ...customer, isGone: true });
-      for (const [id, page] of state.sessions) {
-        if (page.customerId !== customerId || page.state !== 'open') continue;
-        state.sessions.set(id, { ...page, state: 'expired' });
-        write('checkout.expired', customerId, null, id);
+      for (const page of state.sessions.values()) {
+        if (page.customerId === customerId && page.state === 'open') closePage(page);
       }
       for (const subscription of state.subscriptions.values()) {
         if (subscription.customerId === customerId && !hasEnded(subscription)) end(subscription);
@@ -220,10 +222,7 @@ export function createSandboxLedger(
     },
     expire(sessionId) {
       const open = session(sessionId);
-      if (open?.state !== 'open') return;
-      state.sessions.set(sessionId, { ...open, state: 'expired' });
-      write('checkout.expired', open.customerId, null, sessionId);
-      done(undefined);
+      if (open?.state === 'open') done(closePage(open));
     },
     change({ subscriptionId, tier, terms, key }) {
       once(key, ['change', subscriptionId, tier, terms], () => {

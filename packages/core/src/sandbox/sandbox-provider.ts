@@ -8,6 +8,7 @@ import type {
   ProviderSubscription,
   Terms,
 } from '../ports/payment-provider.ts';
+import { within } from '../within.ts';
 import { createSandboxDeliveries } from './sandbox-deliveries.ts';
 import { parseSandboxEvent, sandboxEventBytes } from './sandbox-event.ts';
 import { createSandboxLedger, type SandboxLedger } from './sandbox-ledger.ts';
@@ -150,7 +151,7 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
     returnUrl: options.returnUrl ?? null,
     tiers: options.tiers ?? null,
     cancelsAtPeriodEnd: options.cancel === 'at_period_end',
-    told: () => within(firstAttempts, TOLD_WITHIN_MS),
+    told: () => within(TOLD_WITHIN_MS, firstAttempts).catch(() => undefined),
   });
 
   async function listening(): Promise<SandboxServer> {
@@ -292,17 +293,6 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
 
 function termsOf(interval: Terms['interval'], quantity: Terms['quantity']): Terms {
   return { ...(interval === undefined ? {} : { interval }), ...(quantity === undefined ? {} : { quantity }) };
-}
-
-async function within(promise: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([
-    promise,
-    new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ms);
-    }),
-  ]);
-  clearTimeout(timer);
 }
 
 /** The same ledger, of which every call has the state to itself. */

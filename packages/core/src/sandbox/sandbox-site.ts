@@ -23,7 +23,7 @@ export function createSandboxSite(options: {
   readonly tiers: readonly string[] | null;
   readonly cancelsAtPeriodEnd: boolean;
   /** Resolves when the app was told, or did not answer in time. */
-  readonly told: () => Promise<void>;
+  readonly told: () => Promise<unknown>;
 }): (request: SandboxPageRequest) => Promise<SandboxPageResponse> {
   const { ledger, returnUrl, tiers, told } = options;
 
