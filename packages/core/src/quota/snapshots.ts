@@ -2,7 +2,7 @@ import { describeFailure } from '../errors/describe-failure.ts';
 import { outsideRequests } from '../outside-requests.ts';
 import type { UsageSnapshot } from '../ports/billing-repository.ts';
 import type { Charge, CounterRef } from '../ports/counter-store.ts';
-import { purgeInSteps } from '../purge-in-steps.ts';
+import { createPurge } from '../purge.ts';
 import type { Wiring } from '../wiring.ts';
 import { CLOSING_MS } from '../within.ts';
 import { MOST_FAILURES } from './most-failures.ts';
@@ -41,21 +41,21 @@ export interface Snapshots {
 /** Counters of one org that are read at once, and of how many orgs side by side, to be stored in one step: an outage may leave any number. */
 const COUNTERS_AT_ONCE = 20;
 const PARTS_AT_ONCE = 50;
-const PURGE_EVERY_MS = 3_600_000;
-/** Windows are kept this long after their end, for whoever reads the repository. */
-const KEEP_MS = 45 * 86_400_000;
 
 export function createSnapshots(
   wiring: Pick<Wiring, 'catalog' | 'counters' | 'repository' | 'settings' | 'clock' | 'logger' | 'telemetry'>,
 ): Snapshots {
-  const { catalog, counters, repository, settings, clock, logger, telemetry } = wiring;
+  const { catalog, counters, repository, settings, logger, telemetry } = wiring;
   let changed = new Map<string, Noted>();
   let timer: NodeJS.Timeout | null = null;
   let flushing: Promise<void> = Promise.resolve();
   /** Waits for its turn: it writes all that is noted when it begins. */
   let next: Promise<void> | null = null;
-  // The first time at once: many a process does not live for an hour.
-  let purgedAt = Number.NEGATIVE_INFINITY;
+  const purgeSometimes = createPurge(
+    wiring,
+    (request) => repository.purgeUsage(request),
+    'old metered use could not be purged; it is tried again',
+  );
   let purging: Promise<void> = Promise.resolve();
   let purgeUntil = Number.POSITIVE_INFINITY;
   let hasWritten = false;
@@ -120,24 +120,10 @@ export function createSnapshots(
     });
   }
 
-  async function purge(): Promise<void> {
-    const isDue = hasWritten && Math.abs(clock.now() - purgedAt) >= PURGE_EVERY_MS;
-    if (!isDue || performance.now() >= purgeUntil) return;
-    purgedAt = clock.now();
-    const before = purgedAt - KEEP_MS;
-    try {
-      await purgeInSteps(
-        () => repository.purgeUsage({ before }),
-        () => performance.now() >= purgeUntil,
-      );
-    } catch (error) {
-      logger.warn('old metered use could not be purged; it is tried again', describeFailure(error));
-    }
-  }
-
   /** After what there is to write, and never before: it may take long. */
   function purgeBehind(): Promise<void> {
-    purging = purging.then(purge);
+    const isToEnd = () => performance.now() >= purgeUntil;
+    purging = purging.then(() => (hasWritten && !isToEnd() ? purgeSometimes(isToEnd) : undefined));
     return purging;
   }
 

@@ -1,8 +1,7 @@
-import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Customer, EventClaim, EventOutcome, InboxEvent } from '../ports/billing-repository.ts';
 import type { PaymentProvider, ProviderEvent } from '../ports/payment-provider.ts';
-import { purgeInSteps } from '../purge-in-steps.ts';
+import { createPurge } from '../purge.ts';
 import type { Wiring } from '../wiring.ts';
 import { callProvider, configured } from './call-provider.ts';
 import { createPatience } from './patience.ts';
@@ -16,9 +15,6 @@ const BUSY_POLLS = 20;
 const BUSY_POLL_MS = 100;
 /** How many events of customers nobody linked yet are kept, over all customers. */
 const MAX_UNMATCHED = 10_000;
-
-const PURGE_EVERY_MS = 3_600_000;
-const KEEP_EVENTS_MS = 45 * 86_400_000;
 
 /** What is done with provider events. */
 export interface Events {
@@ -64,8 +60,12 @@ export function createEvents(
   wait: Wait,
 ): Events {
   const { repository, logger } = wiring;
-  // The first time at once: many a process does not live for an hour.
-  let purgedAt = Number.NEGATIVE_INFINITY;
+  // Done events are kept longer than any provider delivers again; one that comes later still is only fetched once more.
+  const purgeSometimes = createPurge(
+    wiring,
+    (request) => repository.purgeEvents(request),
+    'Old events could not be purged; it is tried again.',
+  );
 
   async function webhook(request: Parameters<Events['webhook']>[0]): Promise<WebhookResult> {
     const { provider } = wiring;
@@ -126,19 +126,6 @@ export function createEvents(
     }
     const { applied, unmatched, failed } = count;
     return { checked: events.length, changed: applied, unknown: unmatched, failed };
-  }
-
-  /** Done events are kept longer than any provider delivers again; one that comes later still is only fetched once more. */
-  async function purgeSometimes(): Promise<void> {
-    const now = wiring.clock.now();
-    if (Math.abs(now - purgedAt) < PURGE_EVERY_MS) return;
-    purgedAt = now;
-    const before = now - KEEP_EVENTS_MS;
-    try {
-      await purgeInSteps(() => repository.purgeEvents({ before }));
-    } catch (error) {
-      logger.warn('Old events could not be purged; it is tried again.', describeFailure(error));
-    }
   }
 
   async function replay(customer: Customer): Promise<void> {
