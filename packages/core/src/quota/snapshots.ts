@@ -67,16 +67,15 @@ export function createSnapshots(
     changed = new Map();
     hasFailed = false;
     const left = new Set(parts);
-    const comesLast = (part: Part) => {
-      left.delete(part);
-      left.add(part);
-    };
     let failure: unknown;
     /** Orgs that could not be read, one after the other. */
     const failing = new Set<string>();
     try {
       for (let start = 0; start < parts.length && failing.size < MOST_FAILURES; start += PARTS_AT_ONCE) {
         const step = parts.slice(start, start + PARTS_AT_ONCE);
+        // What fails now comes last the next time: it holds up no other.
+        for (const part of step) left.delete(part);
+        for (const part of step) left.add(part);
         const answers = await Promise.allSettled(step.map(snapshotsOf));
         const read: Part[] = [];
         const snapshots: UsageSnapshot[] = [];
@@ -88,13 +87,9 @@ export function createSnapshots(
             failing.clear();
           } else {
             failure = answer?.reason;
-            // The next time it comes last: it holds up no other.
-            comesLast(part);
             failing.add(part.org);
           }
         }
-        // Should the step fail, it comes last as well.
-        for (const part of read) comesLast(part);
         if (snapshots.length > 0) await repository.saveUsage(snapshots);
         for (const part of read) left.delete(part);
       }
