@@ -69,24 +69,16 @@ export function createUsage(
         await recounts.run(org, targets);
         readings = await counters.read({ org, counters: counted });
       }
-      const used = new Map<(typeof lines)[number], number>();
-      for (const [i, line] of counted.entries()) {
-        const reading = readings[i];
-        used.set(
-          line,
-          reading ? reading.committed + reading.uncertain : await recounts.lastSnapshot(org, line),
-        );
+      const readingOf = new Map(counted.map((line, i) => [line, readings[i]]));
+      const items: QuotaUse[] = [];
+      for (const line of lines) {
+        const { key, period, quota, interval: window, limit, isCounted } = line;
+        const reading = readingOf.get(line);
+        let current = 0;
+        if (reading) current = reading.committed + reading.uncertain;
+        else if (isCounted) current = await recounts.lastSnapshot(org, line);
+        items.push({ key, period, unit: quota.unit, window, current, limit });
       }
-      const items = lines.map((line): QuotaUse => {
-        return {
-          key: line.key,
-          period: line.period,
-          unit: line.quota.unit,
-          window: line.interval,
-          current: used.get(line) ?? 0,
-          limit: line.limit,
-        };
-      });
       return { org, tier: plan.tier.slug, items };
     },
   };
