@@ -4,7 +4,7 @@ import type { RowAction, SweepClaim } from '../ports/sweep-list.ts';
 import type { Wiring } from '../wiring.ts';
 import type { Evaluation, Evaluations } from './evaluations.ts';
 import { rowName } from './merge-flags.ts';
-import { type ActionPlan, planActions } from './plan-actions.ts';
+import { planActions } from './plan-actions.ts';
 import {
   type ActionTally,
   createRowActions,
@@ -55,28 +55,8 @@ export function createLookAtOrg(
     return await evaluations.evaluate(org, { lookAt: 'unchanged', use: 'now' });
   }
 
-  function planOf(
-    found: Evaluation,
-    known: readonly RowAction[],
-    startedAt: number,
-    fence: number,
-  ): ActionPlan {
-    return planActions({
-      flags: found.report.flagged,
-      actions: known,
-      now: found.now,
-      // One look is one sighting, however many rounds it takes.
-      readAt: startedAt,
-      sightingMs: lifecycle?.sightingMs ?? 0,
-      removeAfterMs: lifecycle?.remove == null ? null : (settings.overCapacity?.degradedMs ?? null),
-      // A look tries no more after so many failures of an action: the next one goes on behind them.
-      startAt: fence * MAX_FAILURES_IN_A_ROW,
-      newKey: () => ids.next(),
-    });
-  }
-
-  /** Does what is due, evaluating anew between the rounds; answers the last evaluation and whether all is as it should be. */
-  async function work(look: Look): Promise<{ readonly found: Evaluation; readonly isSettled: boolean }> {
+  /** Does what is due, evaluating anew between the rounds; answers the last evaluation if all is as it should be, else null. */
+  async function work(look: Look): Promise<Evaluation | null> {
     const { claim, failedRows, outdated } = look;
     // A key that is outdated twice is left to the next sweep: its count and its list disagree, or change faster than we look.
     const isOutdated = ({ action, resource }: RowAction) =>
@@ -87,29 +67,39 @@ export function createLookAtOrg(
     const startedAt = found.readAt;
     if (lifecycle === null) {
       // What a process with a lifecycle suspended is restored when there is one again: until then the org stays on the list.
-      const hasNothingOpen = async () => (await repository.loadRowActions(claim.org)).length === 0;
-      return { found, isSettled: isWithinLimits(found) && (await hasNothingOpen()) };
+      const isSettled = isWithinLimits(found) && (await repository.loadRowActions(claim.org)).length === 0;
+      return isSettled ? found : null;
     }
     let share: number | null = null;
     for (let round = 1; round <= MAX_ROUNDS + 2; round += 1) {
       const known = await repository.loadRowActions(claim.org);
-      const { note, forget, act } = planOf(found, known, startedAt, claim.fence);
+      const { note, forget, act } = planActions({
+        flags: found.report.flagged,
+        actions: known,
+        now: found.now,
+        // One look is one sighting, however many rounds it takes.
+        readAt: startedAt,
+        sightingMs: lifecycle.sightingMs,
+        removeAfterMs: lifecycle.remove === null ? null : (settings.overCapacity?.degradedMs ?? null),
+        // A look tries no more after so many failures of an action: the next one goes on behind them.
+        startAt: claim.fence * MAX_FAILURES_IN_A_ROW,
+        newKey: () => ids.next(),
+      });
       if (note.length + forget.length > 0 && !(await rowActions.record(claim, note, forget))) break;
       const due = act.filter((action) => !isLeft(action));
       if (due.length === 0) {
         const isQuiet = act.length === 0 && note.length === 0 && known.length === forget.length;
-        return { found, isSettled: isQuiet && isWithinLimits(found) };
+        return isQuiet && isWithinLimits(found) ? found : null;
       }
       share ??= Math.ceil(due.length / MAX_ROUNDS);
       const { flagged } = found.report;
       if ((await rowActions.perform(look, roundOf(due, share), known, flagged)) === 'stop') break;
       found = await evaluate(claim.org);
     }
-    return { found, isSettled: false };
+    return null;
   }
 
   return async (claim, { claimedAt, lookAgainMs, actForMs, isToEnd }) => {
-    const tally = { suspended: 0, restored: 0, removed: 0, failed: 0 };
     const look: Look = {
       claim,
       actForMs,
@@ -118,16 +108,20 @@ export function createLookAtOrg(
       failedRows: new Set(),
       failuresInARow: new Map(),
       outdated: new Map(),
-      tally,
+      tally: { suspended: 0, restored: 0, removed: 0, failed: 0 },
     };
     // Never due again in the same sweep, whatever the clocks say meanwhile.
     const soonest = claimedAt + 1;
     let lookAt: number | null = soonest + lookAgainMs;
     try {
-      const { found, isSettled } = await work(look);
-      if (isSettled) {
+      const settled = await work(look);
+      if (settled !== null) {
         // A spell begins when it should: the sweep looks again when time alone changes a limit.
-        const change = nextChangeAt(await repository.loadOrg(claim.org), found.now, settings.pastDueGraceMs);
+        const change = nextChangeAt(
+          await repository.loadOrg(claim.org),
+          settled.now,
+          settings.pastDueGraceMs,
+        );
         lookAt = change === null ? null : Math.max(change, soonest);
       }
     } finally {
