@@ -39,13 +39,7 @@ export function toBillingPlanResponse(plan: OrgPlan): z.infer<typeof billingPlan
     org_id: plan.org,
     tier_id: plan.tier,
     subscription:
-      subscription === null
-        ? null
-        : {
-            provider: subscription.provider,
-            external_id: subscription.id,
-            tier_slug: subscription.tier ?? '',
-            status: subscription.status,
-          },
+      subscription &&
+      toSubscriptionRef({ ...subscription, externalId: subscription.id, tier: subscription.tier ?? '' }),
   };
 }
