@@ -13,44 +13,39 @@ export interface Background {
   close(): Promise<void>;
 }
 
+type Work = () => Promise<unknown>;
+
 export function createBackground({ logger }: { readonly logger: Logger }): Background {
-  const underWay = new Map<string, { running: Promise<void>; again: (() => Promise<unknown>) | null }>();
+  /** By the name of what is under way: what is begun once more behind it. */
+  const again = new Map<string, Work | null>();
+  const running = new Set<Promise<void>>();
   let isClosed = false;
 
-  async function attempt(work: () => Promise<unknown>): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      logger.warn('Work in the background failed.', describeFailure(error));
+  async function runAll(name: string, first: Work): Promise<void> {
+    for (let work: Work | null = first; work !== null; work = isClosed ? null : (again.get(name) ?? null)) {
+      again.set(name, null);
+      try {
+        await work();
+      } catch (error) {
+        logger.warn('Work in the background failed.', describeFailure(error));
+      }
     }
+    again.delete(name);
   }
 
   return {
     run(name, work) {
       if (isClosed) return;
-      const known = underWay.get(name);
-      if (known !== undefined) {
-        known.again = work;
+      if (again.has(name)) {
+        again.set(name, work);
         return;
       }
-      const entry: { running: Promise<void>; again: (() => Promise<unknown>) | null } = {
-        running: Promise.resolve(),
-        again: null,
-      };
-      entry.running = outsideRequests(async () => {
-        await attempt(work);
-        while (entry.again !== null && !isClosed) {
-          const next = entry.again;
-          entry.again = null;
-          await attempt(next);
-        }
-        underWay.delete(name);
-      });
-      underWay.set(name, entry);
+      const run = outsideRequests(() => runAll(name, work)).finally(() => running.delete(run));
+      running.add(run);
     },
     async close() {
       isClosed = true;
-      await Promise.all([...underWay.values()].map(({ running }) => running));
+      await Promise.all(running);
     },
   };
 }
