@@ -41,7 +41,8 @@ export function createReleases(
     checkAmount(amount);
     if (idempotencyKey !== undefined) checkIdempotencyKey(idempotencyKey);
     const now = clock.now();
-    const change = quota.kind === 'capacity' ? 'deleted' : 'refunded';
+    const isMetered = quota.kind === 'metered';
+    const change = isMetered ? 'refunded' : 'deleted';
     const adjustments = quota.periods.map((period): Adjustment => {
       const interval = windowAt(period, now, period === 'per_session' ? checkSession(session) : undefined);
       return { key, window: interval.label, amount, change, forgetAt: forgetAtOf(period, interval, now) };
@@ -53,20 +54,14 @@ export function createReleases(
         : { id: storeId('release', key, idempotencyKey), rememberMs: settings.idempotencyMs };
 
     // Units that are owed yet cannot be given back: there may be none above 0 to take them from.
-    if (quota.kind === 'metered') await debts.pay(org);
+    if (isMetered) await debts.pay(org);
     const { missing } = await counters.adjust({ org, adjustments, ...once });
     // A capacity counter without a count will be counted from the rows that are left: there is nothing to take off it.
-    if (missing.length === 0 || quota.kind === 'capacity') {
-      if (quota.kind === 'metered') noteAll(org, adjustments);
-      return;
+    if (!isMetered) return;
+    if (missing.length > 0) {
+      await recounts.fill(org, adjustments);
+      await counters.adjust({ org, adjustments, ...once });
     }
-    await recounts.fill(org, adjustments);
-    await counters.adjust({ org, adjustments, ...once });
-    noteAll(org, adjustments);
+    for (const { window, forgetAt } of adjustments) snapshots.note(org, { key, window, endsAt: forgetAt });
   };
-
-  function noteAll(org: string, adjustments: readonly Adjustment[]): void {
-    for (const { key, window, forgetAt } of adjustments)
-      snapshots.note(org, { key, window, endsAt: forgetAt });
-  }
 }
