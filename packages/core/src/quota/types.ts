@@ -1,4 +1,5 @@
 import type { QuotaPeriod, QuotaUnit } from '../catalog/quota.ts';
+import type { Charge } from '../ports/counter-store.ts';
 
 /** Where a limit comes from: a live override, the org's own tier, or the default tier (for an org without a subscription). */
 export type LimitSource =
@@ -155,12 +156,5 @@ export interface ReservationRecord {
   readonly org: string;
   readonly id: string;
   readonly rememberMs: number;
-  readonly charges: readonly {
-    readonly key: string;
-    readonly window: string;
-    readonly amount: number;
-    readonly limit: number | null;
-    readonly onUnknown: 'uncertain' | 'release' | 'commit';
-    readonly forgetAt: number | null;
-  }[];
+  readonly charges: readonly Charge[];
 }
