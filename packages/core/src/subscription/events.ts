@@ -95,7 +95,9 @@ export function createEvents(
 
   async function doEvent(provider: string, event: ProviderEvent): Promise<EventOutcome | 'duplicate'> {
     const hint = hintOf(provider, event);
-    const outcome = isForUs(event) ? await doOnce(hint) : await ignoreOnce(hint);
+    const outcome = isForUs(event)
+      ? await doOnce(hint)
+      : await once(hint, (token) => finish(hint, token, 'ignored'));
     wiring.telemetry.count('tollgate.webhook.events', 1, { outcome, kind: event.kind });
     return outcome;
   }
@@ -155,10 +157,6 @@ export function createEvents(
     if (linked === null) return outcome;
     const second = await once(hint, (token) => apply(hint, token));
     return second === 'misplaced' ? 'unmatched' : second;
-  }
-
-  function ignoreOnce(hint: Hint): Promise<EventOutcome | 'duplicate'> {
-    return once(hint, (token) => finish(hint, token, 'ignored'));
   }
 
   /** Claims the event, works on it, and gives the claim back if that fails, so that the next delivery need not wait. */
