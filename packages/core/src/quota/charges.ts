@@ -14,7 +14,8 @@ const HOUR_MS = 3_600_000;
 const WINDOW_SLACK_MS = 48 * HOUR_MS;
 /** How long a session's counter is kept after its last charge. */
 const SESSION_KEEP_MS = 7 * 24 * HOUR_MS;
-const SESSION_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
+/** What a session's id looks like. */
+export const SESSION_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
 
 const UNLIMITED: EffectiveLimit = { value: null, source: { kind: 'default' } };
 

@@ -1,11 +1,10 @@
 import * as z from 'zod';
 import { TollgateError } from '../../errors/tollgate-error.ts';
+import { SESSION_PATTERN } from '../../quota/charges.ts';
 import { defineRoute } from '../route.ts';
 import { plansResponse, toPlansResponse } from '../wire/plans.ts';
 import { billingPlanResponse, toBillingPlanResponse } from '../wire/subscriptions.ts';
 import { quotaReport, toQuotaReport } from '../wire/usage.ts';
-
-const SESSION_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** Reading what an org has, may and uses. */
 export const orgRoutes = [
@@ -43,7 +42,7 @@ export const orgRoutes = [
       {
         name: 'session',
         description: 'Also report the per-session quotas of this session.',
-        schema: z.string().regex(SESSION_ID),
+        schema: z.string().regex(SESSION_PATTERN),
       },
     ],
     body: null,
@@ -53,7 +52,7 @@ export const orgRoutes = [
     },
     async handle({ billing, org, request }) {
       const session = request.query('session');
-      if (session !== undefined && !SESSION_ID.test(session)) throw new TollgateError('invalid_request');
+      if (session !== undefined && !SESSION_PATTERN.test(session)) throw new TollgateError('invalid_request');
       return { body: toQuotaReport(await billing.usage(session === undefined ? { org } : { org, session })) };
     },
   }),
