@@ -122,18 +122,20 @@ export function createEvaluations(
       overages = await checkOverages(org, items);
     }
     const clocks = { process: clock.now(), repository: stored.readAt };
-    const found = judge(stored, overages.length > 0, clocks, lengths);
+    const overCapacity = overages.length > 0;
+    const found = judge(stored, overCapacity, clocks, lengths);
     const policy = stored.policy ?? defaultPolicy;
     const chosen = await pickRows(org, overages, stored, found, policy);
     const flags = mergeFlags(stored.flags, chosen, found.stage, beginningAt(clocks));
-    const report = reportOf(org, found, policy, overages, flags);
+    const { stage, level, overCapacityAt } = found;
+    const report = { org, stage, level, overCapacity, overCapacityAt, policy, overages, flagged: flags };
     const answer = { report, now: found.now, readAt: stored.readAt };
     if (isStored(stored, found, flags)) return { ...answer, version: stored.version };
 
     const saved = await repository.saveDegradation({
       org,
       expectedVersion: stored.version,
-      overCapacityAt: found.overCapacityAt,
+      overCapacityAt,
       stage: found.furthest,
       flags,
       lookAt: lookAt === 'now' ? stored.readAt : null,
@@ -170,23 +172,4 @@ function isStored(stored: Degradation, found: Judgement, flags: readonly Flag[])
     stored.stage === found.furthest &&
     sameFlags(stored.flags, flags)
   );
-}
-
-function reportOf(
-  org: string,
-  found: Judgement,
-  policy: SelectionPolicy,
-  overages: readonly Overage[],
-  flagged: readonly Flag[],
-): DegradationReport {
-  return {
-    org,
-    stage: found.stage,
-    level: found.level,
-    overCapacity: overages.length > 0,
-    overCapacityAt: found.overCapacityAt,
-    policy,
-    overages,
-    flagged,
-  };
 }
