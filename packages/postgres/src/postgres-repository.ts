@@ -1,5 +1,5 @@
 import type { BillingRepository } from '@tollgate/core';
-import type { Database } from './database/database.ts';
+import type { Database, Sql } from './database/database.ts';
 import { DATABASE_CLOCK } from './database/database-clock.ts';
 import { type MigrateOptions, type MigrateResult, migrate } from './migrations/migrate.ts';
 import { openDatabase, type PostgresConnection, type PostgresOptions } from './open-database.ts';
@@ -27,7 +27,8 @@ export interface PostgresRepository extends BillingRepository {
 
 /** The repository on an opened database. `now` is a seam for tests alone. */
 export function repositoryOn(database: Database, s: string, now = DATABASE_CLOCK): PostgresRepository {
-  const store: Store = { database, s, now };
+  const ask: Sql = (text, values) => database.transaction((sql) => sql(text, values));
+  const store: Store = { database, ask, s, now };
   return {
     ...orgMethods(store),
     ...customerMethods(store),

@@ -24,20 +24,18 @@ export async function writeAudit(sql: Sql, s: string, entry: AuditEntry | null):
 }
 
 /** The part of the repository that reads the audit trail. */
-export function auditMethods({ database, s }: Store): Pick<BillingRepository, 'listAudit'> {
+export function auditMethods({ ask, s }: Store): Pick<BillingRepository, 'listAudit'> {
   return {
     listAudit: ({ org, before, limit }) => {
       const values: SqlValue[] = [limit];
       const conditions: string[] = [];
       if (org !== null) conditions.push(`org = $${values.push(org)}`);
       if (before !== null) conditions.push(`position < $${values.push(before)}`);
-      return database.transaction((sql) =>
-        sql<AuditEntry & { position: number }>(
-          `select ${COLUMNS} from ${s}.audit
-           ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
-           order by position desc limit $1`,
-          values,
-        ),
+      return ask<AuditEntry & { position: number }>(
+        `select ${COLUMNS} from ${s}.audit
+         ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
+         order by position desc limit $1`,
+        values,
       );
     },
   };

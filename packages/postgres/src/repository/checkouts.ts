@@ -8,6 +8,7 @@ const COLUMNS = `id, org, provider, tier, state, session_id as "sessionId", url,
 /** The part of the repository that lets an org have one checkout at a time. */
 export function checkoutMethods({
   database,
+  ask,
   s,
   now,
 }: Store): Pick<BillingRepository, 'claimCheckout' | 'saveCheckout' | 'closeCheckout'> {
@@ -92,12 +93,10 @@ export function checkoutMethods({
       }),
 
     closeCheckout: async ({ org, provider, sessionId }) => {
-      await database.transaction((sql) =>
-        sql(
-          `update ${s}.checkouts set state = 'closed'
-           where org = $1 and provider = $2 and session_id = $3 and state = 'open'`,
-          [org, provider, sessionId],
-        ),
+      await ask(
+        `update ${s}.checkouts set state = 'closed'
+         where org = $1 and provider = $2 and session_id = $3 and state = 'open'`,
+        [org, provider, sessionId],
       );
     },
   };

@@ -7,7 +7,7 @@ export const CUSTOMER_COLUMNS = 'org, provider, customer_id as "customerId"';
 type Methods = 'linkCustomer' | 'replaceCustomer' | 'findCustomer' | 'listCustomers';
 
 /** The part of the repository that knows who pays for whom. */
-export function customerMethods({ database, s }: Store): Pick<BillingRepository, Methods> {
+export function customerMethods({ database, ask, s }: Store): Pick<BillingRepository, Methods> {
   /** @param gone - the id that gives way to the new one; null: none does */
   const store = ({ org, provider, customerId }: Customer, gone: string | null) =>
     database.transaction(async (sql) => {
@@ -27,23 +27,20 @@ export function customerMethods({ database, s }: Store): Pick<BillingRepository,
     linkCustomer: (customer) => store(customer, null),
     replaceCustomer: ({ customer, gone }) => store(customer, gone),
 
-    findCustomer: ({ provider, customerId }) =>
-      database.transaction(async (sql) => {
-        const [customer] = await sql<Customer>(
-          `select ${CUSTOMER_COLUMNS} from ${s}.customers where provider = $1 and customer_id = $2`,
-          [provider, customerId],
-        );
-        return customer ?? null;
-      }),
+    findCustomer: async ({ provider, customerId }) => {
+      const [customer] = await ask<Customer>(
+        `select ${CUSTOMER_COLUMNS} from ${s}.customers where provider = $1 and customer_id = $2`,
+        [provider, customerId],
+      );
+      return customer ?? null;
+    },
 
     listCustomers: ({ after, limit }) =>
-      database.transaction((sql) =>
-        sql<Customer>(
-          `select ${CUSTOMER_COLUMNS} from ${s}.customers
-           where (provider, customer_id) > ($1, $2)
-           order by provider, customer_id limit $3`,
-          [after?.provider ?? '', after?.customerId ?? '', limit],
-        ),
+      ask<Customer>(
+        `select ${CUSTOMER_COLUMNS} from ${s}.customers
+         where (provider, customer_id) > ($1, $2)
+         order by provider, customer_id limit $3`,
+        [after?.provider ?? '', after?.customerId ?? '', limit],
       ),
   };
 }

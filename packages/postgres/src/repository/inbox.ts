@@ -25,7 +25,7 @@ async function dropOldestUnmatched(sql: Sql, s: string, keep: number): Promise<v
 
 /** The part of the repository that gives every event one effect. */
 export function inboxMethods(store: Store): Pick<BillingRepository, InboxMethods> {
-  const { database, s, now } = store;
+  const { database, ask, s, now } = store;
   return {
     claimEvent: ({ event, leaseMs }) =>
       database.transaction(async (sql) => {
@@ -80,23 +80,19 @@ export function inboxMethods(store: Store): Pick<BillingRepository, InboxMethods
       }),
 
     releaseEvent: async ({ event, token }) => {
-      await database.transaction((sql) =>
-        sql(
-          `update ${s}.inbox set token = null
-           where provider = $1 and livemode = $2 and id = $3 and token = $4`,
-          [...toKeyValues(event), token],
-        ),
+      await ask(
+        `update ${s}.inbox set token = null
+         where provider = $1 and livemode = $2 and id = $3 and token = $4`,
+        [...toKeyValues(event), token],
       );
     },
 
     listUnmatched: ({ provider, customerId }) =>
-      database.transaction((sql) =>
-        sql<InboxEvent>(
-          `select ${COLUMNS} from ${s}.inbox
-           where result = 'unmatched' and provider = $1 and customer_id = $2
-           order by created_at, id`,
-          [provider, customerId],
-        ),
+      ask<InboxEvent>(
+        `select ${COLUMNS} from ${s}.inbox
+         where result = 'unmatched' and provider = $1 and customer_id = $2
+         order by created_at, id`,
+        [provider, customerId],
       ),
 
     purgeEvents: ({ before }) =>

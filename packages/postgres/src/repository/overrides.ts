@@ -11,7 +11,7 @@ export const OVERRIDE_COLUMNS = `id, subject_type as "subjectType", subject_id a
 
 /** The part of the repository that keeps operators' limits. */
 export function overrideMethods(store: Store): Pick<BillingRepository, 'upsertOverride' | 'listOverrides'> {
-  const { database, s } = store;
+  const { database, ask, s } = store;
   return {
     upsertOverride: ({ override, actor }) =>
       database.transaction(async (sql) => {
@@ -72,14 +72,12 @@ export function overrideMethods(store: Store): Pick<BillingRepository, 'upsertOv
       }),
 
     listOverrides: ({ liveAt }) =>
-      database.transaction((sql) =>
-        liveAt === null
-          ? sql<Override>(`select ${OVERRIDE_COLUMNS} from ${s}.overrides order by id`)
-          : sql<Override>(
-              `select ${OVERRIDE_COLUMNS} from ${s}.overrides
-               where expires_at is null or expires_at > $1 order by id`,
-              [toSqlInstant(liveAt)],
-            ),
-      ),
+      liveAt === null
+        ? ask<Override>(`select ${OVERRIDE_COLUMNS} from ${s}.overrides order by id`)
+        : ask<Override>(
+            `select ${OVERRIDE_COLUMNS} from ${s}.overrides
+             where expires_at is null or expires_at > $1 order by id`,
+            [toSqlInstant(liveAt)],
+          ),
   };
 }

@@ -1,8 +1,10 @@
-import type { Database } from '../database/database.ts';
+import type { Database, Sql } from '../database/database.ts';
 
 /** What the repository's methods are made from. */
 export interface Store {
   readonly database: Database;
+  /** Runs one statement in a transaction of its own. */
+  readonly ask: Sql;
   /** The schema's checked name, as it stands before every table. */
   readonly s: string;
   /** The SQL expression that tells the time; the database's own clock. */

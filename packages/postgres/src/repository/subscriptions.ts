@@ -77,27 +77,24 @@ export async function writeSubscription(
 export function subscriptionMethods(
   store: Store,
 ): Pick<BillingRepository, 'findSubscription' | 'saveSubscription' | 'listSubscriptions'> {
-  const { database, s } = store;
+  const { database, ask, s } = store;
   return {
-    findSubscription: ({ provider, id }) =>
-      database.transaction(async (sql) => {
-        const [subscription] = await sql<StoredSubscription>(
-          `select ${SUBSCRIPTION_COLUMNS} from ${s}.subscriptions where provider = $1 and id = $2`,
-          [provider, id],
-        );
-        return subscription ?? null;
-      }),
+    findSubscription: async ({ provider, id }) => {
+      const [subscription] = await ask<StoredSubscription>(
+        `select ${SUBSCRIPTION_COLUMNS} from ${s}.subscriptions where provider = $1 and id = $2`,
+        [provider, id],
+      );
+      return subscription ?? null;
+    },
 
     saveSubscription: (request) => database.transaction((sql) => writeSubscription(sql, store, request)),
 
     listSubscriptions: ({ after, limit }) =>
-      database.transaction((sql) =>
-        sql<StoredSubscription>(
-          `select ${SUBSCRIPTION_COLUMNS} from ${s}.subscriptions
-           where (provider, id) > ($1, $2)
-           order by provider, id limit $3`,
-          [after?.provider ?? '', after?.id ?? '', limit],
-        ),
+      ask<StoredSubscription>(
+        `select ${SUBSCRIPTION_COLUMNS} from ${s}.subscriptions
+         where (provider, id) > ($1, $2)
+         order by provider, id limit $3`,
+        [after?.provider ?? '', after?.id ?? '', limit],
       ),
   };
 }

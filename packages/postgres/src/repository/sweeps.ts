@@ -59,7 +59,7 @@ async function writeRowActions(
 
 /** The part of the repository that hands orgs to sweepers and remembers what they did. */
 export function sweepMethods(store: Store): Pick<BillingRepository, keyof SweepList> {
-  const { database, s, now } = store;
+  const { database, ask, s, now } = store;
   /** Holds the org's row if the claim is still the caller's. */
   const holdClaim = async (sql: Sql, org: string, fence: number) => {
     const held = await sql(
@@ -101,12 +101,10 @@ export function sweepMethods(store: Store): Pick<BillingRepository, keyof SweepL
       }),
 
     loadRowActions: (org) =>
-      database.transaction((sql) =>
-        sql<RowAction>(
-          `select resource, id, action, state, key, sighted_at as "sightedAt"
-           from ${s}.row_actions where org = $1 order by resource, id`,
-          [org],
-        ),
+      ask<RowAction>(
+        `select resource, id, action, state, key, sighted_at as "sightedAt"
+         from ${s}.row_actions where org = $1 order by resource, id`,
+        [org],
       ),
 
     saveRowActions: ({ org, fence, leaseMs, save, forget }) =>
