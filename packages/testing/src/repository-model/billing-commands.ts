@@ -65,7 +65,12 @@ const event = fc.record({
 });
 type GivenEvent = typeof event extends fc.Arbitrary<infer T> ? T : never;
 
-const keyOf = ({ provider: name, livemode, id }: EventKey): EventKey => ({ provider: name, livemode, id });
+/** None shares its id: which of two events of one instant and one id comes first is nobody's promise. */
+const keyOf = ({ provider: name, livemode, id }: EventKey): EventKey => ({
+  provider: name,
+  livemode,
+  id: `${id}_${name}_${livemode}`,
+});
 const tokenName = (key: EventKey) => label(keyOf(key));
 function toEvent(given: GivenEvent, now: number): InboxEvent {
   const rest = {
