@@ -34,9 +34,14 @@ function serve(
   framework: Framework,
   routers: readonly Mounted[],
   routes: Readonly<Record<string, readonly (Billing | undefined)[]>>,
+  rewrite: (url: string) => string = (url) => url,
 ): RequestListener {
   if (framework.startsWith('express')) {
     const app = (framework === 'express 4' ? (express4 as unknown as typeof express5) : express5)();
+    app.use((req, _res, next) => {
+      req.url = rewrite(req.url);
+      next();
+    });
     for (const { billing, prefix = '', at = '/' } of routers)
       app.use(at, forExpress.billingRouter(billing, { prefix }));
     for (const [path, guards] of Object.entries(routes)) {
@@ -46,6 +51,10 @@ function serve(
     return app;
   }
   const app = new (framework === 'koa 2' ? (Koa2 as unknown as typeof Koa3) : Koa3)();
+  app.use((ctx, next) => {
+    ctx.url = rewrite(ctx.url);
+    return next();
+  });
   for (const { billing, prefix = '', at = '/' } of routers)
     app.use(mount(at, forKoa.billingRouter(billing, { prefix })));
   const router = new KoaRouter();
@@ -57,6 +66,8 @@ function serve(
   }
   return app.use(router.routes()).callback();
 }
+
+const rewritten = (url: string) => url.replace(/^\/v1(?=\/)/, '').replace(/^\/legacy$/, '/old/devices');
 
 const stores = () => ({ counters: memoryCounterStore(), repository: memoryBillingRepository() });
 
@@ -127,6 +138,41 @@ describe.each(frameworks)('beside a second engine a guard on %s', (framework) =>
       const app = serve(framework, order === 'old first' ? routers : routers.reverse(), routes);
       expect(await limitOf(app, '/devices')).toBe('"devices";q=2');
       expect(await limitOf(app, '/old/devices')).toBe('"devices";q=1');
+    },
+  );
+
+  it.each(['old first', 'new first'])(
+    'finds the same engine however a client writes the path, which the routes of the host take all the same (%s)',
+    async (order) => {
+      const [old, now] = [engine(1), engine(2)];
+      const routers = [
+        { billing: old.billing, prefix: '/old' },
+        { billing: now.billing, prefix: '/new' },
+      ];
+      const routes = { '/old/devices': [undefined], '/new/devices': [undefined] };
+      const app = serve(framework, order === 'old first' ? routers : routers.reverse(), routes);
+      for (const path of ['/OLD/devices', '/Old/devices/', '/old/devices?at=/new'])
+        expect(await limitOf(app, path), path).toBe('"devices";q=1');
+      for (const path of ['/NEW/devices', '/neW/devices/'])
+        expect(await limitOf(app, path), path).toBe('"devices";q=2');
+    },
+  );
+
+  it.each([
+    ['old first', '/v1/old/devices'],
+    ['new first', '/v1/old/devices'],
+    ['new first', '/legacy'],
+  ])(
+    'finds the engine under whose path its request is by now, where the host rewrote it (%s, %s)',
+    async (order, sent) => {
+      const [old, now] = [engine(1), engine(2)];
+      const routes = { '/devices': [undefined], '/old/devices': [undefined] };
+      for (const where of ['prefix', 'at']) {
+        const routers = [{ billing: old.billing, [where]: '/old' }, { billing: now.billing }];
+        const app = serve(framework, order === 'old first' ? routers : routers.reverse(), routes, rewritten);
+        expect(await limitOf(app, sent), where).toBe('"devices";q=1');
+        expect(await limitOf(app, '/v1/devices'), where).toBe('"devices";q=2');
+      }
     },
   );
 

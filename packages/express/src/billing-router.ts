@@ -45,7 +45,8 @@ export function billingRouter<K extends string>(
   const router = Router({ caseSensitive: true, strict: true });
 
   router.use(function billingPassage(req, _res, next) {
-    attachPassage(req, { engine, basePath: rawPath(req.baseUrl) + prefix }, req.originalUrl);
+    const mount = rawPath(req.baseUrl);
+    attachPassage(req, { engine, basePath: mount + prefix }, mount + rawPath(req.url));
     next();
   });
 

@@ -63,7 +63,8 @@ export function billingRouter<K extends string>(
 
   const routed = router.routes();
   const pass: Middleware = (ctx, next) => {
-    attachPassage(ctx.req, { engine, basePath: mountOf(ctx) + prefix }, ctx.originalUrl);
+    const mount = mountOf(ctx);
+    attachPassage(ctx.req, { engine, basePath: mount + prefix }, mount + ctx.path);
     return Reflect.apply(routed, undefined, [ctx, next]);
   };
   // A router that nests this one looks for its table by this name.
@@ -78,8 +79,9 @@ function mountOf(ctx: Context): string {
 
 /** Nested in another router, a billing request tells by its own path where it is mounted. */
 function passOwn(ctx: Context, engine: Engine, path: string): void {
-  const basePath = matchPath(path, koaRequest(ctx).path)?.basePath ?? '';
-  attachPassage(ctx.req, { engine, basePath }, ctx.originalUrl);
+  const whole = koaRequest(ctx).path;
+  const basePath = matchPath(path, whole)?.basePath ?? '';
+  attachPassage(ctx.req, { engine, basePath }, whole);
 }
 
 function otherMethods(path: string): string[] {

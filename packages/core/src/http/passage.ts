@@ -16,26 +16,24 @@ type Passing = IncomingMessage & { [PASSAGE]?: Passage };
 /**
  * Marks the request. Of several routers the one counts whose path it is under, the longest of such paths; among equals the last one passed.
  *
- * @param target - the whole request target, before any router took its part off.
+ * @param path - where the request is by now, which a host may have rewritten, with what routers took off.
  */
 export function attachPassage(
   message: IncomingMessage,
   passage: Passage,
-  target: string = message.url ?? '',
+  path: string = rawPath(message.url ?? ''),
 ): void {
   const passing = message as Passing;
   const earlier = passing[PASSAGE];
-  if (earlier !== undefined) {
-    const path = rawPath(target);
-    if (shareOf(path, earlier) > shareOf(path, passage)) return;
-  }
+  if (earlier !== undefined && shareOf(path, earlier) > shareOf(path, passage)) return;
   passing[PASSAGE] = passage;
 }
 
-/** How much of a path is where the routes are; -1 when it is elsewhere. */
+/** How much of a path is where the routes are; -1 when it is elsewhere. Routes of the host mostly take either case, so no client chooses by it. */
 function shareOf(path: string, { basePath }: Passage): number {
-  const isUnder = basePath === '' || path === basePath || path.startsWith(`${basePath}/`);
-  return isUnder ? basePath.length : -1;
+  const [whole, base] = [path.toLowerCase(), basePath.toLowerCase()];
+  const isUnder = base === '' || whole === base || whole.startsWith(`${base}/`);
+  return isUnder ? base.length : -1;
 }
 
 /** The billing router of this request, of those it passed; undefined when none. */
