@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Billing } from './billing-interface.ts';
 import { capacity, metered } from './catalog/quota.ts';
 import { createBilling } from './create-billing.ts';
@@ -7,8 +7,8 @@ import { memoryCounterStore } from './memory/memory-counter-store.ts';
 
 const stores = () => ({ counters: memoryCounterStore(), repository: memoryBillingRepository() });
 
-const engine = (parts: ReturnType<typeof stores>) =>
-  createBilling({
+const engine = (parts: ReturnType<typeof stores>, create = createBilling) =>
+  create({
     quotas: { devices: capacity(), scans: metered({ periods: ['day'] }) },
     tiers: [
       {
@@ -45,6 +45,18 @@ describe('of two engines on the same stores', () => {
     expect([...parts.repository.contents().usage.values()].map(({ key, used }) => [key, used])).toEqual([
       ['scans', 2],
     ]);
+  });
+
+  it('one goes on when another is closed that a second installed copy of this package made', async () => {
+    const parts = stores();
+    const billing = engine(parts);
+    vi.resetModules();
+    const copy = await import('./create-billing.ts');
+    expect(copy.createBilling).not.toBe(createBilling);
+    await engine(parts, copy.createBilling).close();
+    await scan(billing);
+    await billing.close();
+    await expect(parts.repository.loadOrg('acme')).rejects.toMatchObject({ code: 'repository_unavailable' });
   });
 
   it('neither loses metered use where both are closed at once', async () => {

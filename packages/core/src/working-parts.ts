@@ -3,8 +3,13 @@ export interface Part {
   close(): Promise<void>;
 }
 
-/** How many engines of this process work with a part. */
-const engines = new WeakMap<Part, number>();
+const ENGINES = Symbol.for('@tollgate/engines');
+
+type Sharing = { [ENGINES]?: WeakMap<Part, number> };
+
+/** How many engines of this process work with a part. Installed copies of this package share it. */
+const engines = (globalThis as Sharing)[ENGINES] ?? new WeakMap<Part, number>();
+(globalThis as Sharing)[ENGINES] = engines;
 
 /**
  * Notes that an engine works with these parts.
