@@ -42,7 +42,13 @@ export function openDatabase(options: PostgresOptions & PostgresConnection): Dat
     if (!OPTION_NAMES.includes(name))
       refuse(`${name}: is not an option. Correct its spelling or leave it out.`);
   }
-  if (pool == null) return pgliteDatabase({ pglite: pglite as Pglite, timeoutMs, lockTimeoutMs });
+  if (pool == null) {
+    if (typeof pglite?.transaction !== 'function')
+      refuse('`pglite` is no PGlite. Give it one that is there: await PGlite.create(...).');
+    return pgliteDatabase({ pglite, timeoutMs, lockTimeoutMs });
+  }
+  if (typeof pool.connect !== 'function' || typeof pool.on !== 'function')
+    refuse('`pool` is no pool. Give it a new Pool(...) of pg.');
   // Looks like a pool, but can be connected once only.
   if ('connectionParameters' in pool) refuse('`pool` is a single client. Give it a new Pool(...) of pg.');
   return pgDatabase({ pool, timeoutMs, lockTimeoutMs });
