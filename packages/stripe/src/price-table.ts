@@ -15,6 +15,8 @@ export interface PriceTable {
 }
 
 const PRICE_ID = /^[\x21-\x7e]{1,255}$/;
+/** As Stripe makes them up. Ids of old plans, which are prices too, were chosen by hand, and may begin so. */
+const PRODUCT_ID = /^prod_[a-z]*[A-Z0-9][A-Za-z0-9]*$/;
 
 /** Checks the `prices` option; each fault is added to `faults`, with its cure. */
 export function createPriceTable(
@@ -30,7 +32,7 @@ export function createPriceTable(
       faults.push(
         `prices: ${tier} has a price that is no id. Copy it from Stripe; it looks like price_1ABC.`,
       );
-    } else if (price.startsWith('prod_')) {
+    } else if (PRODUCT_ID.test(price)) {
       faults.push(
         `prices: ${tier} has the id of a product. Copy the id of one of its prices; it looks like price_1ABC.`,
       );

@@ -26,6 +26,13 @@ describe('the options', () => {
     expect(stripeProvider(GOOD)).toMatchObject({ name: 'stripe', portal: expect.anything() });
   });
 
+  it.each(['prod_gold_monthly', 'prod_gold', 'prod-2019'])(
+    'take a price whose id somebody chose, as those of old plans are: %s',
+    (price) => {
+      expect(faultOf({ prices: { pro: price } })).toBe('');
+    },
+  );
+
   it.each([
     ['secretKey', { secretKey: undefined }],
     ['secretKey', { secretKey: '' }],
@@ -37,6 +44,7 @@ describe('the options', () => {
     ['webhookSecrets', { webhookSecrets: 'we_sentinel_0123456789' }],
     ['webhookSecrets', { webhookSecrets: ['sk_test_sentinel_0123456789'] }],
     ['prices', { prices: { pro: 'prod_1A' } }],
+    ['prices', { prices: { pro: 'prod_NWjs8kKbJWmuuc' } }],
     ['T2: webhookSecrets', { webhookSecrets: undefined }],
     ['T2: webhookSecrets', { webhookSecrets: '' }],
     ['T2: webhookSecrets', { webhookSecrets: [] }],
