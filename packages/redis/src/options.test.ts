@@ -21,6 +21,11 @@ it.each([
     /perfix: is not an option/,
   ],
   ['an empty url, of a variable that is not set: it was taken for localhost', { url: '' }, /redis:\/\//],
+  [
+    'a URL object, which ioredis takes for options: without TLS, and of the first database',
+    { url: new URL('redis://db:1') },
+    /redis:\/\//,
+  ],
   ['an address that is no url', { url: '127.0.0.1:6379' }, /redis:\/\//],
   ['a time-out that is none', { url, timeoutMs: '1s' }, /timeoutMs: use a whole number/],
 ])('is not made of %s', (_what, options, fault) => {

@@ -260,11 +260,11 @@ function targetOf(options: RedisCounterStoreOptions) {
     });
   }
   if (client === undefined && url !== undefined) {
-    // ioredis takes an empty one, of a variable that is not set, for localhost.
-    if (/^rediss?:\/\//.test(url)) return { url };
+    // ioredis takes an empty one, of a variable that is not set, for localhost, and a `URL` for options: TLS is lost.
+    if (typeof url === 'string' && /^rediss?:\/\//.test(url)) return { url };
     throw new TollgateError('invalid_configuration', {
       message:
-        'redisCounterStore: `url` is no address of a Redis. Write redis://host:port or rediss://host:port.',
+        'redisCounterStore: `url` is no address of a Redis. Write it as a text: redis://host:port or rediss://host:port.',
     });
   }
   throw new TollgateError('invalid_configuration', {
