@@ -315,6 +315,44 @@ describe('settling', () => {
     expect(snapshots.get('acme/door_opens/day:2026-04-09')).toMatchObject({ used: 1 });
   });
 
+  it.each<[string, (handle: ReservationHandle) => unknown]>([
+    ['somebody waits for', (handle) => handle.commit()],
+    ['nobody waits for', (handle) => settleUnawaited(handle, 'commit')],
+  ])('is one settle where a store that asks again hears twice of one that %s', async (_who, commit) => {
+    let end = () => {};
+    const { gate, counters } = gateOnMemory({}, (store) => ({
+      ...store,
+      async settle(request) {
+        const outcome = await store.settle(request);
+        if (request.charges[0]?.key === 'devices') {
+          await new Promise<void>((resolve) => {
+            end = resolve;
+          });
+          return outcome;
+        }
+        // The first try, which had failed, was done after all; the second finds nothing any more.
+        request.onLateAnswer?.(outcome);
+        return { outcome: 'gone' };
+      },
+    }));
+    const other = held(await gate.reserve(one('devices')));
+    const twice = held(await gate.reserve(one('door_opens')));
+    settleUnawaited(other, 'commit');
+    await commit(twice);
+    expect(await twice.commit()).toBe('committed');
+    await new Promise((resolve) => setImmediate(resolve));
+    let isClosed = false;
+    const closing = gate.close().then(() => {
+      isClosed = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isClosed).toBe(false);
+    end();
+    await closing;
+    const opens = { key: 'door_opens', window: 'day:2026-04-09' };
+    expect(await counters.read({ org: 'acme', counters: [opens] })).toMatchObject([{ committed: 1 }]);
+  });
+
   it('cannot be part of a transaction of the host where the store is not in its database', async () => {
     const { gate } = gateOnMemory();
     const reservation = held(await gate.reserve(one('devices')));

@@ -179,7 +179,7 @@ class Settle implements SettleListener, Unawaited {
   }
 
   async outcome(): Promise<SettleOutcome> {
-    if (this.#outcome === undefined && this.#error === undefined) {
+    if (!this.#isOver) {
       await new Promise<void>((resolve) => {
         this.#tell = resolve;
       });
@@ -189,6 +189,8 @@ class Settle implements SettleListener, Unawaited {
   }
 
   settled(outcome: SettleOutcome): void {
+    // A store that asks again may hear of both tries.
+    if (this.#outcome !== undefined) return;
     let more: Promise<void> | null;
     try {
       more = this.#hooks.heard(this, outcome);
@@ -196,22 +198,26 @@ class Settle implements SettleListener, Unawaited {
       this.failed(error);
       return;
     }
-    // A late answer: whoever waited was told of the failure.
-    if (this.#error !== undefined) return;
     if (more === null) this.#ended(outcome);
     else void more.then(() => this.#ended(outcome));
   }
 
   #ended(outcome: SettleOutcome): void {
+    // A late answer: whoever waited was told of the failure.
+    if (this.#isOver) return;
     this.#outcome = outcome;
     this.#hooks.ended(this.#asked);
     this.#tell?.();
   }
 
   failed(error: unknown): void {
-    if (this.#error !== undefined) return;
+    if (this.#isOver) return;
     this.#error = error;
     this.#hooks.failed(this.#asked, error);
     this.#tell?.();
+  }
+
+  get #isOver(): boolean {
+    return this.#outcome !== undefined || this.#error !== undefined;
   }
 }
