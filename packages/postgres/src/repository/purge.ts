@@ -5,8 +5,8 @@ import type { Store } from './store.ts';
 const ROWS_AT_ONCE = 10_000;
 
 /** Deletes rows that meet a condition on `value` (`$1`), the first by `order` first, and none that others are deleting. Answers how many. */
-export function purge(
-  { database, s }: Store,
+export async function purge(
+  { ask, s }: Store,
   table: string,
   {
     condition,
@@ -14,15 +14,13 @@ export function purge(
     value,
   }: { readonly condition: string; readonly order: string; readonly value: SqlValue },
 ): Promise<number> {
-  return database.transaction(async (sql) => {
-    const [purged] = await sql<{ count: number }>(
-      `with purged as (
-         delete from ${s}.${table} where ctid = any(array(
-           select ctid from ${s}.${table} where ${condition} order by ${order} limit $2 for update skip locked))
-         returning 1)
-       select count(*) from purged`,
-      [value, ROWS_AT_ONCE],
-    );
-    return purged?.count ?? 0;
-  });
+  const [purged] = await ask<{ count: number }>(
+    `with purged as (
+       delete from ${s}.${table} where ctid = any(array(
+         select ctid from ${s}.${table} where ${condition} order by ${order} limit $2 for update skip locked))
+       returning 1)
+     select count(*) from purged`,
+    [value, ROWS_AT_ONCE],
+  );
+  return purged?.count ?? 0;
 }
