@@ -8,6 +8,7 @@ const pool = new Pool();
 it.each([
   ['a pool that is not there yet', { pool: undefined }, /`pool`/],
   ['a single client', { pool: new Client() }, /Pool/],
+  ['no options', undefined, /`pool`/],
   ['a pool in the place of the options', pool, /`pool`/],
   ['an address in the place of a pool', { pool: 'postgres://app:hunter2@db/app' }, /new Pool/],
   ['options of a pool in its place', { pool: { connectionString: 'postgres://db/app' } }, /new Pool/],

@@ -31,26 +31,26 @@ const OPTION_NAMES = ['pool', 'pglite', 'schema', 'timeoutMs', 'lockTimeoutMs', 
 
 /** Connects to where SQL is run. @throws TollgateError `invalid_configuration` */
 export function openDatabase(options: PostgresOptions & PostgresConnection): Database {
-  const { timeoutMs = 5_000, lockTimeoutMs = 1_000 } = options;
+  // Plain JavaScript may give anything.
+  const given: Partial<PostgresOptions & { readonly pool: PgPool; readonly pglite: Pglite }> = options ?? {};
+  const { timeoutMs = 5_000, lockTimeoutMs = 1_000, pool, pglite } = given;
   for (const [name, value] of Object.entries({ timeoutMs, lockTimeoutMs })) {
     if (!Number.isSafeInteger(value) || value < 1 || value > 3_600_000)
       refuse(`${name} must be a whole number of ms from 1 to 3600000.`);
   }
-  const { pool, pglite } = options as { readonly pool?: PgPool; readonly pglite?: Pglite };
   if (pool == null && pglite == null) refuse('give a pg `pool` or a `pglite`.');
-  for (const name of Object.keys(options)) {
+  for (const name of Object.keys(given)) {
     if (!OPTION_NAMES.includes(name))
       refuse(`${name}: is not an option. Correct its spelling or leave it out.`);
   }
   if (pool == null) {
     if (typeof pglite?.transaction !== 'function')
-      refuse('`pglite` is no PGlite. Give it one that is there: await PGlite.create(...).');
+      refuse('`pglite` is no PGlite. Give it what `await PGlite.create(...)` answers.');
     return pgliteDatabase({ pglite, timeoutMs, lockTimeoutMs });
   }
-  if (typeof pool.connect !== 'function' || typeof pool.on !== 'function')
+  // A url or settings: named, never shown. A single client looks like a pool, but can be connected once only.
+  if (typeof pool.connect !== 'function' || typeof pool.on !== 'function' || 'connectionParameters' in pool)
     refuse('`pool` is no pool. Give it a new Pool(...) of pg.');
-  // Looks like a pool, but can be connected once only.
-  if ('connectionParameters' in pool) refuse('`pool` is a single client. Give it a new Pool(...) of pg.');
   return pgDatabase({ pool, timeoutMs, lockTimeoutMs });
 }
 

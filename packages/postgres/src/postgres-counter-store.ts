@@ -201,7 +201,7 @@ export function counterStoreOn(
  * @throws TollgateError `invalid_configuration`
  */
 export function postgresCounterStore(options: PostgresCounterStoreOptions): PostgresCounterStore {
-  const s = checkSchemaName(options.schema ?? 'tollgate');
-  const tables = { s, now: DATABASE_CLOCK, lapsedKeepMs: options.lapsedKeepMs ?? 600_000 };
-  return counterStoreOn(openDatabase(options), tables, options.timeoutMs);
+  const { schema = 'tollgate', lapsedKeepMs = 600_000, timeoutMs } = options ?? {};
+  const tables = { s: checkSchemaName(schema), now: DATABASE_CLOCK, lapsedKeepMs };
+  return counterStoreOn(openDatabase(options), tables, timeoutMs);
 }
