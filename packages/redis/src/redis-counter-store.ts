@@ -261,15 +261,28 @@ function targetOf(options: RedisCounterStoreOptions) {
   }
   if (client === undefined && url !== undefined) {
     // ioredis takes an empty one, of a variable that is not set, for localhost, and a `URL` for options: TLS is lost.
-    if (typeof url === 'string' && /^rediss?:\/\//.test(url)) return { url };
+    if (isAddress(url)) return { url };
     throw new TollgateError('invalid_configuration', {
       message:
-        'redisCounterStore: `url` is no address of a Redis. Write it as a text: redis://host:port or rediss://host:port.',
+        'redisCounterStore: `url` is no address of a Redis. Write it as a text, redis://host:port or rediss://host:port, ' +
+        'and in a password %23 for #, %2F for /, %3F for ? and %25 for %.',
     });
   }
   throw new TollgateError('invalid_configuration', {
     message: 'redisCounterStore needs a client or a url, and not both.',
   });
+}
+
+/** Looked at here: the errors that ioredis would throw show the url, its password included. */
+function isAddress(url: unknown): url is string {
+  if (typeof url !== 'string' || !/^rediss?:\/\//.test(url) || !URL.canParse(url)) return false;
+  const { username, password } = new URL(url);
+  try {
+    for (const part of [username, password]) decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function checkOptions(options: {
