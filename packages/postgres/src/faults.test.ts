@@ -4,6 +4,7 @@ import { type AuditEntry, type Subscription, TollgateError } from '@tollgate/cor
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type PostgresServer, startPostgres, tcpProxy, waitUntil } from '../../../test/support/services.ts';
+import type { PgPool } from './database/pg-types.ts';
 import { heard } from './heard-pool.test-support.ts';
 import { type PostgresRepository, postgresRepository } from './postgres-repository.ts';
 
@@ -433,6 +434,28 @@ describe('a pool or a server that does not answer (F23)', () => {
     });
     await readOnly('reset default_transaction_read_only');
     await expect(repository.setSelectionPolicy(change)).resolves.toBeUndefined();
+  });
+
+  it('keeps its connection where a call has less time left than an answer is on its way', async () => {
+    const { pool, s } = await scene();
+    const slow: PgPool = {
+      async connect() {
+        const client = await heard(pool, () => {}).connect();
+        const query: typeof client.query = async (config) => {
+          const answer = await client.query(config);
+          await sleep(40);
+          return answer;
+        };
+        return { ...client, query };
+      },
+      on: pool.on.bind(pool) as PgPool['on'],
+      removeListener: pool.removeListener.bind(pool) as PgPool['removeListener'],
+    };
+    const isClosed = vi.fn();
+    pool.on('remove', isClosed);
+    const hurried = postgresRepository({ pool: slow, schema: s, timeoutMs: 20 });
+    await expect(hurried.findSubscription({ provider: 'stripe', id: 'a' })).resolves.toBeNull();
+    expect(isClosed).not.toHaveBeenCalled();
   });
 
   it('outlives a connection that the server ends as soon as it is ready', async () => {
