@@ -96,6 +96,27 @@ it('an org that is locked keeps few connections of the pool waiting: creates of 
   await expect(reserve('locked', 'again')).resolves.toMatchObject({ outcome: 'reserved' });
 });
 
+it('creates of an org that wait for each other do not all wait for a connection of a busy pool as well', async () => {
+  const { schema, store } = await scene();
+  await beginAtZero(store, 'acme');
+  const pool = new pg.Pool({ connectionString: inject('databaseUrl'), max: 2 });
+  onTestFinished(() => pool.end());
+  const patient = postgresCounterStore({ pool, schema });
+  // Others of whom about ten stand before each that asks for a connection: half a second.
+  const busy = new AbortController();
+  const others = Array.from({ length: 20 }, async () => {
+    while (!busy.signal.aborted) await pool.query('select pg_sleep(0.05)');
+  });
+  const creates = Array.from({ length: 24 }, (_, index) =>
+    patient.reserve({ org: 'acme', id: `${index}`, charges, rememberMs: 0, leaseMs: 10_000, maxHeld: 100 }),
+  );
+  const outcomes = await Promise.allSettled(creates);
+  busy.abort();
+  await Promise.all(others);
+  await patient.close();
+  expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([]);
+});
+
 it('the lease of an org that was locked for a moment is renewed, behind one that stays locked (Q6)', async () => {
   const { pool, schema, store } = await scene();
   const leases = [];

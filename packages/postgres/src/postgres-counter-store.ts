@@ -62,7 +62,7 @@ export function counterStoreOn(
   tables: CounterTables,
   timeoutMs = 5_000,
 ): PostgresCounterStore {
-  const inTurn = createOrgTurns(timeoutMs);
+  const inTurn = createOrgTurns(database, timeoutMs);
   let isClosed = false;
   /** On the database's clock. */
   let tidiedAt = 0;
@@ -81,8 +81,8 @@ export function counterStoreOn(
 
   const stepping = <T>(org: string, asked: Asked, take: (ledger: CounterLedger, now: number) => T) =>
     counting(async () => {
-      const [result, now] = await inTurn(org, (leftMs) =>
-        database.transaction(
+      const [result, now] = await inTurn(org, (held, leftMs) =>
+        held.transaction(
           (sql) =>
             step(sql, tables, org, asked, (ledger, instant) => [take(ledger, instant), instant] as const),
           { timeoutMs: leftMs },

@@ -24,6 +24,14 @@ export interface Database {
    * and whatever else `work` throws, as it is.
    */
   transaction<T>(work: (sql: Sql) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  /** For transactions that come right one after the other. */
+  hold(): HeldDatabase;
   /** Lets go of what was added to the host's pool or opened here. */
   close(): Promise<void>;
+}
+
+/** Runs one transaction at a time, on the connection of the last one where that went well. */
+export interface HeldDatabase extends Pick<Database, 'transaction'> {
+  /** To be called behind each transaction at once: gives the connection back once it is held for so many ms. */
+  letGoAfter(ms: number): void;
 }

@@ -76,6 +76,12 @@ async function takeClient(pool: PgPool, deadline: number): Promise<PgPoolClient>
   }
 }
 
+/** Where transactions have their connection from, and leave it when they went well. */
+interface Connections {
+  take(deadline: number): Promise<PgPoolClient>;
+  leave(client: PgPoolClient): void;
+}
+
 const listening = new WeakMap<PgPool, number>();
 
 /** One that dies with its very first answer does so before the pool has handed it to anybody who could listen. */
@@ -106,17 +112,17 @@ export function pgDatabase({ pool, timeoutMs, lockTimeoutMs }: PgDatabaseOptions
   const unlisten = listenForErrors(pool);
   let isClosed = false;
 
-  return {
-    transaction: async (work, options = {}) => {
+  function transactionsOn({ take, leave }: Connections): Database['transaction'] {
+    return async (work, options = {}) => {
       if (isClosed) throw closedError();
       const limitMs = options.timeoutMs ?? timeoutMs;
       const deadline = performance.now() + limitMs;
       return withRetries(deadline, async (progress) => {
-        const client = await takeClient(pool, deadline);
+        const client = await take(deadline);
         // The same while it is in use and between two statements.
         client.on('error', ignore);
-        let isSessionAlive = true;
         const sql = sqlOn(client, deadline);
+        let end = () => leave(client);
         try {
           const settings = transactionSettings(
             deadline - performance.now(),
@@ -128,18 +134,46 @@ export function pgDatabase({ pool, timeoutMs, lockTimeoutMs }: PgDatabaseOptions
           await sql('commit');
           return result;
         } catch (error) {
-          isSessionAlive = !(error instanceof DatabaseError) || error.isSessionAlive;
+          let isSessionAlive = !(error instanceof DatabaseError) || error.isSessionAlive;
           if (isSessionAlive)
             isSessionAlive = await sql('rollback').then(
               () => true,
               () => false,
             );
+          end = () => client.release(!isSessionAlive);
           throw error;
         } finally {
           client.removeListener('error', ignore);
-          client.release(!isSessionAlive);
+          end();
         }
       });
+    };
+  }
+
+  const take = (deadline: number) => takeClient(pool, deadline);
+
+  return {
+    transaction: transactionsOn({ take, leave: (client) => client.release(false) }),
+    hold() {
+      let held: PgPoolClient | undefined;
+      let since = 0;
+      const taken = async (deadline: number) => {
+        const client = held ?? (await take(deadline));
+        if (held === undefined) since = performance.now();
+        held = undefined;
+        return client;
+      };
+      const leave = (client: PgPoolClient) => {
+        held = client;
+      };
+      return {
+        transaction: transactionsOn({ take: taken, leave }),
+        letGoAfter(ms) {
+          if (performance.now() - since < ms) return;
+          held?.release(false);
+          held = undefined;
+        },
+      };
     },
     close: async () => {
       isClosed = true;

@@ -30,7 +30,7 @@ export interface PgliteDatabaseOptions {
 export function pgliteDatabase({ pglite, timeoutMs, lockTimeoutMs }: PgliteDatabaseOptions): Database {
   let isClosed = false;
 
-  return {
+  const database: Database = {
     transaction: async (work, options = {}) => {
       if (isClosed) throw closedError();
       const limitMs = options.timeoutMs ?? timeoutMs;
@@ -75,8 +75,10 @@ export function pgliteDatabase({ pglite, timeoutMs, lockTimeoutMs }: PgliteDatab
         }
       });
     },
+    hold: () => ({ transaction: database.transaction, letGoAfter() {} }),
     close: async () => {
       isClosed = true;
     },
   };
+  return database;
 }
