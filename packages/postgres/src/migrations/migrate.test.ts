@@ -2,9 +2,11 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { waitUntil } from '../../../../test/support/services.ts';
 import { startFile } from '../child-process.test-support.ts';
+import { pgDatabase } from '../database/pg-database.ts';
 import { heard } from '../heard-pool.test-support.ts';
 import { postgresCounterStore } from '../postgres-counter-store.ts';
 import { postgresRepository } from '../postgres-repository.ts';
+import { migrate } from './migrate.ts';
 import { MIGRATIONS } from './migrations.ts';
 
 const LAST = MIGRATIONS.length;
@@ -28,7 +30,16 @@ beforeAll(() => {
   admin = new pg.Pool({ connectionString: url, max: 12 });
 });
 afterAll(async () => {
-  for (const schema of ['mig_binary', 'mig_busy', 'mig_race', 'mig_kill', 'mig_old', 'mig_role', 'mig_host'])
+  for (const schema of [
+    'mig_binary',
+    'mig_busy',
+    'mig_race',
+    'mig_kill',
+    'mig_long',
+    'mig_old',
+    'mig_role',
+    'mig_host',
+  ])
     await fresh(schema);
   await admin.query('drop role if exists mig_app; drop table if exists public.customers');
   await admin.end();
@@ -123,6 +134,19 @@ describe('migrate', () => {
       });
     },
   );
+
+  it('waits for another migrator for as long as each of its steps may take, not all of them', async () => {
+    const schema = await fresh('mig_long');
+    const steps = [1, 2, 3, 4, 5].map((number) => ({
+      number,
+      name: 'slow',
+      up: () => ['select pg_sleep(0.5)'],
+    }));
+    const database = pgDatabase({ pool: admin, timeoutMs: 5_000, lockTimeoutMs: 5_000 });
+    const run = () => migrate(database, schema, { timeoutMs: 1_600 }, steps);
+    expect((await Promise.all([run(), run()])).map(({ to }) => to)).toEqual([5, 5]);
+    await database.close();
+  });
 
   it('stops nobody who writes to a table for which it waits', async () => {
     const schema = await fresh('mig_busy');

@@ -46,24 +46,31 @@ async function take(sql: Sql, s: string, step: Migration, deadline: number): Pro
   }
 }
 
-async function openSchema(sql: Sql, s: string): Promise<number> {
-  // Looked up first: making what exists needs a right that an application's own role need not have.
+/** What there is. Looked up before it is made: that needs a right that an application's own role need not have. */
+async function lookUp(sql: Sql, s: string): Promise<{ schema: boolean; versions: boolean; applied: number }> {
   const [found] = await sql<{ schema: boolean; versions: boolean }>(
     `select to_regnamespace($1) is not null as schema, to_regclass($1 || '.migrations') is not null as versions`,
     [s],
   );
-  if (!found?.schema) await sql(`create schema ${s}`);
-  if (!found?.versions) {
+  const { schema = false, versions = false } = found ?? {};
+  if (!versions) return { schema, versions, applied: 0 };
+  const [last] = await sql<{ number: number }>(
+    `select coalesce(max(number), 0) as number from ${s}.migrations`,
+  );
+  return { schema, versions, applied: last?.number ?? 0 };
+}
+
+async function openSchema(sql: Sql, s: string): Promise<number> {
+  const { schema, versions, applied } = await lookUp(sql, s);
+  if (!schema) await sql(`create schema ${s}`);
+  if (!versions) {
     await sql(`create table ${s}.migrations (
       number      integer primary key,
       name        text not null,
       applied_at  timestamptz not null default clock_timestamp()
     )`);
   }
-  const [last] = await sql<{ number: number }>(
-    `select coalesce(max(number), 0) as number from ${s}.migrations`,
-  );
-  return last?.number ?? 0;
+  return applied;
 }
 
 /**
@@ -81,6 +88,8 @@ export async function migrate(
   const timeoutMs = options.timeoutMs ?? 60_000;
   const name = s.replaceAll('"', '');
   let from: number | undefined;
+  /** How far another migrator was when it was last asked for. */
+  let seen: number | undefined;
   let deadline = performance.now() + timeoutMs;
   for (;;) {
     const leftMs = deadline - performance.now();
@@ -90,23 +99,26 @@ export async function migrate(
           `select pg_try_advisory_xact_lock(hashtextextended('tollgate migrations of ' || $1, 0)) as "isMine"`,
           [name],
         );
-        if (lock?.isMine !== true) return null;
+        if (lock?.isMine !== true) return { applied: (await lookUp(sql, s)).applied, state: 'busy' } as const;
         const applied = await openSchema(sql, s);
         const next = migrations.find((migration) => migration.number > applied);
-        if (next === undefined) return { applied, isCurrent: true };
+        if (next === undefined) return { applied, state: 'current' } as const;
         await take(sql, s, next, deadline);
         await sql(`insert into ${s}.migrations (number, name) values ($1, $2)`, [next.number, next.name]);
-        return { applied, isCurrent: false };
+        return { applied, state: 'stepped' } as const;
       },
       { timeoutMs: leftMs, lockTimeoutMs: leftMs },
     );
-    if (version === null) {
+    if (version.state === 'busy') {
+      // The time is for one step, of the other one's as well.
+      if (version.applied > (seen ?? version.applied)) deadline = performance.now() + timeoutMs;
+      seen = version.applied;
       if (performance.now() + ASK_AGAIN_MS >= deadline) throw isBusy();
       await sleep(ASK_AGAIN_MS);
       continue;
     }
     from ??= version.applied;
-    if (version.isCurrent) return { from, to: version.applied };
+    if (version.state === 'current') return { from, to: version.applied };
     deadline = performance.now() + timeoutMs;
   }
 }
