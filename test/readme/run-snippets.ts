@@ -66,8 +66,8 @@ export function typeCheck(folder: string, name: string, files: readonly string[]
 }
 
 /** Runs a file to its end; answers what it printed. */
-export function runToEnd(path: string): string {
-  return spawnSync(process.execPath, [...NODE_ARGS, path], { cwd: root, encoding: 'utf8' }).stdout;
+export function runToEnd(path: string, ...args: string[]): string {
+  return spawnSync(process.execPath, [...NODE_ARGS, path, ...args], { cwd: root, encoding: 'utf8' }).stdout;
 }
 
 /** Serves a file of a page, on another port and in another process. */

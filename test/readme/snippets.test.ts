@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'v
 import { startExample } from '../examples/start-example.ts';
 import { waitUntil } from '../support/services.ts';
 import { fencedBlocks, readPage, root } from './fenced-blocks.ts';
-import { fragmentName, serve, snippetFolder, typeCheck } from './run-snippets.ts';
+import { fragmentName, runToEnd, serve, snippetFolder, typeCheck } from './run-snippets.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -71,6 +71,29 @@ describe('the TypeScript of README and docs', () => {
     const complaints = typeCheck(folder, 'misspelt.json', ['misspelt.ts']);
     expect(complaints.match(/error TS\d+/g)).toHaveLength(1);
     expect(complaints).toMatch(/misspelt\.ts\(4,/);
+  });
+
+  it('lets nobody pass the access hook of "Who calls" as an operator, an admin who has no org least of all', () => {
+    const code = blocks
+      .find((block) => block.code.includes('const userOf'))
+      ?.code.replace(/^import .*$/gm, '');
+    const calls = ['billing:read', 'billing:manage', 'operator'].flatMap((permission) =>
+      [null, undefined, 'acme'].map((own) => {
+        const user = { id: 'ann', org: own, isAdmin: true };
+        return { request: { native: { user } }, org: permission === 'operator' ? null : 'acme', permission };
+      }),
+    );
+    const called = `
+      const options = {};
+      const createBilling = (given: any) => given;
+      ${code}
+      for (const call of JSON.parse(process.argv[2] ?? ''))
+        if (billing.access(call).allowed) console.log(call.permission, call.request.native.user.org);
+    `;
+    writeFileSync(join(folder, 'who-calls.ts'), called);
+    expect(runToEnd(join(folder, 'who-calls.ts'), JSON.stringify(calls))).toBe(
+      'billing:read acme\nbilling:manage acme\n',
+    );
   });
 
   it.each(['express.ts', 'koa.ts'])('runs: the app of %s guards its limit of three', async (file) => {
