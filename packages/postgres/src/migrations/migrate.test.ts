@@ -148,6 +148,20 @@ describe('migrate', () => {
     await database.close();
   });
 
+  it("takes its time for a step whatever the role's `transaction_timeout`", async ({ skip }) => {
+    const { rows } = await admin.query(`select current_setting('transaction_timeout', true) as timeout`);
+    if (rows[0].timeout === null) skip('PostgreSQL has it from 17 on');
+    const schema = await fresh('mig_limit');
+    const pool = new pg.Pool({ connectionString: url, max: 1, options: '-c transaction_timeout=500' });
+    const database = pgDatabase({ pool, timeoutMs: 5_000, lockTimeoutMs: 5_000 });
+    const step = { number: 1, name: 'slow', up: () => ['select pg_sleep(0.7)'] };
+    await expect(migrate(database, schema, {}, [step])).resolves.toEqual({ from: 0, to: 1 });
+    await expect(pool.query('show transaction_timeout')).resolves.toMatchObject({
+      rows: [{ transaction_timeout: '500ms' }],
+    });
+    await pool.end();
+  });
+
   it('stops nobody who writes to a table for which it waits', async () => {
     const schema = await fresh('mig_busy');
     const counters = postgresCounterStore({ pool: admin, schema });

@@ -31,6 +31,10 @@ const ASK_AGAIN_MS = 200;
 /** Takes a step; for a table that a transaction of somebody else's holds it waits in turns, until there is no time for another. */
 async function take(sql: Sql, s: string, step: Migration, deadline: number): Promise<void> {
   await sql(`set local lock_timeout = ${TABLE_WAIT_MS}`);
+  // A role's own is for its app's calls. From PostgreSQL 17 on.
+  await sql(
+    `select set_config(name, '0', true) from pg_settings where name = 'transaction_timeout' and setting <> '0'`,
+  );
   for (;;) {
     await sql('savepoint step');
     try {
