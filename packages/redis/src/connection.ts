@@ -65,7 +65,7 @@ export function openConnection(
     // One that a redirection adds while all are being dropped would be waited for without end: nothing ever connects to it.
     client.on('+node', (node: Redis) => client.status === 'disconnecting' && node.disconnect());
   }
-  client.on('error', (error: Error) => logger.debug('redis connection', { error }));
+  client.on('error', (error: Error) => logger.debug('redis connection', { error: withoutCommand(error) }));
 
   /** From when on the library's function is tried, on the clock of `performance.now()`; until then batches are run as scripts. */
   let functionFrom = 0;
@@ -115,7 +115,7 @@ export function openConnection(
       if (failure === undefined && misses === 1) functionFrom = 0;
       else if (misses === WARN_AT_MISS) {
         logger.warn('redis does not run our function: batches are run as scripts, which costs it more', {
-          error: failure?.reason,
+          error: withoutCommand(failure?.reason),
         });
       }
     });
@@ -134,12 +134,24 @@ export function openConnection(
   }
 
   return {
-    run,
+    run: (batch, options) =>
+      run(batch, options).catch((error) => {
+        throw withoutCommand(error);
+      }),
     reconnect: () => client.disconnect(true),
     reconnectSilent,
     info: async (section) => String(await client.info(section)),
     close: () => client.disconnect(),
   };
+}
+
+/** An error without the command that it answers, as ioredis puts it there: that of a login has the password. */
+function withoutCommand(error: unknown): unknown {
+  // A Cluster of which no node answers tells what the last one said.
+  for (const one of [error, Object(error).lastNodeError]) {
+    if (Object(one) === one) Reflect.deleteProperty(one, 'command');
+  }
+  return error;
 }
 
 const formFor = (isFull: boolean) => (isFull ? batchScriptWhenFull : batchScript);
