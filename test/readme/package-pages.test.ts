@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { fencedBlocks, readPage, root } from './fenced-blocks.ts';
@@ -58,12 +58,17 @@ describe.each(packages)('the page of @tollgate/%s', (name) => {
   });
 });
 
-it('the app of @tollgate/core runs without a framework, and prints what it says', () => {
-  const blocks = fencedBlocks(pageOf('core'), 'ts');
-  const folder = snippetFolder(blocks);
-  expect(runToEnd(join(folder, 'devices.ts'))).toBe('true true false\n');
-  rmSync(folder, { recursive: true });
-});
+it.each(['module', 'commonjs'])(
+  'the app of @tollgate/core prints what it says, in a package of type %s',
+  (type) => {
+    const blocks = fencedBlocks(pageOf('core'), 'ts');
+    const folder = snippetFolder(blocks);
+    // As `npm init` makes it, of type commonjs.
+    writeFileSync(join(folder, 'package.json'), JSON.stringify({ type }));
+    expect(runToEnd(join(folder, 'devices.ts'))).toBe('true true false\n');
+    rmSync(folder, { recursive: true });
+  },
+);
 
 it.each(['express', 'koa'])('the app of @tollgate/%s guards its limit of three', async (name) => {
   const api = await serve(fencedBlocks(pageOf(name), 'ts'), 'app.ts');
