@@ -210,3 +210,13 @@ it('it is told again for as long as the store would know it (F21)', async () => 
   expect(late).toEqual([]);
   expect(await used()).toEqual({ committed: 0, held: 0 });
 });
+
+it('a store that is closed sends what is on its way: settles of an org that wait for each other as well', async () => {
+  const { away, reserve, used } = await scene();
+  const ids = Array.from({ length: 8 }, (_, index) => `${index}`);
+  for (const id of ids) await reserve(id);
+  const settling = ids.map((id) => away.settle({ ...reservation(id), as: 'commit' }));
+  await away.close();
+  expect(await Promise.all(settling)).toEqual(ids.map(() => settled));
+  expect(await used()).toEqual({ committed: ids.length, held: 0 });
+});

@@ -67,15 +67,20 @@ export function counterStoreOn(
   /** On the database's clock. */
   let tidiedAt = 0;
   let tidying: Promise<unknown> = Promise.resolve();
+  const underWay = new Set<Promise<unknown>>();
 
   /** Failures of the database are failures to count. */
   async function counting<T>(run: () => Promise<T>): Promise<T> {
     if (isClosed) throw new TollgateError('quota_unavailable', { message: 'The counter store is closed.' });
+    const running = run();
+    underWay.add(running);
     try {
-      return await run();
+      return await running;
     } catch (error) {
       if (!(error instanceof TollgateError) || error.code !== 'repository_unavailable') throw error;
       throw new TollgateError('quota_unavailable', { cause: error.cause, retryAfterSeconds: 1 });
+    } finally {
+      underWay.delete(running);
     }
   }
 
@@ -188,6 +193,8 @@ export function counterStoreOn(
     async close() {
       await lateSettles.close(timeoutMs);
       isClosed = true;
+      // Some may wait for their turn yet. Each ends in its time.
+      await Promise.allSettled(underWay);
       await tidying;
       await database.close();
     },
