@@ -117,6 +117,38 @@ it('creates of an org that wait for each other do not all wait for a connection 
   expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([]);
 });
 
+it('a query of the host does not wait for a tenth of a second of each org whose creates wait for each other', async () => {
+  const { schema, store } = await scene();
+  const orgs = Array.from({ length: 20 }, (_, index) => `busy-${index}`);
+  for (const org of orgs) await beginAtZero(store, org);
+  const pool = new pg.Pool({ connectionString: inject('databaseUrl'), max: 2 });
+  onTestFinished(() => pool.end());
+  // On a fast machine as well a step takes the five of 100 ms that each of 20 orgs has.
+  const slow: PgPool = {
+    ...heard(pool, () => {}),
+    async connect() {
+      const client = await heard(pool, () => {}).connect();
+      const query: typeof client.query = async (config) => {
+        if (config.text === 'commit') await sleep(5);
+        return await client.query(config);
+      };
+      return { ...client, query };
+    },
+  };
+  const patient = postgresCounterStore({ pool: slow, schema, timeoutMs: 20_000 });
+  let done = 0;
+  const creates = Array.from({ length: 16 * orgs.length }, async (_, index) => {
+    const org = `busy-${index % orgs.length}`;
+    await patient.reserve({ org, id: `${index}`, charges, rememberMs: 0, leaseMs: 30_000, maxHeld: 100 });
+    done += 1;
+  });
+  await waitUntil('all have asked for a connection', () => pool.waitingCount > orgs.length);
+  await pool.query('select');
+  expect(done).toBeLessThan(creates.length / 2);
+  await Promise.all(creates);
+  await patient.close();
+});
+
 it('the lease of an org that was locked for a moment is renewed, behind one that stays locked (Q6)', async () => {
   const { pool, schema, store } = await scene();
   const leases = [];

@@ -10,7 +10,7 @@ const AT_ONCE = 2;
 
 /**
  * How long those who wait hand a connection on, ms: where the pool is busy each would wait for one again, two at a time. Others
- * wait for it so much longer.
+ * wait for it so much longer: it is shared by the orgs, for of many one alone need not keep the database busy.
  */
 const HAND_ON_MS = 100;
 
@@ -33,10 +33,17 @@ interface Turns {
 export function createOrgTurns(database: Database, timeoutMs: number): InTurn {
   const orgs = new Map<string, Turns>();
 
+  /** Of how many orgs some wait. */
+  function crowded(): number {
+    let count = 0;
+    for (const { waiting } of orgs.values()) if (waiting.size > 0) count += 1;
+    return count;
+  }
+
   /** Gives a place to the next one. */
   function leave(org: string, turns: Turns, place: HeldDatabase): void {
     const [next] = turns.waiting;
-    place.letGoAfter(next === undefined ? 0 : HAND_ON_MS);
+    place.letGoAfter(next === undefined ? 0 : HAND_ON_MS / crowded());
     if (next !== undefined) {
       turns.waiting.delete(next);
       next(place);
