@@ -261,7 +261,8 @@ function targetOf(options: RedisCounterStoreOptions) {
   }
   if (client === undefined && url !== undefined) {
     // ioredis takes an empty one, of a variable that is not set, for localhost, and a `URL` for options: TLS is lost.
-    if (isAddress(url)) return { url };
+    // ioredis 5 takes a backslash for a `/`: a password that has one ended the host, and Node showed the url as invalid.
+    if (isAddress(url)) return { url: url.replaceAll('\\', '%5C') };
     throw new TollgateError('invalid_configuration', {
       message:
         'redisCounterStore: `url` is no address of a Redis. Write it as a text, redis://host:port or rediss://host:port, ' +
