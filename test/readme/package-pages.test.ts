@@ -29,6 +29,16 @@ describe.each(packages)('the page of @tollgate/%s', (name) => {
     expect(typeCheck(folder, 'page.json', ['fragments.d.ts', ...files])).toBe('');
   });
 
+  it('guards no route of Express that does not pass the router: it would find no engine', () => {
+    for (const { code } of blocks) {
+      const mount = /app\.use\('(.+?)', billingRouter/.exec(code)?.[1] ?? '';
+      for (const [, path = ''] of code.matchAll(
+        /app\.\w+\('(.+?)', (?:requireQuota|releaseQuota|friction)\(/g,
+      ))
+        expect(path.startsWith(mount), path).toBe(true);
+    }
+  });
+
   it('installs the package with every peer that is no option', () => {
     const manifest: Manifest = JSON.parse(readFileSync(`${root}packages/${name}/package.json`, 'utf8'));
     const peers = Object.keys(manifest.peerDependencies ?? {});
