@@ -10,7 +10,6 @@ import { unfailing } from './defaults/unfailing.ts';
 import { createDegradation } from './degradation/degradation.ts';
 import { TollgateError } from './errors/tollgate-error.ts';
 import { bindEngine } from './http/engine.ts';
-import { finishAndLetGo } from './let-go.ts';
 import { memoryBillingRepository } from './memory/memory-billing-repository.ts';
 import { memoryCounterStore } from './memory/memory-counter-store.ts';
 import { createNotices } from './notices/notices.ts';
@@ -56,8 +55,7 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
       notices.tell(kind === 'invoice_paid' ? 'invoice.paid' : 'invoice.failed', invoice);
     },
   });
-  const parts = { counters, provider, repository };
-  const letGo = workWith(parts);
+  const letGo = workWith({ counters, provider, repository }, wiring.logger);
   const known = async (org: string) => {
     const view = await orgViews.of(org);
     return { view, now: clock.now() };
@@ -141,9 +139,7 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
       return degradation.startSweeper(options);
     },
     on: notices.on,
-    async close() {
-      await finishAndLetGo(finish, parts, letGo, wiring.logger);
-    },
+    close: () => letGo(finish),
   };
   return bindEngine(billing, wiring) as Billing<K>;
 }
