@@ -12,6 +12,20 @@ const HELD = { committed: 0, held: 1, uncertain: 0 };
 const UNCERTAIN = { committed: 0, held: 0, uncertain: 1 };
 const leaseMs = 100;
 
+/** What came of one request, in whose time nobody may have ended the answer. */
+async function answerOf(app: express5.Express, { billing }: ReturnType<typeof guardScene>) {
+  const server = await listen(app, '');
+  onTestFinished(async () => {
+    await unlisten(server);
+    await billing.close();
+  });
+  const answer = await fetch(`http://127.0.0.1:${server.port}/things`, {
+    method: 'POST',
+    signal: AbortSignal.timeout(5_000),
+  });
+  return { status: answer.status, text: await answer.text().catch((error) => error.name) };
+}
+
 /** A scene whose store answers a reserve when it is let, on a route that tells how it went. */
 async function slowScene(
   express: typeof express5,
@@ -164,16 +178,7 @@ describe.each([
       requireQuota('devices', { billing: scene.billing }),
       (_req, res) => void res.end('data: made\n\n'),
     );
-    const server = await listen(app, '');
-    onTestFinished(async () => {
-      await unlisten(server);
-      await scene.billing.close();
-    });
-    const answer = await fetch(`http://127.0.0.1:${server.port}/things`, {
-      method: 'POST',
-      signal: AbortSignal.timeout(5_000),
-    });
-    return { scene, status: answer.status, text: await answer.text().catch((error) => error.name) };
+    return { scene, ...(await answerOf(app, scene)) };
   }
 
   it('a stream begun before the guard is no answer in its stead: the handler goes on with it', async () => {
@@ -203,16 +208,7 @@ describe.each([
       },
       requireQuota('devices', { billing: scene.billing }),
     );
-    const server = await listen(app, '');
-    onTestFinished(async () => {
-      await unlisten(server);
-      await scene.billing.close();
-    });
-    const answer = await fetch(`http://127.0.0.1:${server.port}/things`, {
-      method: 'POST',
-      signal: AbortSignal.timeout(5_000),
-    });
-    const text = await answer.text().catch((error) => error.name);
-    expect([answer.status, text.length]).toEqual([200, whole.length]);
+    const { status, text } = await answerOf(app, scene);
+    expect([status, text.length]).toEqual([200, whole.length]);
   });
 });
