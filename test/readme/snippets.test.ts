@@ -73,7 +73,7 @@ describe('the TypeScript of README and docs', () => {
     expect(complaints).toMatch(/misspelt\.ts\(4,/);
   });
 
-  it('lets nobody pass the access hook of "Who calls" as an operator, an admin who has no org least of all', () => {
+  it('lets nobody pass the access hook of "Authentication" as an operator, an admin who has no org least of all', () => {
     const code = blocks
       .find((block) => block.code.includes('const userOf'))
       ?.code.replace(/^import .*$/gm, '');
