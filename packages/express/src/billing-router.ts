@@ -19,22 +19,22 @@ import { sendReply } from './send-reply.ts';
 
 export interface BillingRouterOptions {
   /**
-   * Where the routes are, in addition to where the router is mounted: `'/api/v1'`.
+   * Path of the routes, appended to the path where the router is mounted: `'/api/v1'`.
    * @default none
    */
   readonly prefix?: string;
 }
 
 /**
- * The billing routes as an Express router, to be mounted at any path, before or after a body parser. What is not of the
- * billing API goes on to the host's next handler untouched.
+ * The billing routes as an Express router. Mount it at any path, before or after a body parser. Requests that are not for the
+ * billing API go on to the host's next handler untouched.
  *
  * ```ts
  * app.use('/api/v1', billingRouter(billing));
  * ```
  *
- * @param billing - what `createBilling` answered, or its options.
- * @throws TollgateError `invalid_configuration` with every fault of the options.
+ * @param billing - what `createBilling` returned, or its options.
+ * @throws TollgateError `invalid_configuration`, naming every fault of the options.
  */
 export function billingRouter<K extends string>(
   billing: Billing<K> | BillingOptions<K>,

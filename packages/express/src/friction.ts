@@ -12,8 +12,8 @@ import { guardedRequest } from './express-request.ts';
 import type { Middleware } from './middleware.ts';
 
 /**
- * Delays requests of an org that is degraded by `level x maxDelayMs`, admins' excepted, and refuses none. An org is degraded
- * once it was above its plan for longer than the warned stage; docs/over-capacity.md of the project's repository has the rest.
+ * Delays requests of a degraded org by `level x maxDelayMs`, except those of admins, and refuses none. An org is degraded once it has
+ * been above its plan for longer than the warned stage. docs/over-capacity.md of the project's repository has the details.
  *
  * ```ts
  * app.post('/doors/:id/open', friction('door_opens'), openDoor);
@@ -42,9 +42,10 @@ export function friction<K extends string = RegisteredKey>(
 }
 
 /**
- * Where the org of this request stands, for a host that would rather shrink a page or a batch: level 0 to 1.
+ * The stage and level (0 to 1) of this request's org, for a host that would rather shrink a page or a batch than delay it.
  *
- * @throws TollgateError `invalid_org_id`, `quota_unavailable`, `repository_unavailable`, or `invalid_configuration` without an engine or org
+ * @throws TollgateError `invalid_org_id`, `quota_unavailable`, `repository_unavailable`, or `invalid_configuration` when there is no
+ * engine or no org
  */
 export async function degradation(req: Request, options: StandingOptions<Request> = {}): Promise<StageAt> {
   const standingOf = createStandingOf<Request>(options);

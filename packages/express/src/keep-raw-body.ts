@@ -2,13 +2,13 @@ import type { IncomingMessage } from 'node:http';
 import { keepBytes, TollgateError } from '@tollgate/core';
 
 /**
- * Lets a JSON parser mounted before the billing routes keep the bytes that webhooks are verified over.
+ * Makes a JSON parser that is mounted before the billing routes keep the bytes that webhooks are verified over.
  *
  * ```ts
  * app.use(express.json({ verify: keepRawBody }));
  * ```
  *
- * @throws TollgateError `invalid_configuration` where it is mounted as a middleware
+ * @throws TollgateError `invalid_configuration` when it is mounted as a middleware
  */
 export function keepRawBody(req: IncomingMessage, _res: unknown, bytes: Buffer): void {
   // Mounted as on Koa it would be given `next` and never call it: no request would ever be answered.

@@ -5,7 +5,7 @@ import type { Middleware } from './middleware.ts';
 import { onEnd } from './on-ending.ts';
 
 /**
- * Reports a delete: when the handler answers 2xx, units of the key come free.
+ * Reports a delete: when the handler answers 2xx, units of the key are released.
  *
  * ```ts
  * app.delete('/devices/:id', releaseQuota('devices'), deleteDevice);

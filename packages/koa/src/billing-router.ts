@@ -21,24 +21,24 @@ import { sendReply } from './send-reply.ts';
 
 export interface BillingRouterOptions {
   /**
-   * Where the routes are, in addition to where the router is mounted: `'/api/v1'`.
+   * Path of the routes, appended to the path where the router is mounted: `'/api/v1'`.
    * @default none
    */
   readonly prefix?: string;
 }
 
 /**
- * The billing routes as a Koa middleware, to be used directly, under koa-mount or nested in another router, before or
- * after a body parser. What is not of the billing API goes on to the host's next middleware untouched.
+ * The billing routes as a Koa middleware. Use it directly, under koa-mount or nested in another router, before or after a body
+ * parser. Requests that are not for the billing API go on to the host's next middleware untouched.
  *
  * ```ts
  * app.use(billingRouter(billing, { prefix: '/api/v1' }));
  * ```
  *
- * Nested in another router only the billing requests themselves pass it: guards then need `{ billing }`.
+ * Nested in another router, only the billing requests themselves pass it, so guards then need `{ billing }`.
  *
- * @param billing - what `createBilling` answered, or its options.
- * @throws TollgateError `invalid_configuration` with every fault of the options.
+ * @param billing - what `createBilling` returned, or its options.
+ * @throws TollgateError `invalid_configuration`, naming every fault of the options.
  */
 export function billingRouter<K extends string>(
   billing: Billing<K> | BillingOptions<K>,

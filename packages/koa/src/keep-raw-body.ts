@@ -2,8 +2,8 @@ import { recordBytes } from '@tollgate/core';
 import type { Context, Next } from 'koa';
 
 /**
- * Lets a body parser mounted before the billing routes keep the bytes that webhooks are verified over. Reads nothing
- * itself. Not needed with parsers that leave `ctx.request.rawBody`.
+ * Keeps the bytes that webhooks are verified over, where a body parser is mounted before the billing routes. Mount it ahead of the
+ * parser. It reads nothing itself, and is not needed with parsers that set `ctx.request.rawBody`.
  *
  * ```ts
  * app.use(keepRawBody);

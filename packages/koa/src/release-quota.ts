@@ -4,7 +4,7 @@ import { isAnsweredLater, onAnswer, onOwnAnswer } from './answered-later.ts';
 import { guardedRequest } from './koa-request.ts';
 
 /**
- * Reports a delete: when the handler answers 2xx, units of the key come free.
+ * Reports a delete: when the handler answers 2xx, units of the key are released.
  *
  * ```ts
  * router.delete('/devices/:id', releaseQuota('devices'), deleteDevice);

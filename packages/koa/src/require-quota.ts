@@ -17,9 +17,12 @@ import { guardedRequest } from './koa-request.ts';
 import { sendReply } from './send-reply.ts';
 
 /**
- * Guards a create: takes units of the key, or of several keys all or none, before the handler, and refuses when they are used up.
- * A 2xx or 3xx keeps them, a 4xx gives them back; after a 5xx or a throw they count until the host's rows were counted (metered units
- * follow `onFailure`), and a handler nobody saw the end of holds them until its lease ends. Every case is in docs/guarding.md of the project's repository.
+ * Guards a create: takes units of the key before the handler runs, and refuses when they are used up. Of several keys it takes all
+ * or none.
+ *
+ * A 2xx or 3xx keeps the units, a 4xx gives them back. After a 5xx or a throw they count until the host's rows have been counted;
+ * metered units follow `onFailure`. A handler whose end nobody saw holds them until its lease ends. docs/guarding.md of the
+ * project's repository lists every case.
  *
  * ```ts
  * router.post('/devices', requireQuota('devices'), createDevice);

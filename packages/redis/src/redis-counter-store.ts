@@ -38,7 +38,8 @@ const RECORD_MS = 120_000;
 const ASKED_AT_ONCE = 500;
 
 /**
- * Counts in Redis, for every process that shares it: exact under any interleaving, and unknown rather than wrong after a loss.
+ * A counter store in Redis, for all processes that share it. Its counts are exact under any interleaving; after a loss of data they are
+ * unknown rather than wrong.
  *
  * ```ts
  * const counters = redisCounterStore({ url: 'redis://127.0.0.1:6379' });

@@ -8,14 +8,15 @@ import { createStripeClient } from './stripe-client.ts';
 import type { StripeOptions } from './stripe-options.ts';
 import { createSubscriptions } from './subscriptions.ts';
 
-/** Stripe behind the payment provider's port. */
+/** A payment provider that sells through Stripe, with its portal and event history. */
 export interface StripeProvider extends PaymentProvider {
   readonly portal: PortalProvider;
   readonly history: EventHistory;
 }
 
 /**
- * Sells through Stripe. Its client is loaded when it is first needed, so making a provider costs nothing and calls nobody.
+ * Creates a payment provider that sells through Stripe. Stripe's client is loaded at the first call to Stripe, so creating a provider
+ * costs nothing and calls nobody.
  *
  * ```ts
  * const provider = stripeProvider({
@@ -26,7 +27,7 @@ export interface StripeProvider extends PaymentProvider {
  * });
  * ```
  *
- * @throws TollgateError `invalid_configuration`, whose message names every fault and its cure.
+ * @throws TollgateError `invalid_configuration`, whose message names every fault and its remedy.
  */
 export function stripeProvider(options: StripeOptions): StripeProvider {
   const settings = resolveOptions(options);

@@ -11,18 +11,18 @@ import { findEngine, type GuardedRequest, givenOrg } from './guard.ts';
 import type { PerRequest } from './guard-options.ts';
 import { perRequest } from './per-request.ts';
 
-/** How the org of a request and its engine are found. */
+/** How to find the org of a request, and its engine. */
 export interface StandingOptions<R> {
-  /** Whose level it is. @default the engine's `org` option */
+  /** The org whose level is read. @default the engine's `org` option */
   readonly org?: PerRequest<R, string>;
   /** The engine. @default the one whose `billingRouter` the request passed */
   readonly billing?: Billing;
 }
 
 export interface FrictionOptions<R> extends StandingOptions<R> {
-  /** Longest delay, at level 1, ms. @default the engine's `overCapacity.maxDelayMs` */
+  /** The longest delay, reached at level 1, ms. @default the engine's `overCapacity.maxDelayMs` */
   readonly maxDelayMs?: PerRequest<R, number>;
-  /** Whether this request is never delayed. @default whether the engine's `access` allows `billing:manage` */
+  /** Whether this request is exempt from delays. @default whether the engine's `access` allows `billing:manage` */
   readonly isExempt?: PerRequest<R, boolean>;
 }
 

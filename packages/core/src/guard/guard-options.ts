@@ -1,7 +1,7 @@
 import type { Billing } from '../billing-interface.ts';
 import type { KeyCharge, OnStoreError } from '../quota/types.ts';
 
-/** A value, or a function of the framework's request (Express' `req`, Koa's `ctx`) that answers it. */
+/** A value, or a function of the framework's request (Express' `req`, Koa's `ctx`) that returns it. */
 export type PerRequest<R, T> = T | ((request: R) => T | Promise<T>);
 
 /**
@@ -14,7 +14,7 @@ export type PerRequest<R, T> = T | ((request: R) => T | Promise<T>);
 // biome-ignore lint/suspicious/noEmptyInterface: it is there to be merged into by the host
 export interface Register {}
 
-/** The registered quota keys; any string as long as none are registered. */
+/** The registered quota keys, or any string while none are registered. */
 export type RegisteredKey = Register extends { quotas: infer Q } ? Extract<keyof Q, string> : string;
 
 /** One key, several (all or none), or charges spelled out. */
@@ -28,16 +28,16 @@ export interface GuardOptions<R, K extends string = RegisteredKey> {
   readonly amount?: PerRequest<R, number>;
   /** Who is charged. @default the engine's `org` option */
   readonly org?: PerRequest<R, string>;
-  /** The session a `per_session` key is counted for. */
+  /** The session that a `per_session` key is counted for. */
   readonly scope?: PerRequest<R, string | undefined>;
   /**
-   * The caller's id for this create; a repeat with it takes no second unit, so the handler must know repeats too. Undefined: none.
+   * The caller's id for this create. A repeat with it takes no second unit, so the handler must recognise repeats too. Undefined: none.
    * @default none
    */
   readonly idempotencyKey?: PerRequest<R, string | undefined>;
   /** @default the engine's `onStoreError` */
   readonly onStoreError?: PerRequest<R, OnStoreError>;
-  /** What becomes of metered units when the handler failed with a 5xx, or its process died before they were settled. @default 'release' */
+  /** What happens to metered units after a 5xx, or when the process dies before they are settled. @default 'release' */
   readonly onFailure?: PerRequest<R, 'release' | 'charge'>;
   /** Status of a refusal. @default the engine's `deniedStatus` */
   readonly deniedStatus?: 429 | 402 | 403;
@@ -45,7 +45,7 @@ export interface GuardOptions<R, K extends string = RegisteredKey> {
   readonly billing?: Billing<K>;
 }
 
-/** Options that say the keys too: `requireQuota({ key: (req) => req.params.kind })`. */
+/** Options that name the keys too: `requireQuota({ key: (req) => req.params.kind })`. */
 export type KeyedGuardOptions<R, K extends string = RegisteredKey> = GuardOptions<R, K> & {
   readonly key: PerRequest<R, GuardKeys<K>>;
 };
