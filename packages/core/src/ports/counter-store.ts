@@ -6,11 +6,11 @@ export interface CounterRef {
 
 /**
  * What becomes of held units when nobody knows how their handler ended (it failed with a 5xx, or its lease ran out):
- * `uncertain` keeps counting them until a recount tells (capacity keys), `release` gives them back, `commit` keeps them.
+ * `uncertain` counts them until the next recount (capacity keys), `release` gives them back, `commit` keeps them.
  */
 export type OnUnknown = 'uncertain' | 'release' | 'commit';
 
-/** Units asked of one counter. */
+/** Units requested from one counter. */
 export interface Charge extends CounterRef {
   /** 1 to 2^53-1. */
   readonly amount: number;
@@ -18,13 +18,13 @@ export interface Charge extends CounterRef {
   readonly limit: number | null;
   readonly onUnknown: OnUnknown;
   /**
-   * The instant (epoch ms) from which the store has forgotten the counter: it is then unknown again. Of several instants told
-   * for one counter the latest counts; null, the latest of all, keeps it for good. Past the window's end.
+   * The instant (epoch ms), past the window's end, from which the store has forgotten the counter: it is then unknown again.
+   * If one counter is given several instants, the latest applies; null is the latest of all, and keeps the counter for good.
    */
   readonly forgetAt: number | null;
 }
 
-/** A reservation as its holder knows it: enough to settle it from any process. */
+/** A reservation as its holder knows it: all that is needed to settle it from any process. */
 export interface Reservation {
   readonly org: string;
   /** Unique within the org; 1 to 128 printable ASCII characters. */
@@ -32,9 +32,9 @@ export interface Reservation {
   /** At least one; no counter twice. */
   readonly charges: readonly Charge[];
   /**
-   * How long (ms) the store recognises the id after it was settled, or after its lease ran out. 0 for an id that only its own handle knows, which settles
-   * it once; more for an id the caller chose, whose repeats may come from anywhere. A settle may ask for more than the reserve did.
-   * At most 30 days.
+   * How long (ms, at most 30 days) the store recognises the id after the reservation was settled or its lease ran out.
+   * 0 for an id that only its own handle knows, which settles it once. More for an id that the caller chose, since repeats of it may
+   * come from anywhere. A settle may ask for more than its reserve did.
    */
   readonly rememberMs: number;
 }
@@ -45,7 +45,7 @@ export interface CounterReading {
   readonly committed: number;
   /** Units of live reservations. */
   readonly held: number;
-  /** Units that may or may not be in use; they count towards the limit until a recount tells. */
+  /** Units that may or may not be in use. They count towards the limit until a recount decides. */
   readonly uncertain: number;
   /** Milliseconds since the last recount was finished. */
   readonly countAgeMs: number;
@@ -54,9 +54,9 @@ export interface CounterReading {
 export type ReservationState = 'held' | 'lapsed' | 'committed' | 'released' | 'unknown';
 
 export type ReserveOutcome =
-  /** All units of all charges are held. Readings are after the reserve, in the order of the charges. */
+  /** All units of all charges are held. Readings are taken after the reserve, in the order of the charges. */
   | { readonly outcome: 'reserved'; readonly readings: readonly CounterReading[] }
-  /** Nothing is held: the charges at these positions do not fit. Readings are of the moment of the decision. */
+  /** Nothing is held: the charges at these positions do not fit. Readings are as of the decision. */
   | {
       readonly outcome: 'denied';
       readonly misfits: readonly number[];
@@ -74,7 +74,7 @@ export type ReserveOutcome =
 /** How a reservation ends; see {@link CounterStore.settle}. */
 export type SettleAs = 'commit' | 'release' | 'unknown';
 
-/** Is told how a settle ended; it throws nothing. It may be `settled` late after it `failed`: see {@link SettleRequest.onLateAnswer}. */
+/** Called with how a settle ended. Must not throw. `settled` may still come after `failed`: see {@link SettleRequest.onLateAnswer}. */
 export interface SettleListener {
   settled(outcome: SettleOutcome): void;
   /** @param error - a `TollgateError`, as `settle` would have thrown it */
@@ -83,10 +83,11 @@ export interface SettleListener {
 
 export type SettleOutcome =
   /**
-   * Done, once. `late`: the lease had run out before a commit (its units are counted all the same);
-   * `overLimit`: and with them a counter stands above the limit it was reserved against. Both are false for anything but a late commit.
-   * `missing`, told only when there are any: the positions of charges with units to count and no counter to take them. The store
-   * has no count of these and no recount begun; what is not of rows, which the next recount sees, is for the caller to `adjust`.
+   * Done, once.
+   * `late`: the lease had run out before a commit; its units are counted nevertheless. `overLimit`: these units also take a counter above
+   * the limit it was reserved against. Both are false for anything but a late commit.
+   * `missing`, present only when there are any: the positions of charges whose units no counter could take, because the store has no count
+   * for them and no recount has begun. Rows are seen by the next recount; the caller has to `adjust` the rest.
    */
   | {
       readonly outcome: 'settled';
@@ -96,25 +97,25 @@ export type SettleOutcome =
     }
   /** It was settled before, as `state`; nothing changed. */
   | { readonly outcome: 'repeated'; readonly state: ReservationState }
-  /** The store knows no such reservation (never made, made with other charges, forgotten, or lost with the store's data); nothing changed. */
+  /** The store does not know the reservation (never made, made with other charges, forgotten, or lost with its data); nothing changed. */
   | { readonly outcome: 'gone' };
 
 export interface SettleRequest extends Reservation {
   readonly as: SettleAs;
   /** Units of each charge that a commit keeps. @default all */
   readonly amounts?: readonly number[];
-  /** Told of the answer when the store learns it only after it had failed: what was on its way to a store that was away may still be done. */
+  /** Called with the answer if the store learns it only after the settle failed: what was sent before an outage may still be done. */
   readonly onLateAnswer?: (outcome: SettleOutcome) => void;
 }
 
-/** A change of a count outside any reservation. Units: 1 to 2^53-1. */
+/** A change of a count outside any reservation. `amount` is 1 to 2^53-1 units. */
 export interface Adjustment extends CounterRef {
   readonly amount: number;
   /**
    * `charged`/`refunded` (metered keys): committed grows, or shrinks to no less than 0.
-   * `created`/`deleted` (capacity keys): rows came or went. Since the host's next count may or may not show them already,
-   * the units become uncertain: added to `uncertain`, or moved there from `committed` (as many as there are).
-   * Neither frees capacity by itself; the next decision they would refuse recounts. Sums stop at 2^53-1.
+   * `created`/`deleted` (capacity keys): rows were added or removed. The host's next count may or may not include that already, so
+   * the units become uncertain: they are added to `uncertain`, or moved there from `committed` (as many as there are).
+   * Neither frees capacity by itself; the next decision that would be refused because of them recounts. Sums stop at 2^53-1.
    */
   readonly change: 'charged' | 'refunded' | 'created' | 'deleted';
   readonly forgetAt: number | null;
@@ -129,23 +130,23 @@ export interface RecountToken extends CounterRef {
 
 export interface RecountResult extends CounterRef {
   /**
-   * False when another recount was finished, the counter was lost, or the store cannot tell what changed, since the token was
-   * made: what was counted is of no use. Look at the counter again before counting again: the other recount may be enough.
+   * False if, since the token was made, another recount was finished, the counter was lost, or the store cannot tell what changed: the
+   * count is of no use. Look at the counter again before you count again, since the other recount may be enough.
    */
   readonly applied: boolean;
-  /** Units still uncertain after it: changes that came between begin and finish. 0 means the count is exact; 0 too when not applied. */
+  /** Units still uncertain afterwards: changes between begin and finish. 0 means that the count is exact; also 0 when not applied. */
   readonly uncertain: number;
 }
 
-/** What a store in the host's own database can do beside: strict mode. */
+/** What a store in the host's own database can do in addition: strict mode. */
 export interface TransactionalCommits {
   /**
    * Commits a reservation as part of an open transaction of the host's: its units are counted if and only if that transaction commits.
    * Settling it again afterwards changes nothing.
    *
    * @param request.transaction - the host's client on which the transaction is open, of the kind the store works with
-   * @throws TollgateError `reservation_lapsed` when the units are not held any more: the host must roll back. `invalid_configuration`
-   * for something that is no open transaction, `quota_unavailable` when the database cannot do it.
+   * @throws TollgateError `reservation_lapsed` when the units are no longer held: the host must roll back. `invalid_configuration`
+   * for anything that is not an open transaction, `quota_unavailable` when the database cannot do it.
    */
   commitWithin(
     request: Reservation & { readonly transaction: object; readonly amounts?: readonly number[] },
@@ -157,25 +158,27 @@ export interface TransactionalCommits {
  *
  * For each counter the store keeps `committed`, `uncertain`, the live reservations, and whether it has a count at all.
  * `used = committed + held + uncertain`. Every method is one atomic step per org: no caller sees or causes half of one.
- * Time is the store's own clock; an instant that is reached is over. Amounts are whole numbers; a sum never passes 2^53-1 (such a
- * reserve is denied) nor falls below 0. A number that is none (NaN, a fraction, out of range) fails with `invalid_amount`, a limit with
- * `invalid_limit`, an id, a duration, a list of charges or a reservation's org with `invalid_request`, before anything changes.
+ * Time is the store's own clock; a deadline counts as past at the very instant it names.
  *
- * What nobody will ask for again is dropped, and what changes nothing stores nothing: reads, and reserves of orgs without a count.
+ * Amounts are whole numbers. A sum never exceeds 2^53-1 (such a reserve is denied) and never falls below 0. Invalid arguments fail before
+ * anything changes: an amount (NaN, a fraction, out of range) with `invalid_amount`, a limit with `invalid_limit`, and an id, a duration,
+ * a list of charges or a reservation's org with `invalid_request`.
  *
- * A refusal is a value. A failure (the store is away, slow, or cannot be trusted) is a `TollgateError` with code
- * `quota_unavailable`, within a bounded time; what was asked may then have happened or not, and happens at most once.
+ * What nobody will ask for again is dropped. Calls that change nothing store nothing: reads, and reserves of orgs without a count.
+ *
+ * A refusal is a value. A failure (the store is away, slow, or cannot be trusted) is a `TollgateError` with code `quota_unavailable`,
+ * within a bounded time. The call may then have taken effect or not, and takes effect at most once.
  */
 export interface CounterStore {
   /**
    * Holds the units of every charge, or of none.
    *
-   * Reserved only if `used + amount <= limit` for every charge. Racing callers, in any number of processes, are decided one after
-   * the other. The hold is a lease: without `renew` or `settle` it runs out `leaseMs` after it was made, and from then on its
-   * units are what each charge's `onUnknown` says. No sweeper is needed for that.
+   * Reserved only if `used + amount <= limit` for every charge. Concurrent callers, in any number of processes, are decided one after
+   * the other. The hold is a lease: without `renew` or `settle` it runs out `leaseMs` after it was made, and from then on each
+   * charge's `onUnknown` decides about its units. No sweeper is needed for that.
    *
-   * Checked in this order: repeat or conflict of the id, missing counts, `maxHeld`, limits. An id in state `lapsed` or
-   * within `rememberMs` of its end answers `repeated`. A repeat does not lengthen the lease.
+   * Checked in this order: repeat or conflict of the id, missing counts, `maxHeld`, limits. An id in state `lapsed`, or within
+   * `rememberMs` of its end, answers `repeated`. A repeat does not extend the lease.
    */
   reserve(
     request: Reservation & { readonly leaseMs: number; readonly maxHeld: number },
@@ -185,36 +188,38 @@ export interface CounterStore {
    * Ends a reservation, once.
    *
    * `commit` keeps `amounts[i]` units of charge i (all of them by default; 0 to the charge's amount) and gives the rest back.
-   * `release` gives all back: say it only if nothing was created. `unknown` does what each charge's `onUnknown` says.
-   * A commit counts even when the lease has run out, unless the store has forgotten the reservation (`gone`): it keeps one for some
-   * minutes after its lease ran out, and for `rememberMs`. Units that the lapse left uncertain or committed are moved, not
-   * counted twice; the rest of a partial commit is given back. A release or an unknown of a lapsed reservation likewise.
+   * `release` gives all of them back: use it only if nothing was created. `unknown` does what each charge's `onUnknown` says.
    *
-   * If a recount of a counter was finished while the reservation was open, nobody knows whether that count saw the new rows:
-   * a commit then adds to `uncertain` instead of `committed`, for charges whose `onUnknown` is `uncertain`.
+   * A commit counts even after the lease has run out, unless the store has forgotten the reservation (`gone`). It keeps one for some
+   * minutes after its lease ran out, and for `rememberMs`. Units that the lapse left uncertain or committed are moved, not counted twice;
+   * the rest of a partial commit is given back. The same holds for a `release` or `unknown` of a lapsed reservation.
    *
-   * The store goes by the charges it was given at the reserve, and remembers the id for the longer `rememberMs` of reserve and settle. A
-   * counter that has no count takes no units, unless a recount of it was begun; the answer names it as `missing`.
+   * If a recount of a counter was finished while the reservation was open, nobody knows whether that count included the new rows:
+   * for charges whose `onUnknown` is `uncertain`, a commit then adds to `uncertain` instead of `committed`.
+   *
+   * The store uses the charges it was given at the reserve, and remembers the id for the longer `rememberMs` of reserve and settle. A
+   * counter without a count takes no units unless a recount of it has begun; the answer lists it in `missing`.
    */
   settle(request: SettleRequest): Promise<SettleOutcome>;
 
   /**
-   * `settle` of all units for somebody who does not wait: the store may gather a commit with what comes next, for some milliseconds.
-   * Throws nothing; the listener is told, maybe while this is called. Optional: a store without it is asked to `settle`.
+   * `settle` of all units, for callers that do not wait: the store may hold a commit back for some milliseconds, to send it with what
+   * comes next. Never throws; the listener is called, possibly before this returns. Optional: without it, `settle` is called instead.
    */
   settleUnawaited?(reservation: Reservation, as: SettleAs, listener: SettleListener): void;
 
-  /** Moves the end of live leases to `leaseMs` from now; answers, in order, whether each is still held. A lapsed lease stays lapsed. */
+  /** Moves the end of live leases to `leaseMs` from now. Returns, in order, whether each is still held. A lapsed lease stays lapsed. */
   renew(request: {
     readonly leases: readonly { readonly org: string; readonly id: string }[];
     readonly leaseMs: number;
   }): Promise<readonly boolean[]>;
 
   /**
-   * Changes counts outside any reservation, all or none: none, when the store has no count for some of them (their positions
-   * come back as `missing`): recount those, then ask again, for the count may be older than the change. With an `id`, a repeat within
-   * `rememberMs` (30 days at most) changes nothing and answers `repeated: true`; these ids, of the same characters, and those of
-   * reservations do not meet.
+   * Changes counts outside any reservation, all or none. If the store has no count for some of them, none is changed, and `missing`
+   * lists their positions: recount those, then call again, since the count may be older than the change.
+   *
+   * With an `id`, a repeat within `rememberMs` (at most 30 days) changes nothing and answers `repeated: true`. These ids have the form of
+   * reservation ids, but are apart from them: the same id in both never collides.
    */
   adjust(request: {
     readonly org: string;
@@ -230,10 +235,12 @@ export interface CounterStore {
   }): Promise<readonly (CounterReading | null)[]>;
 
   /**
-   * Marks the moment before the host counts. Any number of recounts may be open at once; of those begun before one of them is
-   * finished, only that one is applied. For a counter without a count the store keeps the mark for 10 minutes after the last begin, so
-   * that a count taken before the counter came and was lost again is not applied. What changes meanwhile is kept with the mark, and
-   * counts as changed since each of its tokens was made.
+   * Marks the moment before the host counts. Any number of recounts may be open at once; of those that had begun when one of them is
+   * finished, only that one is applied.
+   *
+   * For a counter without a count, the store keeps the mark for 10 minutes after the last begin, so that a count which was taken
+   * before the counter appeared and was lost again is not applied. Changes in the meantime are kept with the mark, and count as made
+   * since each of its tokens was made.
    */
   beginRecount(request: {
     readonly org: string;
@@ -241,14 +248,16 @@ export interface CounterStore {
   }): Promise<readonly RecountToken[]>;
 
   /**
-   * Sets `committed` to what the host counted since `beginRecount`, and forgets earlier uncertainty.
+   * Sets `committed` to what the host counted since `beginRecount`, and clears earlier uncertainty.
    *
-   * Loses no concurrent change: units committed, settled or lapsed as `uncertain` or `commit`, charged or created since the token was
-   * made may be in the count or not, so they are added as `uncertain`. Units deleted or refunded since then may still be in the count:
-   * as many as it has are moved to `uncertain`, all of them, also those that `adjust` found nothing to take from. (A lapse and its
-   * late commit are two changes: when both came since the token, the units are uncertain twice, until the next recount.)
-   * Live reservations stay held; see `settle` for their commits. Lapsed reservations whose lapse came before the token was made are
-   * taken as seen by the count. Of a sum above 2^53-1 the uncertain units are cut first.
+   * No concurrent change is lost. Of changes since the token was made:
+   * - Units committed, charged, created, or settled or lapsed as `uncertain` or `commit`, may be in the count or not: they are added to
+   *   `uncertain`. (A lapse and its late commit are two changes: if both came, the units are uncertain twice, until the next recount.)
+   * - Units deleted or refunded may still be in the count: all of them, even those that `adjust` found nothing to take from, are moved to
+   *   `uncertain`, as far as the count has that many.
+   *
+   * Live reservations stay held; see `settle` for their commits. Reservations that lapsed before the token was made are taken to be in
+   * the count. If a sum exceeds 2^53-1, the uncertain units are cut first.
    */
   finishRecount(request: {
     readonly org: string;
@@ -258,6 +267,6 @@ export interface CounterStore {
   /** Commits inside the host's own transaction; null for a store that is not in the host's database. */
   readonly transactions: TransactionalCommits | null;
 
-  /** Sends what is still on its way and lets go of what the store itself opened. Further calls fail with `quota_unavailable`. */
+  /** Sends what is still pending, and closes what the store itself opened. Later calls fail with `quota_unavailable`. */
   close(): Promise<void>;
 }
