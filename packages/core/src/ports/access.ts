@@ -6,17 +6,17 @@ export type Permission = 'billing:read' | 'billing:manage' | 'operator';
 export interface AccessRequest {
   readonly request: HttpRequest;
   readonly permission: Permission;
-  /** The org in the path, already checked for form; null on admin routes. */
+  /** The org in the path, its form already checked; null on admin routes. */
   readonly org: string | null;
-  /** As in docs/openapi.json; `friction` where that asks whether the caller may end the delay. */
+  /** As in docs/openapi.json; `friction` if it is `friction` that asks whether the caller is exempt from the delay. */
   readonly operationId: string;
 }
 
-/** Who calls (an opaque id for the audit trail) and whether they may. Nobody known: null, answered as 401. */
+/** Who calls (an opaque id for the audit trail) and whether they may. Null for an unknown caller, answered with 401. */
 export type AccessAnswer = { readonly actor: string; readonly allowed: boolean } | null;
 
 /**
- * The host's own authentication and authorization of billing calls. Asked before anything is read or written.
- * Answer `allowed: false` for an org that does not exist: both get the same 403.
+ * The host's own authentication and authorization of billing calls. Called before anything is read or written.
+ * Answer `allowed: false` for an org that does not exist too: both get the same 403.
  */
 export type Access = (request: AccessRequest) => AccessAnswer | Promise<AccessAnswer>;

@@ -6,7 +6,7 @@ const ID = /^[\x20-\x7e]{1,128}$/;
 const FATES: readonly OnUnknown[] = ['uncertain', 'release', 'commit'];
 
 /**
- * Checks what every counter store must refuse to take, so that no store ever holds a broken number.
+ * Checks what every counter store must refuse, so that no store ever holds an invalid number.
  * @throws TollgateError `invalid_amount`, `invalid_limit` or `invalid_request`
  */
 export function checkReserve(request: Parameters<CounterStore['reserve']>[0]): void {
@@ -15,7 +15,7 @@ export function checkReserve(request: Parameters<CounterStore['reserve']>[0]): v
   checkDuration(request.maxHeld, 0);
 }
 
-/** Checks a settle: the reservation, and amounts from 0 to the charge's own, one a charge. @throws as {@link checkReserve} */
+/** Checks a settle: the reservation, and one amount per charge, from 0 to the charge's own. @throws as {@link checkReserve} */
 export function checkSettle(request: Parameters<CounterStore['settle']>[0]): void {
   checkReservation(request);
   const { amounts, charges } = request;
@@ -27,16 +27,16 @@ export function checkSettle(request: Parameters<CounterStore['settle']>[0]): voi
   }
 }
 
-/** How long an id may be remembered at most, ms: 30 days. */
+/** The longest that an id may be remembered, ms: 30 days. */
 export const MOST_REMEMBER_MS = 30 * 86_400_000;
 
-/** Checks which leases are to last on, and how long. @throws as {@link checkReserve} */
+/** Checks the leases of a renewal and their duration. @throws as {@link checkReserve} */
 export function checkRenew({ leases, leaseMs }: Parameters<CounterStore['renew']>[0]): void {
   checkDuration(leaseMs, 1);
   for (const { id } of leases) checkId(id);
 }
 
-/** Checks the amounts of adjustments, their id, and for how long it is remembered. @throws as {@link checkReserve} */
+/** Checks the amounts of adjustments, their id, and how long it is remembered. @throws as {@link checkReserve} */
 export function checkAdjust({
   adjustments,
   id,
@@ -50,7 +50,7 @@ export function checkAdjust({
   }
 }
 
-/** Checks what a host counted: whole numbers, 0 or more. @throws as {@link checkReserve} */
+/** Checks counts of the host: whole numbers, 0 or more. @throws as {@link checkReserve} */
 export function checkCounts({ counts }: Parameters<CounterStore['finishRecount']>[0]): void {
   for (const { count, forgetAt } of counts) {
     if (!isWhole(count, 0)) throw new TollgateError('invalid_amount');
@@ -58,7 +58,7 @@ export function checkCounts({ counts }: Parameters<CounterStore['finishRecount']
   }
 }
 
-/** Checks what a reservation is made of. @throws as {@link checkReserve} */
+/** Checks the parts of a reservation. @throws as {@link checkReserve} */
 export function checkReservation({ org, id, charges, rememberMs }: Reservation): void {
   if (typeof org !== 'string' || org === '')
     throw new TollgateError('invalid_request', { message: 'The org is none.' });

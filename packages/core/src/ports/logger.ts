@@ -1,4 +1,4 @@
-/** Where the library says what an operator should know. Never given a secret, a header or a body. One that throws, or rejects, is in nobody's way. */
+/** Receives what an operator should know; never a secret, a header or a body. If it throws or rejects, that is ignored. */
 export interface Logger {
   debug(message: string, facts?: Readonly<Record<string, unknown>>): void;
   info(message: string, facts?: Readonly<Record<string, unknown>>): void;

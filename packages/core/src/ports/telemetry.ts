@@ -1,4 +1,4 @@
-/** Where the library counts what happens, for the host's metrics. One that throws is in nobody's way; it is not waited for. */
+/** Receives counters for the host's metrics. It is not waited for; if it throws, that is ignored. */
 export interface Telemetry {
   /**
    * Adds to a counter. Attribute values are from small closed sets (an outcome, a quota key): never an org id.
