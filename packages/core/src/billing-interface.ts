@@ -21,13 +21,13 @@ import type {
   WebhookResult,
 } from './subscription/types.ts';
 
-/** The engine: everything the routes and guards do, for a host to call by itself. All methods throw `TollgateError`. */
+/** The engine: everything that routes and guards do, for the host to call directly. All methods throw `TollgateError`. */
 export interface Billing<K extends string = string> {
   // The gate
   reserve(request: ReserveRequest<K>): Promise<Admission>;
-  /** Takes up a reservation that another process made, from its `toJSON()`. @throws TollgateError `invalid_request` for what is no record */
+  /** Resumes a reservation of another process from its `toJSON()`. @throws TollgateError `invalid_request` if it is not a valid record */
   resume(record: ReservationRecord): ReservationHandle;
-  /** Says that rows of a capacity key were deleted, or gives metered units back. With an `idempotencyKey` once, however often it is called. */
+  /** Reports deleted rows of a capacity key, or gives metered units back. With an `idempotencyKey` it takes effect once. */
   release(request: {
     org: string;
     key: K;
@@ -35,7 +35,7 @@ export interface Billing<K extends string = string> {
     session?: string;
     idempotencyKey?: string;
   }): Promise<void>;
-  /** Counts capacity keys anew from the host's inventory (all of them by default); answers the counts. */
+  /** Recounts capacity keys (by default all) from the host's inventory, and returns the counts. */
   recount(request: { org: string; keys?: readonly K[] }): Promise<ReadonlyMap<K, number>>;
   usage(request: {
     org: string;
@@ -48,7 +48,7 @@ export interface Billing<K extends string = string> {
   plan(org: string): Promise<OrgPlan>;
   /** Published tiers above the org's own. */
   upgradeOptions(org: string): Promise<readonly Tier[]>;
-  /** Moves an org to a tier: changes its live subscription, or opens a page to start one. Terms left out are the provider's choice. */
+  /** Moves an org to a tier: changes its live subscription, or opens a page to start one. The provider chooses terms left out. */
   checkout(request: {
     org: string;
     tier: string;
@@ -63,15 +63,15 @@ export interface Billing<K extends string = string> {
     header: (name: string) => string | undefined;
   }): Promise<WebhookResult>;
   /**
-   * Brings stored subscriptions up to the provider's, however many webhooks were lost: for a cron, or on return from a checkout page.
-   * `{ eventsSince }` looks only at what the provider says it told since then, and does what never arrived.
+   * Updates stored subscriptions from the provider, however many webhooks were lost: for a cron job, or on return from a checkout page.
+   * `{ eventsSince }` only reads the provider's own record of events since then, and applies those that never arrived.
    */
   sync(request: SyncRequest): Promise<SyncResult>;
 
   // Operators
   setOverride(request: SetOverrideRequest & { actor: string }): Promise<Override>;
   overrides(request?: { includeExpired?: boolean }): Promise<readonly Override[]>;
-  /** Who changed what, newest first: `limit` entries (100, at most 1,000) from before the `position` in `before`. */
+  /** Who changed what, newest first: up to `limit` entries (100 by default, at most 1,000) before the `position` given as `before`. */
   audit(request?: {
     org?: string;
     before?: number;
@@ -93,21 +93,21 @@ export interface Billing<K extends string = string> {
     actor: string;
   }): Promise<DegradationReport>;
 
-  /** Where the org stands, on what was stored at most `limitsTtlMs` ago: cheap enough for every request. */
+  /** The org's stage and level, as stored at most `limitsTtlMs` ago: cheap enough for every request. */
   standing(org: string): Promise<{ readonly stage: DegradationStage; readonly level: number }>;
-  /** Which rows a change of tier would keep and which it would wind down, and when. Changes nothing. */
+  /** Which rows a change of tier would keep, which it would wind down, and when. Changes nothing. */
   preview(request: { org: string; tier: string; at?: number }): Promise<Preview>;
-  /** Applies the lifecycle to every org that is due: for a cron. Safe from several processes at once. */
+  /** Applies the lifecycle to every org that is due: for a cron job. Several processes may call it at once. */
   sweep(request?: SweepRequest): Promise<SweepResult>;
-  /** Sweeps again and again in this process, until stopped or closed. @throws TollgateError `invalid_configuration` for an interval that is none */
+  /** Sweeps repeatedly in this process, until stopped or closed. @throws TollgateError `invalid_configuration` for an invalid interval */
   startSweeper(options: { everyMs: number }): Sweeper;
 
-  /** Adds a listener, told of what happens once and by one process; answers how to take it off again. */
+  /** Adds a listener and returns a function that removes it. Each event is reported once, by one process. */
   on<N extends NoticeName>(name: N, listener: NoticeListener<N>): () => void;
 
   /**
-   * Finishes what is on its way, as far as that takes some seconds and no more, and lets go of stores and provider: they are closed with
-   * the last engine of this process that works with them.
+   * Finishes what is under way, within a bounded time (under 30 seconds in all), and releases stores and provider: each is closed with
+   * the last engine of this process that works with it.
    */
   close(): Promise<void>;
 }

@@ -28,7 +28,7 @@ import { workWith } from './working-parts.ts';
 const MAX_AUDIT_PAGE = 1_000;
 
 /**
- * Makes the engine: checks every option at once and puts the services together.
+ * Creates the engine. All options are checked at once.
  *
  * ```ts
  * const billing = createBilling({ quotas, tiers, inventory, access, provider });

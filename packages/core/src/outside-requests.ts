@@ -4,8 +4,8 @@ import { AsyncResource } from 'node:async_hooks';
 const outside = new AsyncResource('tollgate');
 
 /**
- * Runs what is done for many orgs, or for another one than that of the request it was begun in: whatever a host keeps in an
- * `AsyncLocalStorage`, such as the tenant its queries are held to or its log is written under, would be that of a stranger.
+ * Runs work for many orgs, or for another org than that of the current request, outside that request. What a host keeps in an
+ * `AsyncLocalStorage`, such as the tenant of its queries or of its log, would otherwise belong to a different org.
  */
 export function outsideRequests<T>(work: () => T): T {
   return outside.runInAsyncScope(work);

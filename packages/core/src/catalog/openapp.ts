@@ -1,6 +1,6 @@
 import { capacity, metered } from './quota.ts';
 
-/** The quota keys of OpenApp's published billing API: a ready registry, and an example of one. */
+/** The quota keys of OpenApp's published billing API: a ready-made registry, and an example of one. */
 export const openAppQuotas = {
   org_users: capacity({ windsDown: false }),
   organizations: capacity({ windsDown: false }),

@@ -1,4 +1,4 @@
-/** The kind of a quota's interval. `lifetime` counts rows that exist now; every other period accumulates and starts anew. */
+/** The periods of a quota. `lifetime` counts rows that exist now; every other period accumulates, and starts again from zero. */
 export const QUOTA_PERIODS = ['lifetime', 'day', 'week', 'month', 'per_session'] as const;
 export type QuotaPeriod = (typeof QUOTA_PERIODS)[number];
 
@@ -17,7 +17,7 @@ export interface QuotaDefinition {
   readonly windsDown: boolean;
 }
 
-/** The host's registry of quota keys: what it counts, by key. */
+/** The host's registry of quota keys: what is counted, by key. */
 export type QuotaRegistry<K extends string = string> = Readonly<Record<K, QuotaDefinition>>;
 
 /**
@@ -31,7 +31,7 @@ export function capacity(options: { readonly windsDown?: boolean } = {}): QuotaD
 }
 
 /**
- * Defines a quota of events or time that accumulates in one window or several.
+ * Defines a quota of events or time that accumulates in one or several windows.
  *
  * @param options.periods - each period is limited on its own; a create must fit all of them.
  * @default unit 'count'

@@ -1,17 +1,17 @@
 import type { QuotaPeriod } from './quota.ts';
 
-/** A whole number of units, or no limit at all. A key that a tier does not list is 0; unlimited is always said. */
+/** A whole number of units, or no limit at all. A key that a tier does not list has limit 0; unlimited is always explicit. */
 export type LimitValue = number | 'unlimited';
 
-/** One text, or one text a language (BCP 47 tag -> text). */
+/** One text, or one per language (BCP 47 tag -> text). */
 export type LocalizedText = string | Readonly<Record<string, string>>;
 
-/** The limits of a tier by key: one value for a key of one period, or one a period. */
+/** The limits of a tier by key: one value for a key with one period, or one per period. */
 export type TierLimits<K extends string = string> = {
   readonly [P in K]?: LimitValue | { readonly [Q in QuotaPeriod]?: LimitValue };
 };
 
-/** One plan of the host's catalog, as the host writes it. */
+/** One plan of the catalog, as the host writes it. */
 export interface TierDefinition<K extends string = string> {
   /** Stable name in URLs and in storage: 1 to 64 of a-z, 0-9, `_`, `-`, the first a letter or a digit. */
   readonly slug: string;
@@ -23,11 +23,11 @@ export interface TierDefinition<K extends string = string> {
    */
   readonly isPublished?: boolean;
   /**
-   * Whether an org without a subscription is on this tier. Exactly one tier of a catalog is.
+   * Whether orgs without a subscription are on this tier. Exactly one tier of a catalog has this.
    * @default false
    */
   readonly isDefaultForPersonal?: boolean;
-  /** Rank among the tiers, lowest first; a tier with a higher one is an upgrade. int32. */
+  /** Rank among the tiers (int32), lowest first; a tier of higher rank is an upgrade. */
   readonly sortOrder: number;
   readonly limits: TierLimits<K>;
 }
@@ -39,7 +39,7 @@ export interface TierQuota {
   readonly limit: number | null;
 }
 
-/** One plan after the catalog was checked: every default filled in, limits spelled out by key and period. */
+/** One plan of the checked catalog: defaults filled in, limits listed by key and period. */
 export interface Tier {
   readonly slug: string;
   readonly name: LocalizedText;

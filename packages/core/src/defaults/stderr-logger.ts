@@ -1,7 +1,7 @@
 import type { Logger } from '../ports/logger.ts';
 import { redact } from './redact.ts';
 
-/** Writes warnings and errors to stderr, one JSON object a line, with anything that looks like a secret left out. */
+/** Writes warnings and errors to stderr, one JSON object per line, with anything that looks like a secret redacted. */
 export const stderrLogger: Logger = {
   debug: () => {},
   info: () => {},

@@ -9,8 +9,8 @@ const RANDOM_LENGTH = 16;
 const POOL_IDS = 128;
 
 /**
- * Makes ULIDs from the system's strong randomness. Ids of one maker sort in the order they were made, also within a
- * millisecond and when the clock steps back.
+ * Generates ULIDs from the system's strong randomness. Ids of one generator sort in the order they were made, even within a
+ * millisecond and if the clock steps back.
  */
 export function ulidIds(options: { readonly clock?: Clock } = {}): Ids {
   const { clock = systemClock } = options;

@@ -1,6 +1,6 @@
 import { isPending } from '../is-pending.ts';
 
-/** Passes calls on to an object of the host's, and throws nothing: what it is told of goes on all the same. */
+/** Passes calls on to an object of the host (a logger, say), and ignores whatever it throws or rejects with. */
 export function unfailing<T extends object>(target: T, methods: readonly (keyof T)[]): T {
   const made = {} as T;
   for (const name of methods) {

@@ -14,19 +14,19 @@ export interface PreviewRequest {
   readonly org: string;
   /** The slug of the tier the org would move to. */
   readonly tier: string;
-  /** When it would, epoch ms. @default now */
+  /** When it would move, epoch ms. @default now */
   readonly at?: number;
 }
 
-/** What becomes of the rows of one key. Ids. */
+/** What becomes of the rows of one key, by their ids. */
 export interface PreviewKey extends Overage {
-  /** In the order in which they would be wound down; empty for a key that never is. */
+  /** In the order in which they would be wound down; empty for a key that is never wound down. */
   readonly flagged: readonly string[];
   /** The others, in the order in which the host lists them; empty for a key that is never wound down. */
   readonly kept: readonly string[];
 }
 
-/** What a change of tier would do to an org, if its rows stayed as they are. Instants are epoch ms. */
+/** What a change of tier would do to an org if its rows stayed as they are. Instants are epoch ms. */
 export interface Preview {
   readonly org: string;
   readonly tier: string;
@@ -34,7 +34,7 @@ export interface Preview {
   readonly policy: SelectionPolicy;
   /** The keys that would be above their limit. */
   readonly keys: readonly PreviewKey[];
-  /** Null when the org would be within its limits, or the lifecycle is off. */
+  /** Null if the org would be within its limits, or the lifecycle is off. */
   readonly timeline: {
     readonly warnedAt: number;
     /** When rows are flagged: at once, or at the end of the warned stage under `manual`. */

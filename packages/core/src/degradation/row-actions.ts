@@ -14,7 +14,7 @@ export interface ActionTally {
   readonly suspended: number;
   readonly restored: number;
   readonly removed: number;
-  /** Calls of the host that failed or took too long; the next sweep repeats them. */
+  /** Callbacks that failed or took too long; the next sweep retries them. */
   readonly failed: number;
 }
 

@@ -1,6 +1,6 @@
 import type { DegradationStage } from '../ports/billing-repository.ts';
 
-/** Where an org stands at an instant: its stage, and how strongly it is felt (0 to 1). */
+/** An org's stage at an instant, and the level (0 to 1) of friction. */
 export interface StageAt {
   readonly stage: DegradationStage;
   readonly level: number;

@@ -13,19 +13,19 @@ import { type ActionTally, claimLeaseMs } from './row-actions.ts';
 export interface SweepResult extends ActionTally {
   /** Orgs looked at. */
   readonly orgs: number;
-  /** Orgs that could not be looked at, or not to the end; they are due again. */
+  /** Orgs that could not be looked at, or not completely; they are due again. */
   readonly orgsFailed: number;
 }
 
 export interface SweepRequest {
-  /** Orgs to look at besides those on the list: where rows may have come behind the gate's back, or after the catalog's limits were lowered. */
+  /** More orgs to look at: those whose rows may have bypassed the guards, or after limits in the catalog were lowered. */
   readonly orgs?: Iterable<string> | AsyncIterable<string>;
-  /** Ends the sweep before the next action; what is left is due again. */
+  /** Ends the sweep before its next action; what is left is due again. */
   readonly signal?: AbortSignal;
 }
 
 export interface Sweeper {
-  /** Ends the sweeping; resolves when what was under way has ended. */
+  /** Stops sweeping; resolves when what was under way has ended. */
   stop(): Promise<void>;
 }
 

@@ -14,7 +14,7 @@ export interface Overage {
 export interface DegradationReport {
   readonly org: string;
   readonly stage: DegradationStage;
-  /** 0 to 1; 0 unless degraded or marked. */
+  /** 0 to 1; 0 unless the stage is `degraded` or `marked_for_delete`. */
   readonly level: number;
   readonly overCapacity: boolean;
   readonly overCapacityAt: number | null;

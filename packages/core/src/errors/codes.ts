@@ -1,6 +1,6 @@
 /**
- * Every code the library answers or throws with: its HTTP status and the sentence a caller reads.
- * docs/errors.md of the project's repository explains each, and is checked against this table.
+ * Every error code, with its HTTP status and the message that callers read.
+ * docs/errors.md of the project's repository explains each one, and is checked against this table.
  */
 export const ERROR_CODES = {
   // The caller's fault

@@ -3,13 +3,13 @@ import { ERROR_CODES, type ErrorCode } from './codes.ts';
 // Registered, so that an error made by one installed copy of this package is known to another.
 const BRAND = Symbol.for('@tollgate/error');
 
-/** Every error this library throws. `code` is stable, and documented in docs/errors.md of the project's repository; `message` is for people. */
+/** Every error of this library. `code` is stable and documented in docs/errors.md of the project's repository; `message` is for people. */
 export class TollgateError extends Error {
   override readonly name = 'TollgateError';
   readonly code: ErrorCode;
   /** The HTTP status it is answered with. */
   readonly status: number;
-  /** When a repeat may succeed, in whole seconds; undefined when nobody knows, or a repeat alone does not help. */
+  /** When a retry may succeed, in whole seconds; undefined if that is unknown, or a retry alone does not help. */
   readonly retryAfterSeconds: number | undefined;
 
   readonly [BRAND] = true;
@@ -19,8 +19,8 @@ export class TollgateError extends Error {
   }
 
   /**
-   * @param options.message - replaces the code's own sentence; goes to the client, so it must not hold a secret or foreign text.
-   * @param options.cause - what lies behind; never sent to a client.
+   * @param options.message - replaces the code's own sentence. It is sent to the client: no secrets, no text from elsewhere.
+   * @param options.cause - the underlying error; never sent to a client.
    */
   constructor(
     code: ErrorCode,

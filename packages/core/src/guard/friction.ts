@@ -26,11 +26,11 @@ export interface FrictionOptions<R> extends StandingOptions<R> {
   readonly isExempt?: PerRequest<R, boolean>;
 }
 
-/** What the adapter does with the request now. */
+/** What the adapter has to do with the request. */
 export interface FrictionOutcome {
-  /** To be set on the response before the handler runs. */
+  /** Set these on the response before the handler runs. */
   readonly headers: Readonly<Record<string, string>>;
-  /** False when the client is gone: nobody waits for the handler's answer. */
+  /** False if the client has disconnected: the handler must not run. */
   readonly proceed: boolean;
 }
 

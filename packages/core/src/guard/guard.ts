@@ -26,23 +26,23 @@ import type {
 } from './guard-options.ts';
 import { perRequest } from './per-request.ts';
 
-/** How a guarded handler ended, as far as its adapter could see. */
+/** How a guarded handler ended, as far as the adapter could see. */
 export type Ending =
   /** It answered with this status. */
   | { readonly status: number }
-  /** It threw, or failed in a way that tells nothing of what it created. */
+  /** It threw, or failed in a way that does not show what it created. */
   | 'failed'
-  /** It may still be running: the client went away, or somebody answered in its stead. */
+  /** It may still be running: the client disconnected, or something else answered in its place. */
   | 'unseen';
 
 /** The guard's decision on one request. */
 export type Entered =
   | {
       readonly admitted: true;
-      /** To be set on the response before the handler runs. */
+      /** Set these on the response before the handler runs. */
       readonly headers: Readonly<Record<string, string>>;
       readonly reservation: ReservationHandle;
-      /** To be called when the handler has ended; again, when more becomes known of an `unseen` end. Never throws. */
+      /** Call it when the handler has ended, and again if more becomes known after `unseen`. Never throws. */
       leave(ending: Ending): void;
     }
   | { readonly admitted: false; readonly reply: HttpReply };
@@ -62,11 +62,11 @@ const VALUES = ['key', 'org', 'amount', 'scope', 'idempotencyKey', 'onStoreError
 
 /** A request on its way to a guarded handler. */
 export interface GuardedRequest<R> {
-  /** Asked for only when it is needed: most guards can do without. */
+  /** Called only when it is needed: most guards do without. */
   request(): HttpRequest;
-  /** The framework's own request, which option functions are given. */
+  /** The framework's own request, which option functions are called with. */
   readonly native: R;
-  /** Its billing router, of those it passed; undefined when none. */
+  /** Its billing router, among those it passed; undefined if there is none. */
   passage(): Passage | undefined;
 }
 
@@ -74,10 +74,11 @@ export interface GuardedRequest<R> {
 export type Guard<R> = (guarded: GuardedRequest<R>) => Promise<Entered>;
 
 /**
- * Makes the guard of a route.
+ * Creates the guard of a route.
  *
- * A 2xx or 3xx keeps the units and a 4xx gives them back. After a 5xx or a throw nobody knows whether the row exists: the units stay
- * counted until a recount (metered units follow `onFailure`). A handler nobody saw the end of holds its units until the lease ends.
+ * A 2xx or 3xx keeps the units, and a 4xx gives them back. After a 5xx or a throw nobody knows whether the row exists: the units stay
+ * counted until a recount (metered units follow `onFailure`). If the end of the handler was not seen, its units stay held until the
+ * lease ends.
  *
  * @throws TollgateError `invalid_configuration` for a fault in its options
  */
@@ -176,10 +177,10 @@ export function createGuard<R extends object, K extends string>(
   };
 }
 
-/** Requests that a guard let not pass: what stands behind it does not run, so guards before it give their units back, also where its answer is not seen. */
+/** Requests that a guard stopped: their handler does not run, so earlier guards give their units back even if they see no answer. */
 const refused = new WeakSet<object>();
 
-/** What a client is told when its request could not be decided. */
+/** What the client gets if its request could not be decided. */
 function failed<R extends object>(
   error: unknown,
   guarded: GuardedRequest<R>,
@@ -298,9 +299,10 @@ function checkKeys<K extends string>(charges: readonly KeyCharge<K>[], { catalog
 }
 
 /**
- * `releaseQuota` without a framework: called before the handler, it answers what to call after a successful delete. That never throws.
+ * `releaseQuota` without a framework: called before the handler, it returns a function to call after a successful delete. That never
+ * throws.
  *
- * @throws TollgateError `invalid_configuration` for a fault in its options, and when the request passed no billing router and no engine was given
+ * @throws TollgateError `invalid_configuration` for a fault in its options, or if no engine was given and the request passed no router
  */
 export function createRelease<R extends object, K extends string>(
   key: K,

@@ -12,19 +12,19 @@ type Sharing = { [RESERVATIONS]?: WeakMap<object, ReservationHandle> };
 const reservations = (globalThis as Sharing)[RESERVATIONS] ?? new WeakMap<object, ReservationHandle>();
 (globalThis as Sharing)[RESERVATIONS] = reservations;
 
-/** Remembers the reservation a framework's request holds, on the request itself. */
+/** Stores a request's reservation on the framework's request itself. */
 export function attachReservation(native: object, reservation: ReservationHandle): void {
   (native as Holding)[RESERVATION] = reservation;
 }
 
-/** Remembers it beside the request: Express gives each request a shape of its own, and properties put on those are slow to make. */
+/** Stores it beside the request: Express gives each request a shape of its own, on which adding properties is slow. */
 export function keepReservation(native: object, reservation: ReservationHandle): void {
   reservations.set(native, reservation);
 }
 
 /**
- * The reservation that the request's last `requireQuota` made, for handlers that settle by themselves: a batch that created fewer
- * than it asked for, work that goes on after the answer. What the handler settles is not settled again.
+ * The reservation of the request's last `requireQuota`, for handlers that settle it themselves: a batch that created fewer rows than it
+ * reserved, or work that goes on after the response. What the handler has settled is not settled again.
  */
 export function reservationOf(native: object): ReservationHandle | undefined {
   return (native as Holding)[RESERVATION] ?? reservations.get(native);

@@ -12,7 +12,7 @@ import { errorReply, jsonReply } from './reply.ts';
 import { requestIdOf } from './request-id.ts';
 import type { Route } from './route.ts';
 
-/** Runs one operation from request to finished answer. Never throws: every error becomes its answer here, once. */
+/** Runs one operation from request to finished response. Never throws: every error becomes a response here, once. */
 export async function dispatch(engine: Engine, route: Route, request: HttpRequest): Promise<HttpReply> {
   const requestId = requestIdOf(request, engine.ids);
   const headers = commonHeaders(route.path);
@@ -25,7 +25,7 @@ export async function dispatch(engine: Engine, route: Route, request: HttpReques
   }
 }
 
-/** As `dispatch`, for a path of the table whatever the method: 405 with `Allow` where it has no such operation, 204 to `OPTIONS`. */
+/** Like `dispatch`, for a path of the table with any method: 405 with `Allow` if there is no such operation, 204 to `OPTIONS`. */
 export async function dispatchPath(engine: Engine, path: string, request: HttpRequest): Promise<HttpReply> {
   const routes = billingRoutes.filter((route) => route.path === path);
   const method = request.method === 'HEAD' ? 'GET' : request.method;

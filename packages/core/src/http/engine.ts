@@ -2,7 +2,7 @@ import type { Billing } from '../billing-interface.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Wiring } from '../wiring.ts';
 
-/** The part of a billing engine that its routes and guards work with. */
+/** The part of a billing engine that its routes and guards use. */
 export interface Engine
   extends Pick<
     Wiring,
@@ -24,13 +24,13 @@ export function bindEngine<B extends Billing>(billing: B, wiring: Omit<Engine, '
   return billing;
 }
 
-/** Tells an engine from the options of one. */
+/** Whether the object is an engine, and not the options for one. */
 export function isBilling(value: object): value is Billing {
   return (value as Bound | undefined)?.[ENGINE] !== undefined;
 }
 
 /**
- * The engine behind what `createBilling` answered.
+ * The engine behind what `createBilling` returned.
  *
  * @throws TollgateError `invalid_configuration` for any other object.
  */

@@ -13,14 +13,14 @@ interface Recording {
   size: number;
 }
 
-/** Keeps a body's raw bytes on its request, for a webhook that is verified after the host's parser ran. */
+/** Keeps a body's raw bytes on its request, for webhooks that are verified after the host's parser ran. */
 export function keepBytes(message: IncomingMessage, bytes: Uint8Array): void {
   (message as Keeping)[KEPT] = bytes;
 }
 
 /**
- * Records the bytes that anybody reads from the request from now on. Reads nothing itself: a body nobody wants stays
- * untouched on the wire.
+ * Records the bytes that anything reads from the request from now on. Reads nothing itself: a body that nobody reads stays
+ * untouched.
  */
 export function recordBytes(message: IncomingMessage): void {
   const keeping = message as Keeping;

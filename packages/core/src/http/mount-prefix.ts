@@ -1,9 +1,9 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 
 /**
- * A prefix for routes, without a slash at its end.
+ * A prefix for routes, without a trailing slash.
  *
- * @throws TollgateError `invalid_configuration` for anything but plain segments, whose meaning frameworks agree on.
+ * @throws TollgateError `invalid_configuration` for anything but plain segments, which all frameworks understand alike.
  */
 export function mountPrefix(prefix = ''): string {
   const plain = String(prefix).replace(/\/$/, '');

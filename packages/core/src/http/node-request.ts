@@ -7,13 +7,13 @@ import { passageOf } from './passage.ts';
 import { rawPath, rawQuery } from './raw-path.ts';
 import { type BodyLimits, readBody } from './read-body.ts';
 
-/** What an adapter knows of a request that Node's own message does not tell. */
+/** What an adapter knows of a request beyond Node's own message. */
 export interface NodeRequestSource<N = unknown> {
   readonly message: IncomingMessage;
   readonly native: N;
-  /** The request target as the client sent it, whatever routers have cut off since. */
+  /** The request target as the client sent it, including what routers have cut off since. */
   readonly targetOf: (native: N) => string;
-  /** Where the host's body parser leaves what it made of the body, and by the usual name `rawBody` its bytes or text. */
+  /** Where the host's body parser leaves the parsed body and, by the usual name `rawBody`, its bytes or text. */
   readonly parsed: { readonly body?: unknown; readonly rawBody?: unknown };
 }
 
@@ -22,7 +22,7 @@ const DEFAULT_LIMITS: BodyLimits = { maxBodyBytes: 1_048_576, bodyTimeoutMs: 10_
 
 const NOTHING = new Uint8Array(0);
 
-/** The neutral request over a Node message. Nothing of the body is read before it is asked for. Any number may be made of one message. */
+/** The neutral request over a Node message. The body is read only on demand. Any number of them may be made of one message. */
 export function createNodeRequest<N>(source: NodeRequestSource<N>): HttpRequest {
   return new NodeRequest(source);
 }

@@ -2,10 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import type { Engine } from './engine.ts';
 import { rawPath } from './raw-path.ts';
 
-/** What a request carries once it passed a billing router: guards further down find their engine here. */
+/** What a request carries after it passed a billing router: guards behind it find their engine here. */
 export interface Passage {
   readonly engine: Engine;
-  /** The path the billing routes are mounted under, as the client spelled it; empty at the root. */
+  /** The path the billing routes are mounted under, as the client sent it; empty at the root. */
   readonly basePath: string;
 }
 
@@ -14,9 +14,9 @@ const PASSAGE = Symbol.for('@tollgate/passage');
 type Passing = IncomingMessage & { [PASSAGE]?: Passage };
 
 /**
- * Marks the request. Of several routers the one counts whose path it is under, the longest of such paths; among equals the last one passed.
+ * Marks the request. If it passes several routers, the one with the longest path that the request is under counts; among equals, the last.
  *
- * @param path - where the request is by now, which a host may have rewritten, with what routers took off.
+ * @param path - the request's current path, which the host may have rewritten, including what routers took off.
  */
 export function attachPassage(
   message: IncomingMessage,
@@ -29,14 +29,14 @@ export function attachPassage(
   passing[PASSAGE] = passage;
 }
 
-/** How much of a path is where the routes are; -1 when it is elsewhere. Routes of the host mostly take either case, so no client chooses by it. */
+/** How much of a path leads to the routes; -1 if it leads elsewhere. Case is ignored, so that no client can choose by it. */
 function shareOf(path: string, { basePath }: Passage): number {
   const [whole, base] = [path.toLowerCase(), basePath.toLowerCase()];
   const isUnder = base === '' || whole === base || whole.startsWith(`${base}/`);
   return isUnder ? base.length : -1;
 }
 
-/** The billing router of this request, of those it passed; undefined when none. */
+/** The billing router of this request, among those it passed; undefined if there is none. */
 export function passageOf(message: IncomingMessage): Passage | undefined {
   return (message as Passing)[PASSAGE];
 }

@@ -6,10 +6,10 @@ import type { QuotaState } from '../quota/types.ts';
 const LARGEST_INTEGER = 999_999_999_999_999;
 
 /**
- * The headers that tell a guarded request about its quotas: `RateLimit-Policy` and `RateLimit` as in
- * draft-ietf-httpapi-ratelimit-headers-11 (one quoted policy a window: `"devices"`, `"door_opens:day"`), and on a denial
- * `Link rel="upgrade"` and `Retry-After`, the latter only when every denied window refills: seconds to the last one's
- * end. Unlimited quotas are left out.
+ * The headers that describe a guarded request's quotas: `RateLimit-Policy` and `RateLimit` as in
+ * draft-ietf-httpapi-ratelimit-headers-11 (one quoted policy per window: `"devices"`, `"door_opens:day"`). On a denial also
+ * `Link rel="upgrade"`, and `Retry-After` only if every denied window refills: the seconds to the last one's end.
+ * Unlimited quotas are left out.
  *
  * @param now - epoch ms.
  * @param upgradeLink - where the upgrade options are; null sends no `Link`.

@@ -1,4 +1,4 @@
-/** The path of a request target as it was sent: no query, no fragment, no scheme and host, nothing decoded. */
+/** The path of a request target as it was sent: without query, fragment, scheme and host, and not decoded. */
 export function rawPath(target: string): string {
   const path = target.startsWith('/') ? target : target.replace(/^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#]*/, '');
   const end = path.search(/[?#]/);
@@ -13,15 +13,15 @@ export function rawQuery(target: string): string {
 }
 
 export interface PathMatch {
-  /** What stands before the route's own path: where it is mounted. */
+  /** What comes before the route's own path: where it is mounted. */
   readonly basePath: string;
   /** Parameters by name, as sent. */
   readonly params: ReadonlyMap<string, string>;
 }
 
 /**
- * Reads a route's parameters off the end of a raw path: no framework's decoding has touched them and the mount
- * point need not be known. Null when the path does not end in the template.
+ * Reads a route's parameters from the end of a raw path, so that no framework has decoded them and the mount point need not be
+ * known. Null if the path does not end in the template.
  */
 export function matchPath(template: string, path: string): PathMatch | null {
   const wanted = template.split('/').slice(1);

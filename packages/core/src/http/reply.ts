@@ -31,7 +31,7 @@ export function jsonReply(
   };
 }
 
-/** The answer to an error. An error that is not a `TollgateError` becomes `internal_error`: nothing of it is sent. */
+/** The response to an error. An error that is not a `TollgateError` becomes `internal_error`, and nothing of it is sent. */
 export function errorReply(
   error: unknown,
   requestId: string,
@@ -47,7 +47,7 @@ export function errorReply(
   return jsonReply(known.status, body, requestId, extra);
 }
 
-/** The refusal of a guarded create, whose facts are all in `headers` (from `rateLimitHeaders`). */
+/** The refusal of a guarded create; all its facts are in `headers` (from `rateLimitHeaders`). */
 export function deniedReply(denial: {
   /** The engine's `deniedStatus`. */
   readonly status: 429 | 402 | 403;

@@ -17,14 +17,14 @@ export interface RouteContext<B> {
   readonly request: HttpRequest;
   /** The org in the path, of the host's form; empty on routes without one. */
   readonly org: string;
-  /** Who calls, as the host's `access` answered; empty on routes that do not ask it. */
+  /** The caller, as returned by the host's `access`; empty on routes that do not ask it. */
   readonly actor: string;
   /** The payment provider in the path; empty on routes without one. */
   readonly provider: string;
   readonly body: B;
 }
 
-/** A handler's answer, always 200. */
+/** A handler's result; the status is always 200. */
 export interface RouteAnswer<T> {
   readonly body: T;
   readonly headers?: Readonly<Record<string, string>>;
@@ -37,7 +37,7 @@ export interface RouteDefinition<R extends RouteBody, S extends z.ZodType> {
   readonly method: 'GET' | 'POST' | 'PUT';
   /** The path below the mount point, parameters in braces: `{id}` is the org, `{provider}` the payment provider. */
   readonly path: string;
-  /** The permission asked of the host, `public` for nobody's, `signature` where the provider's signature is the proof. */
+  /** The permission that is required: the host's, `public` for none, `signature` if the provider's signature is the proof. */
   readonly access: Permission | 'public' | 'signature';
   readonly query?: readonly {
     readonly name: string;
@@ -49,9 +49,9 @@ export interface RouteDefinition<R extends RouteBody, S extends z.ZodType> {
   readonly fieldErrors?: Readonly<Record<string, ErrorCode>>;
   readonly responses: {
     readonly success: S;
-    /** Headers an answer may carry beside the common ones, with their meaning. */
+    /** Headers that a response may have in addition to the common ones, with their meaning. */
     readonly headers?: Readonly<Record<string, string>>;
-    /** The codes this operation answers beside those every operation of its kind does. */
+    /** The error codes of this operation, in addition to those of every operation of its kind. */
     readonly errors: readonly ErrorCode[];
   };
   handle(context: RouteContext<BodyOf<R>>): RouteAnswer<z.output<S>> | Promise<RouteAnswer<z.output<S>>>;
@@ -62,7 +62,7 @@ export interface Route extends Omit<RouteDefinition<RouteBody, z.ZodType>, 'hand
   handle(context: RouteContext<unknown>): RouteAnswer<object> | Promise<RouteAnswer<object>>;
 }
 
-/** Declares an operation, with its handler's types taken from its schemas. */
+/** Declares an operation; its handler's types are inferred from its schemas. */
 export function defineRoute<const R extends RouteBody, S extends z.ZodType<object>>(
   definition: RouteDefinition<R, S>,
 ): Route {

@@ -1,10 +1,10 @@
 import type { CounterLedger } from './counter-ledger.ts';
 
-/** What a memory counter store holds, read behind its port. */
+/** The contents of a memory counter store, read past its port. */
 export interface CounterContents {
-  /** Orgs that take any room at all. */
+  /** Orgs for which anything is stored. */
   readonly orgs: readonly string[];
-  /** Counters with a count; `held` is of leases not yet noticed to have run out. */
+  /** Counters with a count; `held` includes leases that have run out unnoticed. */
   readonly counters: readonly {
     readonly org: string;
     readonly key: string;
@@ -13,7 +13,7 @@ export interface CounterContents {
     readonly held: number;
     readonly uncertain: number;
   }[];
-  /** Records that take room, over all orgs. */
+  /** Numbers of stored records, over all orgs. */
   readonly records: {
     readonly live: number;
     readonly lapsed: number;

@@ -22,8 +22,8 @@ export interface MemoryBillingRepository extends BillingRepository {
 }
 
 /**
- * Keeps billing state in this process' memory, lost with it: the embedded default, and the yardstick other repositories are
- * compared with.
+ * Keeps billing state in this process' memory, and loses it with the process: the default, and the reference that other
+ * repositories are compared with.
  *
  * @default options.clock the system's clock
  */

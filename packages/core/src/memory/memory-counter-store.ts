@@ -19,7 +19,7 @@ export interface MemoryCounterStoreOptions {
   /** @default the system's clock */
   readonly clock?: Clock;
   /**
-   * How long a lease that ran out is kept for a late commit, ms. After that its uncertain units stay until a recount.
+   * How long a lapsed reservation is kept for a late commit, ms. After that its uncertain units stay until a recount.
    * @default 600_000
    */
   readonly lapsedKeepMs?: number;
@@ -32,8 +32,8 @@ export interface MemoryCounterStore extends CounterStore {
 }
 
 /**
- * Counts in this process' memory: the embedded default, and the yardstick other stores are compared with.
- * Limits are then per process and lost with it.
+ * Counts in this process' memory: the default, and the reference that other stores are compared with.
+ * Limits are then per process, and lost with it.
  */
 export function memoryCounterStore(options: MemoryCounterStoreOptions = {}): MemoryCounterStore {
   const { clock = systemClock, lapsedKeepMs = 600_000 } = options;

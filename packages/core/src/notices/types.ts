@@ -2,24 +2,24 @@ import type { QuotaPeriod } from '../catalog/quota.ts';
 import type { Overage } from '../degradation/types.ts';
 import type { DegradationStage, Subscription } from '../ports/billing-repository.ts';
 
-/** An org went over capacity, moved on in the lifecycle, or is within its limits again. */
+/** An org went over capacity, reached the next stage, or is within its limits again. */
 export interface CapacityNotice {
   readonly org: string;
   readonly stage: DegradationStage;
-  /** When the spell began, epoch ms. */
+  /** When the org went over capacity, epoch ms. */
   readonly overCapacityAt: number;
   /** Empty once cleared. */
   readonly overages: readonly Overage[];
 }
 
-/** An org reached a share of a limit. */
+/** An org reached a percentage of a limit. */
 export interface UsageNotice {
   readonly org: string;
   readonly key: string;
   readonly period: QuotaPeriod;
   /** The window's label. */
   readonly window: string;
-  /** Percent of the limit that was reached. */
+  /** The percentage of the limit that was reached. */
   readonly threshold: number;
   readonly current: number;
   readonly limit: number;
@@ -33,14 +33,14 @@ export interface SubscriptionNotice {
   readonly after: Subscription;
 }
 
-/** A payment of an org's invoice failed, or went through. */
+/** A payment of an org's invoice failed or succeeded. */
 export interface InvoiceNotice {
   readonly org: string;
   readonly provider: string;
   readonly subscriptionId: string;
 }
 
-/** What `billing.on` tells, by name. */
+/** What listeners of `billing.on` receive, by event name. */
 export interface NoticeMap {
   'capacity.warned': CapacityNotice;
   'capacity.degraded': CapacityNotice;

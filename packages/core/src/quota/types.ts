@@ -13,7 +13,7 @@ export interface EffectiveLimit {
   readonly source: LimitSource;
 }
 
-/** One concrete interval of a period. Instants are epoch ms; null for `lifetime`, and for a session, which has no calendar. */
+/** One concrete interval of a period. Instants are epoch ms, and null for `lifetime` and for sessions. */
 export interface QuotaWindow {
   /** `lifetime`, `day:2026-04-09`, `week:2026-W15`, `month:2026-04`, `session:<id>`. */
   readonly label: string;
@@ -27,12 +27,12 @@ export interface QuotaUse {
   readonly period: QuotaPeriod;
   readonly unit: QuotaUnit;
   readonly window: QuotaWindow;
-  /** Units in use; what is only reserved is not. */
+  /** Units in use, without those that are only reserved. */
   readonly current: number;
   readonly limit: EffectiveLimit;
 }
 
-/** What an org uses of everything, one item per key and period, in the order of the registry. */
+/** What an org uses, one item per key and period, in the order of the registry. */
 export interface UsageReport {
   readonly org: string;
   /** The slug of the tier the limits come from. */
@@ -40,7 +40,7 @@ export interface UsageReport {
   readonly items: readonly QuotaUse[];
 }
 
-/** Units asked of one key; every window of the key is charged. */
+/** Units requested of one key; every window of the key is charged. */
 export interface KeyCharge<K extends string = string> {
   readonly key: K;
   /**
@@ -53,8 +53,8 @@ export interface KeyCharge<K extends string = string> {
 }
 
 /**
- * What to do when the counter store cannot be asked: refuse with 503 (`closed`), let through and count later (`open`), or decide on the
- * host's own count of its rows (`recount`). docs/failures.md of the project's repository has the details.
+ * What to do while the counter store cannot be asked: refuse with 503 (`closed`), let through and count later (`open`), or decide on
+ * the host's own count of its rows (`recount`). docs/failures.md of the project's repository has the details.
  */
 export type OnStoreError = 'closed' | 'open' | 'recount';
 
@@ -63,12 +63,12 @@ export interface ReserveRequest<K extends string = string> {
   /** All of them or none. */
   readonly charges: readonly KeyCharge<K>[];
   /**
-   * An id of the caller's for this create: a repeat with the same id takes no second unit.
+   * The caller's id for this create: a retry with the same id takes no second unit.
    * @default a fresh one
    */
   readonly idempotencyKey?: string;
   /**
-   * What becomes of metered units when nobody knows how the handler ended. (Capacity units are then recounted.)
+   * What becomes of metered units if nobody knows how the handler ended. (Units of capacity keys are recounted.)
    * @default 'release'
    */
   readonly onFailure?: 'release' | 'charge';
@@ -87,16 +87,16 @@ export interface QuotaState {
   readonly remaining: number | null;
 }
 
-/** The answer to a reserve. `denied` is a value; a store that cannot be asked is a `TollgateError` `quota_unavailable`. */
+/** The result of a reserve. A denial is a value; a store that cannot be asked is a `TollgateError` `quota_unavailable`. */
 export type Admission =
   | {
       readonly admitted: true;
       readonly reservation: ReservationHandle;
       /** The windows that were charged; empty for a repeat, and under `open`. */
       readonly quotas: readonly QuotaState[];
-      /** How it was decided: by the store; let through uncounted (`open`); or on the host's own count (`recount`). */
+      /** How it was decided: by the store, let through uncounted (`open`), or on the host's own count (`recount`). */
       readonly decidedBy: 'store' | 'open' | 'recount';
-      /** True when the idempotency key's create was committed before: nothing is held, settling changes nothing. */
+      /** True if the idempotency key's create was committed before: nothing is held, and settling changes nothing. */
       readonly repeated: boolean;
     }
   | {
@@ -111,42 +111,44 @@ export type SettledAs = 'committed' | 'released' | 'unknown';
 /** How much of a reservation is kept: of every key, or by key (keys left out: all). */
 export type CommitAmount = number | Readonly<Record<string, number>>;
 
-/** A commit as part of an open transaction of the host's. */
+/** A commit as part of an open transaction of the host. */
 export interface InTransaction {
-  /** The client on which it is open, of the kind the counter store works with. */
+  /** The client on which the transaction is open, of the kind the counter store works with. */
   readonly transaction: object;
   /** @default all */
   readonly amount?: CommitAmount;
 }
 
-/** Held units. Settled once: the first of commit, release and abandon counts, later ones change nothing and answer the first. */
+/** Held units. The first of `commit`, `release` and `abandon` settles them; later calls change nothing and return how it was settled. */
 export interface ReservationHandle {
   readonly id: string;
   readonly org: string;
-  /** True when the idempotency key's create was committed before: nothing is held, and the handler should answer what it made then. */
+  /** True if the idempotency key's create was committed before: nothing is held, and the handler should return what it made then. */
   readonly repeated: boolean;
   /**
    * Keeps the units: all, or `amount` of every key, or an amount by key (keys left out: all). The rest is given back.
+   *
    * With a `transaction` (strict mode, for a store in the host's own database) the units are counted if and only if that open
-   * transaction of the host's commits. Call it last before that; the reservation stays the guard's to settle, which then changes nothing.
+   * transaction commits. Call it as the last step before the transaction's own commit. The guard still settles afterwards, which then
+   * changes nothing.
    * @throws TollgateError `invalid_amount` for more than was reserved, or a key that was not; with a transaction `reservation_lapsed`,
-   * after which the host must roll back, and `invalid_configuration` for a store that cannot do it.
+   * after which the host must roll back, and `invalid_configuration` if the store cannot do it.
    */
   commit(amount?: CommitAmount | InTransaction): Promise<SettledAs>;
-  /** Gives the units back. Only if nothing was created, for certain. */
+  /** Gives the units back. Call it only if it is certain that nothing was created. */
   release(): Promise<SettledAs>;
-  /** Nobody knows whether it was created: capacity units are recounted before they refuse anybody, metered ones follow `onFailure`. */
+  /** For an unknown outcome: units of capacity keys are recounted before they refuse anybody, metered units follow `onFailure`. */
   abandon(): Promise<SettledAs>;
-  /** Runs the create: commits when it resolves, abandons when it throws, keeps the lease alive meanwhile. Settles before it answers. */
+  /** Runs the create: keeps the lease alive meanwhile, commits if it resolves, abandons if it throws. Settles before it returns. */
   run<T>(create: () => Promise<T> | T): Promise<T>;
-  /** Renews the lease until the reservation is settled or let lapse. `run` does it by itself. */
+  /** Renews the lease until the reservation is settled or `letLapse` is called. `run` does so by itself. */
   keepAlive(): void;
-  /** Stops keeping the lease alive, without settling: the units stay held until the lease ends. A `run` under way goes on keeping it. */
+  /** Stops renewing the lease, without settling: the units stay held until the lease ends. A `run` under way still renews it. */
   letLapse(): void;
   /**
-   * Everything another process needs to settle it with `billing.resume(...)`, to be asked for before it is settled. From then on the first settle counts,
-   * whoever asks for it, and for `idempotencyMs` (a day) after it the store answers how it was settled. The lease goes on meanwhile,
-   * and ends where neither process renews it (`keepAlive`).
+   * Everything that another process needs to settle it with `billing.resume(...)`. Call this before the reservation is settled. From then
+   * on the first settle counts, by whichever process; for `idempotencyMs` (a day) after it, further settles return how it was settled. The
+   * lease continues meanwhile, and ends if neither process renews it (`keepAlive`).
    */
   toJSON(): ReservationRecord;
 }

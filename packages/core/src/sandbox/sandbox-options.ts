@@ -1,32 +1,32 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Clock } from '../ports/clock.ts';
 
-/** What a sandbox is made of. */
+/** The options of `sandboxProvider`. */
 export interface SandboxOptions {
   /**
-   * The app's own webhook route, such as `http://127.0.0.1:3000/api/v1/billing/webhooks/sandbox`, or a function for an app that learns
-   * its port late; null posts nothing (take events from `signed`).
+   * The app's own webhook route, such as `http://127.0.0.1:3000/api/v1/billing/webhooks/sandbox`; a function if the app learns its port
+   * late; null to post nothing (take events from `signed`).
    */
   readonly webhookUrl: string | null | (() => string | null);
-  /** Signs webhooks. @default a random one, kept in `file` if there is one */
+  /** The secret that signs webhooks. @default a random one, kept in `file` if there is one */
   readonly secret?: string;
   /** Where its pages listen: a loopback host, or `0.0.0.0` inside a container. @default '127.0.0.1' */
   readonly host?: string;
   /** @default the port of the last run kept in `file`, else a free one */
   readonly port?: number;
   /**
-   * A JSON file that keeps everything over a restart. Processes of one machine may share it, and those of one app (`node:cluster`) must:
-   * a page that one of them opened may be asked of another.
-   * @default none, all is lost with the process
+   * A JSON file that keeps everything across restarts. Processes on one machine may share it, and those of one app (`node:cluster`) must:
+   * a page that one of them opened may be requested from another.
+   * @default none: everything is lost with the process
    */
   readonly file?: string;
-  /** The host's page a customer comes back to; `checkout` (`success` or `canceled`) and `session_id` are added. @default a page of its own */
+  /** The host's page to return to; `checkout` (`success` or `canceled`) and `session_id` are added. @default a page of the sandbox */
   readonly returnUrl?: string;
   /** What ending a subscription does. @default 'at_once' */
   readonly cancel?: 'at_once' | 'at_period_end';
   /** The tiers that can be bought; the portal has a button for each. @default every tier, and a text field */
   readonly tiers?: readonly string[];
-  /** Waits before an event is sent again, ms. @default [250, 1_000, 5_000, 30_000, 120_000, 600_000] */
+  /** Delays before an event is resent, ms. @default [250, 1_000, 5_000, 30_000, 120_000, 600_000] */
   readonly retryDelaysMs?: readonly number[];
   /** Its name in URLs and in storage. @default 'sandbox' */
   readonly name?: string;

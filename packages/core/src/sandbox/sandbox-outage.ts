@@ -1,8 +1,8 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 
 /**
- * How calls fail: `error` and `busy` before anything is done, `timeout` too; `lost_reply` after it was done, so that the caller
- * cannot know.
+ * How calls fail: `error`, `busy` and `timeout` before anything is done; `lost_reply` after it was done, so that the caller cannot
+ * know.
  */
 export type SandboxOutage = 'error' | 'busy' | 'timeout' | 'lost_reply';
 

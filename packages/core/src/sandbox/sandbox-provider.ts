@@ -28,50 +28,50 @@ import { openSharedState, type SharedState } from './shared-state.ts';
 /** How long a page waits for the app to have been told before it sends the customer back. */
 const TOLD_WITHIN_MS = 3_000;
 
-/** What a sandbox has. A page that ran out may still be told as open. */
+/** The contents of a sandbox. A page that has expired may still be listed as open. */
 export interface SandboxContents {
   readonly customers: readonly SandboxCustomer[];
   readonly sessions: readonly SandboxSession[];
   readonly subscriptions: readonly ProviderSubscription[];
 }
 
-/** The sandbox, with the controls a test or a demo needs beside what every provider has. */
+/** The sandbox, with the controls that tests and demos need. */
 export interface SandboxProvider extends PaymentProvider {
   readonly portal: PortalProvider;
   readonly history: EventHistory;
-  /** Listens, if it does not yet. @throws TollgateError `invalid_configuration` when the port is taken. */
+  /** Starts listening, if it does not yet. @throws TollgateError `invalid_configuration` if the port is taken. */
   start(): Promise<void>;
-  /** Where its pages are: `http://127.0.0.1:<port>`; null before it was started. */
+  /** Where its pages are: `http://127.0.0.1:<port>`; null before it is started. */
   readonly origin: string | null;
-  /** Pays on a page, as the customer's click does. */
+  /** Pays on a page, like the customer's click. */
   confirm(sessionId: string): SandboxSession;
-  /** Closes a page unpaid, as the customer's click on cancel does. */
+  /** Closes a page unpaid, like the customer's click on cancel. */
   decline(sessionId: string): void;
-  /** Sets a subscription's status, as the provider's own clock or a card would. */
+  /** Sets a subscription's status, as time or a failing card would. */
   setStatus(subscriptionId: string, status: string): ProviderSubscription;
-  /** Deletes a customer for good, as a person at the provider's desk would; its subscriptions end. */
+  /** Deletes a customer for good, as in the provider's dashboard; its subscriptions end. */
   deleteCustomer(customerId: string): void;
-  /** Turns a subscription's period: pays for the next one, or ends it if it was to end. */
+  /** Ends a subscription's period: pays for the next one, or ends the subscription if that was scheduled. */
   renew(subscriptionId: string): ProviderSubscription;
   /** The last 10,000 events, oldest first. */
   events(): readonly SandboxEvent[];
-  /** A copy of all it has, to look behind the port. */
+  /** A copy of its contents, read past the port. */
   contents(): SandboxContents;
-  /** Sends an event again; resolves after one attempt. */
+  /** Resends an event; resolves after one attempt. */
   resend(eventId: string): Promise<void>;
   /** An event as it would be posted now: its bytes and headers. */
   signed(eventId: string): { readonly bytes: Uint8Array; readonly headers: Readonly<Record<string, string>> };
-  /** Signs any bytes as sent at an instant, for tests of what is refused. @param at - epoch ms, now by default */
+  /** Signs any bytes as of an instant, to test what is refused. @param at - epoch ms, now by default */
   sign(bytes: Uint8Array, at?: number): Readonly<Record<string, string>>;
-  /** Resolves when no event is on its way and none waits to be sent again. */
+  /** Resolves when no event is being sent or waits to be resent. */
   settled(): Promise<void>;
-  /** Makes every following call to the provider fail in a way; null ends it. */
+  /** Makes every later call to the provider fail in this way; null ends it. */
   setOutage(outage: SandboxOutage | null): void;
 }
 
 /**
- * A payment provider that needs no account and no network: it keeps its own subscriptions, serves its own pages on loopback, and
- * posts its own signed webhooks to the app.
+ * A payment provider that needs no account and no network. It keeps its own subscriptions, serves its own pages on loopback, and posts
+ * its own signed webhooks to the app.
  *
  * @throws TollgateError `invalid_configuration` naming each option at fault.
  */

@@ -1,12 +1,12 @@
 import type { BillingInterval, ProviderSubscription } from '../ports/payment-provider.ts';
 
-/** A confirm page of the sandbox. */
+/** A checkout page of the sandbox. */
 export interface SandboxSession {
   readonly id: string;
   readonly org: string;
   readonly customerId: string;
   readonly tier: string;
-  /** Absent in what an older version kept: monthly, for one. */
+  /** Absent in files of an older version: monthly, for one seat. */
   readonly interval?: BillingInterval;
   readonly quantity?: number;
   readonly state: 'open' | 'complete' | 'expired';
@@ -14,7 +14,7 @@ export interface SandboxSession {
   readonly expiresAt: number;
 }
 
-/** What happened at the sandbox, as it tells the app. */
+/** The types of the sandbox's events. */
 export type SandboxEventType =
   | 'checkout.completed'
   | 'checkout.expired'
@@ -24,7 +24,7 @@ export type SandboxEventType =
   | 'invoice.paid'
   | 'invoice.failed';
 
-/** One event of the sandbox, with the customer's and the subscription's state at that moment. */
+/** One event of the sandbox, with the customer's and the subscription's state at that time. */
 export interface SandboxEvent {
   readonly id: string;
   readonly type: SandboxEventType;
@@ -49,7 +49,7 @@ export interface SandboxPortal {
 export interface SandboxCustomer {
   readonly id: string;
   readonly org: string;
-  /** Deleted for good: it can buy nothing any more. */
+  /** Deleted for good: it can no longer buy anything. */
   readonly isGone?: boolean;
 }
 

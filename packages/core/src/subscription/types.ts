@@ -6,37 +6,37 @@ export interface OrgPlan {
   readonly org: string;
   /** The slug of the tier its limits come from. */
   readonly tier: string;
-  /** True when that is the default tier, because no subscription grants another. */
+  /** True if that is the default tier, because no subscription grants another. */
   readonly isDefault: boolean;
-  /** The subscription that grants the tier, else the live one that grants nothing just now, else null. */
+  /** The subscription that grants the tier, else a live one that currently grants nothing, else null. */
   readonly subscription: StoredSubscription | null;
 }
 
-/** A reference to a subscription, or to a checkout on its way to one (`status: 'pending'`, the session's id). */
+/** A reference to a subscription, or to a checkout in progress (`status: 'pending'`, and the session's id). */
 export interface SubscriptionRef {
   readonly provider: string;
   readonly externalId: string;
-  /** The slug; empty where the price is in no tier. */
+  /** The slug; empty if the price belongs to no tier. */
   readonly tier: string;
   readonly status: string;
 }
 
 export interface CheckoutResult {
   readonly subscription: SubscriptionRef;
-  /** The address of the hosted page to send the customer to; null when nothing is left to do there. */
+  /** The URL of the hosted page to send the customer to; null if nothing is left to do there. */
   readonly location: string | null;
 }
 
 export interface WebhookResult {
   readonly provider: string;
   readonly events: readonly ProviderEvent[];
-  /** `duplicate` when every event of the delivery was done before. */
+  /** `duplicate` if every event of the delivery was done before. */
   readonly outcome: EventOutcome | 'duplicate';
 }
 
 /**
- * What to bring up to the provider's state: one org's subscriptions, one subscription, what came of a checkout page, the events since an
- * instant (epoch ms) that were never done, or everything.
+ * What to update from the provider: one org's subscriptions, one subscription, the result of a checkout page, the events since an
+ * instant (epoch ms) that were never applied, or everything.
  */
 export type SyncRequest =
   | { readonly org: string }
@@ -45,13 +45,13 @@ export type SyncRequest =
   | { readonly eventsSince: number }
   | 'all';
 
-/** What a sync found, in numbers of subscriptions (`failed`: of orgs, for `'all'`), or of events for `eventsSince`. */
+/** What a sync found, as numbers of subscriptions (for `'all'`, `failed` counts orgs), or of events for `eventsSince`. */
 export interface SyncResult {
   readonly checked: number;
-  /** Stored differently before; an event that was done now. */
+  /** Subscriptions that were stored differently before, or events that were applied now. */
   readonly changed: number;
-  /** Not known to the provider; an event of a customer not known here. */
+  /** Subscriptions the provider does not know, or events of customers that are unknown here. */
   readonly unknown: number;
-  /** Could not be looked at or stored; a later sync tries again. */
+  /** Could not be fetched or stored; a later sync retries. */
   readonly failed: number;
 }
