@@ -18,6 +18,8 @@ export interface Connection {
    * may be stuck elsewhere in the client: it is to be told again.
    */
   reconnectSilent(): 'all' | 'some' | 'none';
+  /** What went wrong with the connection last, since something was answered; undefined for nothing. */
+  trouble(): unknown;
   /** The server's own report, `INFO <section>`. */
   info(section: string): Promise<string>;
   close(): void;
@@ -60,12 +62,31 @@ export function openConnection(
   target: { readonly client: Redis | Cluster } | { readonly url: string },
   logger: Logger,
 ): Connection {
-  const client = openClient(target);
-  if (isCluster(client)) {
-    // One that a redirection adds while all are being dropped would be waited for without end: nothing ever connects to it.
-    client.on('+node', (node: Redis) => client.status === 'disconnecting' && node.disconnect());
+  let trouble: unknown;
+  let isOpening = true;
+
+  function heard(said: Error & { lastNodeError?: Error }): void {
+    // A Cluster of which no node answers tells what the last one said.
+    const error = withoutCommand(said.lastNodeError ?? said);
+    // As a Cluster says of a node whose own error was heard before.
+    if (trouble === undefined || messageOf(error) !== 'Connection is closed.') trouble = error;
+    // Where it never came up, callers may have been refused before the reason was known.
+    logger[isOpening ? 'warn' : 'debug']('trouble with the connection to redis', { error: trouble });
+    isOpening = false;
   }
-  client.on('error', (error: Error) => logger.debug('redis connection', { error: withoutCommand(error) }));
+
+  const client = openClient(target, heard);
+  if (isCluster(client)) {
+    client.on('+node', (node: Redis) => {
+      node.on('error', heard);
+      // One that a redirection adds while all are being dropped would be waited for without end: nothing ever connects to it.
+      if (client.status === 'disconnecting') node.disconnect();
+    });
+  }
+  client.on('error', heard);
+  client.once('ready', () => {
+    isOpening = false;
+  });
 
   /** From when on the library's function is tried, on the clock of `performance.now()`; until then batches are run as scripts. */
   let functionFrom = 0;
@@ -135,11 +156,18 @@ export function openConnection(
 
   return {
     run: (batch, options) =>
-      run(batch, options).catch((error) => {
-        throw withoutCommand(error);
-      }),
+      run(batch, options).then(
+        (reply) => {
+          trouble = undefined;
+          return reply;
+        },
+        (error) => {
+          throw withoutCommand(error);
+        },
+      ),
     reconnect: () => client.disconnect(true),
     reconnectSilent,
+    trouble: () => trouble,
     info: async (section) => String(await client.info(section)),
     close: () => client.disconnect(),
   };
@@ -167,6 +195,7 @@ function dropUnlessAlive(node: Redis): void {
 
 function openClient(
   target: { readonly client: Redis | Cluster } | { readonly url: string },
+  onError: (error: Error) => void,
 ): Redis | Cluster {
   if ('url' in target) return new Redis(target.url, OWN_REDIS_OPTIONS);
   const { client } = target;
@@ -174,7 +203,11 @@ function openClient(
   const options = {
     enableAutoPipelining: false,
     enableOfflineQueue: true,
-    clusterRetryStrategy: OWN_OPTIONS.retryStrategy,
+    clusterRetryStrategy(attempt: number, reason?: Error) {
+      // Of a host without an address nothing else is told.
+      if (reason !== undefined) onError(reason);
+      return OWN_OPTIONS.retryStrategy(attempt);
+    },
     redisOptions: { ...client.options.redisOptions, ...OWN_REDIS_OPTIONS },
     scaleReads: 'master',
     maxRedirections: 16,

@@ -39,6 +39,7 @@ function scene() {
         ),
       reconnect: () => told.push('reconnect'),
       reconnectSilent: () => 'some',
+      trouble: () => undefined,
       info: async () => '',
       close: () => {},
     },

@@ -226,13 +226,19 @@ export function createSlot(options: SlotOptions): Slot {
     if (looked === undefined || looked.isAnswered) return;
     const now = performance.now();
     const age = now - looked.sentAt;
-    if (age >= timeoutMs) trouble(looked, new Error(`Redis did not answer within ${timeoutMs} ms.`));
+    if (age >= timeoutMs) trouble(looked, unanswered());
     if (age > giveUpMs) drop(looked, cause);
     else if (now >= reconnectAt) {
       reconnectAt = now + Math.min(age, 10_000);
       if (connection.reconnectSilent() === 'some') send(looked);
     }
     if (flight !== undefined) watch(age < timeoutMs ? timeoutMs - age : timeoutMs);
+  }
+
+  function unanswered(): Error {
+    const cause = connection.trouble();
+    const options = cause === undefined ? undefined : { cause };
+    return new Error(`Redis did not answer within ${timeoutMs} ms.`, options);
   }
 
   /** Gives a batch up, never to be sent again: a new name makes its late copies harmless to what follows. */
