@@ -42,7 +42,7 @@ const KIND_OF = {
 
 /** Adds a fault for each option that is unknown or of the wrong kind; answers the others. */
 export function checkKinds(options: StripeOptions, faults: string[]): StripeOptions {
-  const given = Object.entries(options).filter(([name, value]) => {
+  const given = Object.entries(options ?? {}).filter(([name, value]) => {
     if (!Object.hasOwn(KIND_OF, name)) {
       faults.push(`${name}: is not an option. Correct its spelling or leave it out.`);
       return false;

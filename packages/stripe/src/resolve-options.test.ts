@@ -26,6 +26,10 @@ describe('the options', () => {
     expect(stripeProvider(GOOD)).toMatchObject({ name: 'stripe', portal: expect.anything() });
   });
 
+  it.each([undefined, null])('are named where there are none: %s', (none) => {
+    expect(() => stripeProvider(none as never)).toThrow(/secretKey: is missing/);
+  });
+
   it.each(['prod_gold_monthly', 'prod_gold', 'prod-2019'])(
     'take a price whose id somebody chose, as those of old plans are: %s',
     (price) => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { TollgateError } from '../errors/tollgate-error.ts';
 import { defineCatalog } from './define-catalog.ts';
 import { openAppQuotas } from './openapp.ts';
 import { capacity, metered, type QuotaRegistry } from './quota.ts';
@@ -107,5 +108,24 @@ describe('defineCatalog', () => {
   it('names all faults at once', () => {
     const broken = { ...free, slug: '', sortOrder: 0.5, limits: { devices: -1, nothing: 1 } };
     expect(faultsOf({ devices: capacity() }, [broken]).length).toBeGreaterThanOrEqual(4);
+  });
+});
+
+describe('capacity and metered', () => {
+  it.each([
+    ['a text', () => capacity('devices' as never), /^capacity: takes an object/],
+    ['a limit', () => capacity(5 as never), /^capacity: takes an object/],
+    ['null', () => capacity(null as never), /^capacity: takes an object/],
+    ['a misspelt option', () => capacity({ windsdown: false } as never), /windsdown: is not an option/],
+    ['no boolean', () => capacity({ windsDown: 'no' } as never), /windsDown: is neither true nor false/],
+    ['a period by itself', () => metered('day' as never), /^metered: takes an object/],
+    [
+      'a misspelt unit',
+      () => metered({ periods: ['day'], units: 'seconds' } as never),
+      /units: is not an option/,
+    ],
+  ])('refuse %s, which would leave a default in force', (_what, make, fault) => {
+    expect(make).toThrow(fault);
+    expect(make).toThrow(TollgateError);
   });
 });

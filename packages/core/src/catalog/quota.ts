@@ -1,3 +1,5 @@
+import { TollgateError } from '../errors/tollgate-error.ts';
+
 /** The periods of a quota. `lifetime` counts rows that exist now; every other period accumulates, and starts again from zero. */
 export const QUOTA_PERIODS = ['lifetime', 'day', 'week', 'month', 'per_session'] as const;
 export type QuotaPeriod = (typeof QUOTA_PERIODS)[number];
@@ -25,9 +27,14 @@ export type QuotaRegistry<K extends string = string> = Readonly<Record<K, QuotaD
  *
  * @param options.windsDown - false for rows that must never be suspended or marked, such as members.
  * @default windsDown true
+ * @throws TollgateError `invalid_configuration` for options that are invalid or misspelt
  */
 export function capacity(options: { readonly windsDown?: boolean } = {}): QuotaDefinition {
-  return { kind: 'capacity', unit: 'count', periods: ['lifetime'], windsDown: options.windsDown ?? true };
+  checkNames('capacity', options, ['windsDown']);
+  const { windsDown = true } = options;
+  if (typeof windsDown !== 'boolean')
+    refuse('capacity: windsDown: is neither true nor false. Give one of these.');
+  return { kind: 'capacity', unit: 'count', periods: ['lifetime'], windsDown };
 }
 
 /**
@@ -35,12 +42,28 @@ export function capacity(options: { readonly windsDown?: boolean } = {}): QuotaD
  *
  * @param options.periods - each period is limited on its own; a create must fit all of them.
  * @default unit 'count'
+ * @throws TollgateError `invalid_configuration` for options that are invalid or misspelt
  */
 export function metered(options: {
   readonly periods: readonly Exclude<QuotaPeriod, 'lifetime'>[];
   readonly unit?: QuotaUnit;
 }): QuotaDefinition {
   // Plain JavaScript may leave out what is needed: that is for createBilling to say, which knows the key.
-  const { periods = [], unit = 'count' } = options ?? {};
+  const given = options ?? {};
+  checkNames('metered', given, ['periods', 'unit']);
+  const { periods = [], unit = 'count' } = given;
   return { kind: 'metered', unit, periods, windsDown: false };
+}
+
+/** A limit in their place, or a misspelt name, would silently leave the defaults in force. */
+function checkNames(maker: string, options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    refuse(`${maker}: takes an object with ${known.join(' and ')}. Limits stand in the tiers.`);
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown !== undefined)
+    refuse(`${maker}: ${unknown}: is not an option. Correct its spelling or leave it out.`);
+}
+
+function refuse(message: string): never {
+  throw new TollgateError('invalid_configuration', { message });
 }

@@ -37,7 +37,10 @@ const CHOICES: Readonly<Record<string, readonly unknown[]>> = {
 };
 
 /** @throws TollgateError `invalid_configuration` for a misspelt option, which would silently leave its default in force, or a wrong value. */
-export function checkGuardOptions(guard: 'requireQuota' | 'releaseQuota', options: object): void {
+export function checkGuardOptions(
+  guard: 'requireQuota' | 'releaseQuota',
+  options: { readonly key: unknown },
+): void {
   const faults: string[] = [];
   checkNamesOf(options, NAMES, '', faults);
   for (const [name, choices] of Object.entries(CHOICES)) {
@@ -53,8 +56,19 @@ export function checkGuardOptions(guard: 'requireQuota' | 'releaseQuota', option
     if (value !== undefined && typeof value !== 'function' && !isText)
       faults.push(`${name}: is no text. Give one, or a function of the request.`);
   }
-  for (const charge of Array.isArray(key) ? key : []) if (isSpelledOut(charge)) checkCharge(charge, faults);
+  // Several, or a function of the request, only where a create is charged.
+  const isCharged = guard === 'requireQuota';
+  if (isCharged && Array.isArray(key) && key.length > 0) {
+    for (const one of key) {
+      checkKey(isSpelledOut(one) ? one.key : one, faults);
+      if (isSpelledOut(one)) checkCharge(one, faults);
+    }
+  } else if (!isCharged || typeof key !== 'function') checkKey(key, faults);
   refuse(guard, faults);
+}
+
+function checkKey(key: unknown, faults: string[]): void {
+  if (typeof key !== 'string' || key === '') faults.push("key: is no quota key. Name one of the engine's.");
 }
 
 function isSpelledOut(charge: unknown): charge is KeyCharge {
@@ -77,8 +91,9 @@ function checkAmount(name: string, amount: unknown, faults: string[]): void {
 }
 
 /** @throws TollgateError `invalid_configuration` for a misspelt option of `friction`, or a wrong value. */
-export function checkFrictionOptions(options: object): void {
+export function checkFrictionOptions(key: unknown, options: object): void {
   const faults: string[] = [];
+  checkKey(key, faults);
   checkNamesOf(options, FRICTION_NAMES, '', faults);
   const { maxDelayMs = 0, isExempt } = options as {
     readonly maxDelayMs?: unknown;

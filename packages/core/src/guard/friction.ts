@@ -78,9 +78,10 @@ export function createStandingOf<R extends object>(
  */
 export function createFriction<R extends object>(
   key: string,
-  options: FrictionOptions<R> = {},
+  given?: FrictionOptions<R> | null,
 ): (guarded: GuardedRequest<R>, client: Leaving) => Promise<FrictionOutcome> {
-  checkFrictionOptions(options);
+  const options = given ?? {};
+  checkFrictionOptions(key, options);
   const standingOf = createStandingOf<R>(options);
   const resolve = perRequest<R, { maxDelayMs: number; isExempt: boolean }>({
     maxDelayMs: options.maxDelayMs,

@@ -55,10 +55,36 @@ describe('a guard', () => {
     );
   });
 
+  it.each([[undefined], [null], [7], [''], [[]], [['devices', null]], [[{ amount: 2 }]], [{}]])(
+    'that is given no quota key is refused when it is made: %j',
+    (none) => {
+      const noKey = {
+        code: 'invalid_configuration',
+        message: expect.stringMatching(/key: is no quota key\. Name/),
+      };
+      const made = (make: () => unknown) => {
+        try {
+          return make();
+        } catch (error) {
+          return error;
+        }
+      };
+      expect(made(() => createGuard(none as never))).toMatchObject(noKey);
+      expect(made(() => createGuard({ key: none as never }))).toMatchObject(noKey);
+      expect(made(() => createRelease(none as never))).toMatchObject(noKey);
+      expect(made(() => createFriction(none as never))).toMatchObject(noKey);
+    },
+  );
+
+  it('that is given null for its options has none', () => {
+    expect(createGuard('devices', null as never)).toBeTypeOf('function');
+    expect(createRelease('devices', null)).toBeTypeOf('function');
+    expect(createFriction('devices', null)).toBeTypeOf('function');
+  });
+
   it.each([
     ['devcies', /"devcies"/],
     [['devices', { key: 'devcies' }], /"devcies"/],
-    [[], /no quota key/],
   ])('takes the wrong keys %j of a route for a fault of the host, and says which', async (keys, fault) => {
     const { billing, warnings } = engine();
     const entered = await enter(createGuard(keys as string, { billing, org: 'acme' }));

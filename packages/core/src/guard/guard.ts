@@ -290,12 +290,10 @@ function fixedCharges<R, K extends string>(options: KeyedGuardOptions<R, K>): re
 /** Keys that the host wrote down are the host's fault when they are wrong, not the client's. */
 function checkKeys<K extends string>(charges: readonly KeyCharge<K>[], { catalog }: Engine): void {
   const unknown = charges.find(({ key }) => catalog.quota(key) === undefined);
-  if (unknown !== undefined || charges.length === 0) {
-    const charged = unknown === undefined ? 'no quota key' : `"${unknown.key}", which is no quota key`;
-    throw new TollgateError('invalid_configuration', {
-      message: `This guard charges ${charged}. Name one of the engine's.`,
-    });
-  }
+  if (unknown === undefined) return;
+  throw new TollgateError('invalid_configuration', {
+    message: `This guard charges "${unknown.key}", which is no quota key. Name one of the engine's.`,
+  });
 }
 
 /**
@@ -306,9 +304,10 @@ function checkKeys<K extends string>(charges: readonly KeyCharge<K>[], { catalog
  */
 export function createRelease<R extends object, K extends string>(
   key: K,
-  options: ReleaseOptions<R, K> = {},
+  given?: ReleaseOptions<R, K> | null,
 ): (guarded: GuardedRequest<R>) => () => Promise<void> {
-  checkGuardOptions('releaseQuota', options);
+  const options = given ?? {};
+  checkGuardOptions('releaseQuota', { ...options, key });
   const resolve = perRequest<R, GuardValues<K>>(pick(options, ['amount', 'scope', 'idempotencyKey']));
 
   return (guarded) => {
@@ -357,5 +356,5 @@ function withGiven<R, K extends string>(
 function isKeyed<R, K extends string>(
   keys: GuardKeys<K> | KeyedGuardOptions<R, K>,
 ): keys is KeyedGuardOptions<R, K> {
-  return typeof keys === 'object' && !Array.isArray(keys);
+  return typeof keys === 'object' && keys !== null && !Array.isArray(keys);
 }
