@@ -9,30 +9,33 @@ const SECRETS: readonly (readonly [RegExp, string])[] = [
 const SECRET_NAMES = /authorization|cookie|signature|secret|password|api[-_]?key|token/i;
 const DEEPEST = 4;
 
-/** A copy fit for a log: secrets by their shape or by their name are replaced, errors become their name, code and message. */
+/** A copy fit for a log: secrets by their shape or by their name are replaced, errors become their name, code and message. Never throws. */
 export function redact(value: unknown, depth = 0): unknown {
   if (typeof value === 'string')
     return SECRETS.reduce((text, [pattern, instead]) => text.replace(pattern, instead), value);
   if (typeof value === 'bigint') return value.toString();
   if (typeof value !== 'object' || value === null) return value;
   if (depth === DEEPEST) return '[deeper]';
-  if (isError(value)) {
-    const { code, cause } = value as { code?: unknown; cause?: unknown };
-    return redact(
-      {
-        name: value.name,
-        ...(code === undefined ? {} : { code }),
-        message: value.message,
-        ...(cause === undefined ? {} : { cause }),
-      },
-      depth,
-    );
-  }
+  return readable(() => redactObject(value, depth));
+}
+
+function redactObject(value: object, depth: number): unknown {
   if (Array.isArray(value)) return value.map((item) => redact(item, depth + 1));
-  return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [
-      name,
-      SECRET_NAMES.test(name) ? '[redacted]' : redact(item, depth + 1),
-    ]),
-  );
+  const item = (name: string) =>
+    readable(() => redact((value as Readonly<Record<string, unknown>>)[name], depth + 1));
+  const entries = isError(value)
+    ? ['name', 'code', 'message', 'cause']
+        .map((name) => [name, item(name)] as const)
+        .filter(([, said]) => said !== undefined)
+    : Object.keys(value).map((name) => [name, SECRET_NAMES.test(name) ? '[redacted]' : item(name)] as const);
+  return Object.fromEntries(entries);
+}
+
+/** What a getter or a proxy throws is not the log's concern. */
+export function readable(read: () => unknown): unknown {
+  try {
+    return read();
+  } catch {
+    return '[unreadable]';
+  }
 }

@@ -11,14 +11,5 @@ export const stderrLogger: Logger = {
 
 function write(level: string, message: string, facts: Readonly<Record<string, unknown>> = {}): void {
   const line = { at: new Date().toISOString(), level, message: redact(message) };
-  process.stderr.write(`tollgate ${JSON.stringify({ ...line, ...readable(facts) })}\n`);
-}
-
-/** Whatever the facts are, the message must come through. */
-function readable(facts: Readonly<Record<string, unknown>>): object {
-  try {
-    return redact(facts) as object;
-  } catch {
-    return { facts: '[unreadable]' };
-  }
+  process.stderr.write(`tollgate ${JSON.stringify({ ...line, ...(redact(facts) as object) })}\n`);
 }

@@ -15,7 +15,13 @@ export class TollgateError extends Error {
   readonly [BRAND] = true;
 
   static override [Symbol.hasInstance](value: unknown): boolean {
-    return typeof value === 'object' && value !== null && BRAND in value;
+    if (typeof value !== 'object' || value === null) return false;
+    try {
+      return BRAND in value;
+    } catch {
+      // A proxy that was revoked, or whose trap throws: a host may throw anything.
+      return false;
+    }
   }
 
   /**

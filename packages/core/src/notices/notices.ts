@@ -1,3 +1,4 @@
+import { readable } from '../defaults/redact.ts';
 import { isError } from '../errors/is-error.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -31,7 +32,7 @@ export function createNotices({ logger }: { readonly logger: Logger }): Notices 
   const listeners = new Map<NoticeName, Set<{ readonly hear: (notice: never) => unknown }>>();
 
   function failed(name: NoticeName, error: unknown): void {
-    const said = isError(error) ? error.name : typeof error;
+    const said = isError(error) ? readable(() => error.name) : typeof error;
     logger.error('A listener failed; the notice is not told to it again.', { notice: name, error: said });
   }
 

@@ -1,3 +1,4 @@
+import { readable } from '../defaults/redact.ts';
 import { isError } from '../errors/is-error.ts';
 import type { AuditEntry, Subscription } from '../ports/billing-repository.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -18,7 +19,7 @@ export function harmless(
       await listener(before, after);
     } catch (error) {
       logger.error('A listener to subscription changes failed.', {
-        error: isError(error) ? error.name : 'unknown',
+        error: isError(error) ? readable(() => error.name) : 'unknown',
       });
     }
   };
