@@ -2,7 +2,7 @@ import type { CounterStore } from '@tollgate/core';
 import type { Redis } from 'ioredis';
 import { describe, expect, it, vi } from 'vitest';
 import { type RedisServer, waitUntil } from '../../../test/support/services.ts';
-import { charge, count, read, reserve } from './faults.test-support.ts';
+import { charge, count, read, reserve, settle } from './faults.test-support.ts';
 import { answers, create, endings, plain, server, store } from './outage-scene.test-support.ts';
 import { openRedisCounterStore } from './redis-counter-store.ts';
 import { opening } from './scripts/opening.ts';
@@ -44,25 +44,41 @@ async function replace(old: RedisServer, by: RedisServer): Promise<void> {
   await plain(by).config('SET', 'port', String(old.port));
 }
 
+/** A server that has read its data from a snapshot. */
+async function begunFromSnapshot(args: readonly string[] = []): Promise<RedisServer> {
+  const earlier = await server();
+  await plain(earlier).set('key', 'value');
+  await plain(earlier).save();
+  await earlier.kill('SIGKILL');
+  return server({ dir: earlier.dir, args: [...args] });
+}
+
 describe('the epoch of a Redis counter store', () => {
-  it('is new once after a loss, however many processes find their writes gone (F10, Q9)', async () => {
-    const redis = await server();
-    const client = plain(redis);
-    const [first, second] = [store({ url: redis.url }), store({ url: redis.url })];
-    await count(first, 0);
-    await Promise.all([create(first, 40), create(second, 0)]);
-    // More than one batch at a time: each of a process' slots has writes to miss.
-    await Promise.all(
-      Array.from({ length: 80 }, (_, index) => reserve(second, `held-${index}`, { org: `org-${index}` })),
-    );
-    await client.flushall();
-    expect(await read(first)).toBeNull();
-    await count(first, 40);
-    await Promise.all(
-      Array.from({ length: 80 }, (_, index) => reserve(second, `again-${index}`, { org: `org-${index}` })),
-    );
-    for (const one of [second, first]) expect(await read(one)).toMatchObject({ committed: 40, uncertain: 0 });
-  });
+  it.each([
+    ['a server', () => server()],
+    ['a replica that was promoted', async () => promoted(await server({ args: QUICK_SYNC }))],
+  ])(
+    'is new once after a loss of %s, however many processes find their writes gone (F10, Q9)',
+    async (_what, start) => {
+      const redis = await start();
+      const client = plain(redis);
+      const [first, second] = [store({ url: redis.url }), store({ url: redis.url })];
+      await count(first, 0);
+      await Promise.all([create(first, 40), create(second, 0)]);
+      // More than one batch at a time: each of a process' slots has writes to miss.
+      await Promise.all(
+        Array.from({ length: 80 }, (_, index) => reserve(second, `held-${index}`, { org: `org-${index}` })),
+      );
+      await client.flushall();
+      expect(await read(first)).toBeNull();
+      await count(first, 40);
+      await Promise.all(
+        Array.from({ length: 80 }, (_, index) => reserve(second, `again-${index}`, { org: `org-${index}` })),
+      );
+      for (const one of [second, first])
+        expect(await read(one)).toMatchObject({ committed: 40, uncertain: 0 });
+    },
+  );
 
   it('is new when an earlier one is back from a copy (F16, Q9)', async () => {
     const redis = await server();
@@ -80,17 +96,18 @@ describe('the epoch of a Redis counter store', () => {
     expect(await read(second)).toBeNull();
   });
 
-  it('is new when writes of a batch that was acknowledged are missing (F16, Q9)', async () => {
+  it('is new when the writes of the last batch alone that was acknowledged are missing (F16, Q9)', async () => {
     const redis = await server();
     const client = plain(redis);
     const [first, second] = [store({ url: redis.url }), store({ url: redis.url })];
     await count(first, 0);
+    await reserve(first, 'r');
     const restore = await snapshot(client);
-    await create(first, 3);
+    await settle(first, 'r', 'commit');
     await restore();
     expect(await read(first)).toBeNull();
-    await count(first, 3);
-    expect(await read(second)).toMatchObject({ committed: 3 });
+    await count(first, 1);
+    expect(await read(second)).toMatchObject({ committed: 1 });
   });
 
   it('is new when the record of a batch that was acknowledged is gone before its time (F16, Q9)', async () => {
@@ -190,12 +207,41 @@ describe('the epoch of a Redis counter store', () => {
     for (const store of [two, one]) expect(await read(store)).toMatchObject({ committed: 7, uncertain: 0 });
   });
 
-  it('is kept by a server that gives itself another name while it runs', async () => {
-    const redis = await server({ args: ['--enable-debug-command', 'yes'] });
+  it('is new once when a server began from a snapshot, however many processes miss their last writes (F9, Q9)', async () => {
+    const redis = await server();
+    const [first, second] = [store({ url: redis.url }), store({ url: redis.url })];
+    await count(first, 0);
+    await create(second, 1);
+    await plain(redis).save();
+    for (const counters of [first, second]) await create(counters, 2);
+    await redis.kill('SIGKILL');
+    const { port, dir } = redis;
+    await server({ port, dir });
+    await answers(first);
+    expect(await read(first)).toBeNull();
+    await count(first, 5);
+    await answers(second);
+    for (const counters of [second, first]) expect(await read(counters)).toMatchObject({ committed: 5 });
+  });
+
+  it('is kept by a server that gives itself another name while it runs, though it began from a snapshot', async () => {
+    const redis = await begunFromSnapshot(['--enable-debug-command', 'yes']);
     const before = store({ url: redis.url });
     await count(before, 3);
     await plain(redis).call('DEBUG', 'CHANGE-REPL-ID');
     const later = store({ url: redis.url });
+    for (const store of [later, before]) expect(await read(store)).toMatchObject({ committed: 3 });
+  });
+
+  it('is kept by a server that says who it is only later, though it began from a snapshot', async () => {
+    const redis = await begunFromSnapshot();
+    const admin = plain(redis);
+    await admin.acl('SETUSER', 'gate', 'on', '>secret', '~*', '+@all', '-info');
+    const url = redis.url.replace('//', '//gate:secret@');
+    const before = store({ url });
+    await count(before, 3);
+    await admin.acl('SETUSER', 'gate', '+info');
+    const later = store({ url });
     for (const store of [later, before]) expect(await read(store)).toMatchObject({ committed: 3 });
   });
 

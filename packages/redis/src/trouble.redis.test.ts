@@ -35,16 +35,23 @@ it('every caller is answered in time when Redis falls silent after it answered o
   }
 });
 
-it('a damaged epoch is as good as none: everything is counted anew, and Redis is not asked without end (F19, Q9)', async () => {
-  const redis = await server();
-  const counters = store({ url: redis.url });
-  const client = plain(redis);
-  await count(counters, 3);
-  await client.set('{tg}e', Buffer.from([0xcf]));
-  expect(await read(counters)).toBeNull();
-  await count(counters, 3);
-  expect(await read(counters)).toMatchObject({ committed: 3 });
-});
+it.each([
+  ['cut', [0xcf]],
+  ['of a text', [0xa1, 0x78]],
+  ['of a server without a name', [0x01, 0xc3]],
+])(
+  'a damaged epoch, %s, is as good as none: everything is counted anew, and Redis is not asked without end (F19, Q9)',
+  async (_how, bytes) => {
+    const redis = await server();
+    const counters = store({ url: redis.url });
+    const client = plain(redis);
+    await count(counters, 3);
+    await client.set('{tg}e', Buffer.from(bytes));
+    expect(await read(counters)).toBeNull();
+    await count(counters, 3);
+    expect(await read(counters)).toMatchObject({ committed: 3 });
+  },
+);
 
 it('a server that falls silent while it is greeted is greeted anew (F11)', async () => {
   const redis = await server();
