@@ -127,14 +127,13 @@ export function lifecycle<R extends BillingRepository>(host: BillingRepositoryHo
       expect((await a.repository.loadDegradation(ORG)).pins).toHaveLength(4);
     });
 
-    test('racing pins never pass their limit', async (a) => {
+    test('racing pins never pass their limit, the first of an org neither', async (a) => {
       const peer = await a.peer();
-      await a.repository.setPin(pinning('first', true, 5));
       const ids = Array.from({ length: 12 }, (_, index) => `d${index}`);
       const saved = await Promise.all(
         ids.map((id, index) => (index % 2 ? peer : a.repository).setPin(pinning(id, true, 5))),
       );
-      expect(saved.filter((outcome) => outcome === 'saved')).toHaveLength(4);
+      expect(saved.filter((outcome) => outcome === 'saved')).toHaveLength(5);
       expect((await a.repository.loadDegradation(ORG)).pins).toHaveLength(5);
     });
   });
@@ -328,6 +327,17 @@ export function lifecycle<R extends BillingRepository>(host: BillingRepositoryHo
         snapshot(2 ** 53 - 1),
       ]);
       await a.repository.saveUsage([]);
+    });
+
+    test('have the end that was told last, and keep it where it is not told', async (a) => {
+      const ends = [null, AT, null, AT + 9];
+      const kept = [null, AT, AT, AT + 9];
+      for (const [index, endsAt] of ends.entries()) {
+        await a.repository.saveUsage([snapshot(index, { window: 'session:s', endsAt })]);
+        expect(await a.repository.loadUsage({ org: ORG, windows: load(['session:s']) })).toMatchObject([
+          { used: index, endsAt: kept[index] },
+        ]);
+      }
     });
 
     test('are forgotten when their window is over, and never without an end', async (a) => {
