@@ -31,6 +31,7 @@ export function lifecycle<R extends BillingRepository>(host: BillingRepositoryHo
         flags: [flag('d2'), flag('d1')],
         lookAt: null,
       } as const;
+      expect(await a.repository.saveDegradation({ ...write, expectedVersion: 1 })).toBe('conflict');
       expect(await a.repository.saveDegradation({ ...write, expectedVersion: 0 })).toBe('saved');
       const stored = await a.repository.loadDegradation(ORG);
       expect(stored).toMatchObject({
@@ -51,6 +52,24 @@ export function lifecycle<R extends BillingRepository>(host: BillingRepositoryHo
         flags: [],
         stage: 'none',
         overCapacityAt: null,
+      });
+    });
+
+    test("is read with the store's time, and without another org's flags and pins", async (a) => {
+      const { now } = await a.repository.claimSweeps({ org: null, dueAt: null, limit: 1, leaseMs });
+      const judged = { expectedVersion: 0, overCapacityAt: AT, stage: 'warned', lookAt: null } as const;
+      await a.repository.saveDegradation({ ...judged, org: 'globex', flags: [flag('g1')] });
+      await a.repository.setPin({ ...pinning('g2'), org: 'globex' });
+      const unknown = await a.repository.loadDegradation(ORG);
+      await a.repository.saveDegradation({ ...judged, org: ORG, flags: [] });
+      const known = await a.repository.loadDegradation(ORG);
+      for (const read of [unknown, known]) {
+        expect(read).toMatchObject({ flags: [], pins: [] });
+        expect(read.readAt).toBeGreaterThanOrEqual(now);
+      }
+      expect(await a.repository.loadDegradation('globex')).toMatchObject({
+        flags: [flag('g1')],
+        pins: [{ resource: 'devices', id: 'g2' }],
       });
     });
 
@@ -118,7 +137,7 @@ export function lifecycle<R extends BillingRepository>(host: BillingRepositoryHo
         pins: before.pins,
         version: before.version,
       });
-      expect(await a.repository.setPin({ ...pinning('z1'), pin: { resource: 'zones', id: 'z1' } })).toBe(
+      expect(await a.repository.setPin({ ...pinning('d1'), pin: { resource: 'zones', id: 'd1' } })).toBe(
         'saved',
       );
       expect(await a.repository.setPin(pinning('d1', false))).toBe('saved');
@@ -317,7 +336,7 @@ export function lifecycle<R extends BillingRepository>(host: BillingRepositoryHo
     const load = (windows: readonly string[]) => windows.map((window) => ({ key: 'opens', window }));
 
     test('are never lowered by a late writer', async (a) => {
-      await a.repository.saveUsage([snapshot(5)]);
+      await a.repository.saveUsage([snapshot(5), snapshot(2)]);
       await a.repository.saveUsage([snapshot(3), snapshot(4)]);
       expect(
         await a.repository.loadUsage({ org: ORG, windows: load(['day:2026-04-09', 'day:2026-04-10']) }),
@@ -327,6 +346,14 @@ export function lifecycle<R extends BillingRepository>(host: BillingRepositoryHo
         snapshot(2 ** 53 - 1),
       ]);
       await a.repository.saveUsage([]);
+    });
+
+    test('are those of one org, key and window', async (a) => {
+      const others = [{ org: 'globex' }, { key: 'calls' }, { window: 'day:2026-04-08' }];
+      const saved = [{}, ...others].map((over, index) => ({ ...snapshot(index), ...over }));
+      await a.repository.saveUsage(saved);
+      for (const one of saved)
+        expect(await a.repository.loadUsage({ org: one.org, windows: [one] })).toEqual([one]);
     });
 
     test('have the end that was told last, and keep it where it is not told', async (a) => {
