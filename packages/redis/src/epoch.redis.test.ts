@@ -207,6 +207,24 @@ describe('the epoch of a Redis counter store', () => {
     for (const store of [two, one]) expect(await read(store)).toMatchObject({ committed: 7, uncertain: 0 });
   });
 
+  it('is kept by a server that began from its append-only file, of which the first part is a snapshot (F9)', async () => {
+    const args = ['--appendonly', 'yes', '--appendfsync', 'always'];
+    const redis = await server({ args });
+    const counters = store({ url: redis.url });
+    await count(counters, 3);
+    const admin = plain(redis);
+    await admin.bgrewriteaof();
+    await waitUntil('it is rewritten', async () =>
+      /aof_rewrite_in_progress:0\s+aof_rewrite_scheduled:0/.test(await admin.info('persistence')),
+    );
+    await redis.kill('SIGKILL');
+    const again = await server({ port: redis.port, dir: redis.dir, args });
+    expect(await plain(again).info('persistence')).toMatch(/rdb_last_load_keys_loaded:[1-9]/);
+    await answers(counters);
+    for (const one of [counters, store({ url: redis.url })])
+      expect(await read(one)).toMatchObject({ committed: 3 });
+  });
+
   it('is new once when a server began from a snapshot, however many processes miss their last writes (F9, Q9)', async () => {
     const redis = await server();
     const [first, second] = [store({ url: redis.url }), store({ url: redis.url })];

@@ -13,8 +13,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** The reply to the first batch of a slot, in an epoch: its number, the epoch, the server, the time. */
-const reply = (epoch: number) => Buffer.from([0x94, 1, epoch, 0, 0]);
+/** The reply to a batch of a slot, the first by default, in an epoch: its number, the epoch, the server, the time. */
+const reply = (epoch: number, seq = 1) => Buffer.from([0x94, seq, epoch, 0, 0]);
 
 interface Copy {
   readonly sentAt: number;
@@ -26,6 +26,7 @@ interface Copy {
 function scene() {
   const copies: Copy[] = [];
   const told: string[] = [];
+  const troubledAt: number[] = [];
   const serverClock = createServerClock();
   const options: SlotOptions = {
     connection: {
@@ -54,13 +55,13 @@ function scene() {
     recordMs: RECORD_MS,
     clock: undefined,
     onAnswer: ({ epoch }) => told.push(`answer ${epoch}`),
-    onTrouble: () => {},
+    onTrouble: () => troubledAt.push(performance.now()),
     onDrop: () => told.push('drop'),
     onDroppedAnswer: () => told.push('late answer'),
   };
   const slot = createSlot(options);
   slot.launch([], false, performance.now());
-  return { slot, copies, told, serverClock };
+  return { slot, copies, told, troubledAt, serverClock };
 }
 
 it('a batch that was given up and is answered twice is heard once (F13, Q3)', async () => {
@@ -107,4 +108,38 @@ it('a batch whose reply was that to another one is looked after further (F11)', 
   copies[0]?.answer(Buffer.from([0x94, another, epoch, 0, 0]));
   await vi.advanceTimersByTimeAsync(RECORD_MS / 2 + 11_000);
   expect(told).toEqual(['reconnect', 'drop']);
+});
+
+it('a batch is in trouble when its own time is up, whatever was looked after before it (F11)', async () => {
+  const { slot, copies, troubledAt } = scene();
+  await vi.advanceTimersByTimeAsync(TIMEOUT_MS / 5);
+  copies[0]?.answer(reply(7));
+  await vi.advanceTimersByTimeAsync(0);
+  slot.launch([], false, performance.now());
+  const sentAt = copies[1]?.sentAt ?? 0;
+  await vi.advanceTimersByTimeAsync(1.5 * TIMEOUT_MS);
+  expect(troubledAt).toHaveLength(1);
+  expect((troubledAt[0] ?? 0) - sentAt).toBeLessThan(1.1 * TIMEOUT_MS);
+});
+
+it('a batch of which several copies were refused is told again once (F18)', async () => {
+  const { copies } = scene();
+  await vi.advanceTimersByTimeAsync(1_500);
+  const before = copies.length;
+  expect(before).toBeGreaterThan(1);
+  for (const copy of [...copies]) copy.refuse('CLUSTERDOWN The cluster is down');
+  await vi.advanceTimersByTimeAsync(TIMEOUT_MS);
+  expect(copies.length - before).toBe(1);
+});
+
+it('a batch that is refused again and again is told about once a second, no less and no more (F17)', async () => {
+  const { copies } = scene();
+  let refused = 0;
+  for (let passed = 0; passed < 30_000; passed += 20) {
+    for (const copy of copies.slice(refused)) copy.refuse('LOADING Redis is loading the dataset in memory');
+    refused = copies.length;
+    await vi.advanceTimersByTimeAsync(20);
+  }
+  expect(copies.length).toBeGreaterThan(25);
+  expect(copies.length).toBeLessThan(50);
 });

@@ -141,6 +141,40 @@ it('while Redis is gone a batch waits once, however often it is looked after (F9
   expect(calls).toBe(1);
 });
 
+it('a server that is back is looked at with the next batch, however short it was away (F16)', async () => {
+  const redis = await server();
+  let isAway = false;
+  const looks: boolean[] = [];
+  const client = clientWhoseCalls(redis, async (send, values) => {
+    if (isAway) throw new Error('LOADING Redis is loading the dataset in memory');
+    looks.push(JSON.parse(String(values.at(-1)))[4]);
+    return await send();
+  });
+  const counters = store({ client });
+  await count(counters, 3);
+  isAway = true;
+  expect((await timed(() => read(counters))).result).toBe('quota_unavailable');
+  isAway = false;
+  looks.length = 0;
+  await answers(counters);
+  await read(counters);
+  // The one that was refused is told again as it was.
+  expect(looks.slice(0, 2)).toEqual([false, true]);
+});
+
+it('a loss is told of once, and none where a store begins (F10)', async () => {
+  const redis = await server();
+  const lost: string[] = [];
+  const telemetry = { count: (metric: string) => void lost.push(metric) };
+  const counters = store({ url: redis.url, telemetry });
+  await count(counters, 3);
+  expect(lost).toEqual([]);
+  await plain(redis).flushall();
+  expect(await read(counters)).toBeNull();
+  await count(counters, 3);
+  expect(lost).toEqual(['tollgate.store_lost']);
+});
+
 it('a commit does not wait for the answer to what was asked beside it', async () => {
   const redis = await server();
   let answer = () => {};
@@ -220,6 +254,30 @@ it("a batch that Redis refuses again and again, while it serves others, is in no
   expect(await read(counters)).toMatchObject({ committed: 3, held: 0 });
 });
 
+it('a few that wait behind a large batch go once Redis refuses that and serves others (F18, Q13)', async () => {
+  const redis = await server();
+  let refuse = () => {};
+  const refused = new Promise<void>((resolve) => {
+    refuse = resolve;
+  });
+  let isSent = false;
+  const client = clientWhoseCalls(redis, async (send, values) => {
+    if (!values.some((value) => String(value).includes('"refused-'))) return await send();
+    isSent = true;
+    await refused;
+    throw new Error('TRYAGAIN Multiple keys request during rehashing of slot');
+  });
+  const counters = store({ client });
+  const bad = Array.from({ length: 20 }, (_, index) => timed(() => reserve(counters, `refused-${index}`)));
+  await waitUntil('they are on their way', () => isSent, { everyMs: 1 });
+  await Promise.all(Array.from({ length: 10 }, (_, index) => read(counters, `other-${index}`)));
+  const few = read(counters, 'few');
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  refuse();
+  expect(await few).toBeNull();
+  for (const { result } of await Promise.all(bad)) expect(result).toBe('quota_unavailable');
+});
+
 it('units that no lease holds any more are free with the next recount (F18, Q8)', async () => {
   const redis = await server();
   const counters = store({ url: redis.url });
@@ -276,6 +334,25 @@ it('a user who lacks one right of those it takes writes nothing, the log names i
     await counters.close();
     await admin.flushall();
   }
+});
+
+it('a right that is taken away while the store runs is named soon (F17)', async () => {
+  const redis = await server();
+  const admin = plain(redis);
+  await admin.acl('SETUSER', 'gate', 'on', '>secret', '~*', '+@all');
+  const told: string[] = [];
+  const error = (_message: string, details?: { error?: unknown }) => told.push(String(details?.error));
+  const logger = { debug() {}, info() {}, warn() {}, error };
+  const counters = store({ url: redis.url.replace('//', '//gate:secret@'), logger });
+  await count(counters, 3);
+  await admin.acl('SETUSER', 'gate', '-hdel');
+  await waitUntil('it is named', async () => {
+    await read(counters).catch(() => {});
+    return told.join().includes('may not run HDEL');
+  });
+  await admin.acl('SETUSER', 'gate', '+hdel');
+  await answers(counters);
+  expect(await read(counters)).toMatchObject({ committed: 3 });
 });
 
 it("a logger or a telemetry of the host's that throws is in nobody's way (F11, Q13)", async () => {
