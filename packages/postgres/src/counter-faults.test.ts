@@ -149,6 +149,26 @@ it('a query of the host does not wait for a tenth of a second of each org whose 
   await patient.close();
 });
 
+it('a step whose connection breaks, which was handed on to it, is taken on another one (F22)', async () => {
+  const { schema, store } = await scene();
+  await beginAtZero(store, 'acme');
+  const pool = new pg.Pool({ connectionString: inject('databaseUrl'), max: 2 });
+  onTestFinished(() => pool.end());
+  let broken = 0;
+  const breaking = heard(pool, ({ values }) => {
+    if (broken > 0 || !values?.some((value) => String(value).includes('create-5'))) return;
+    broken += 1;
+    throw new Error('the connection broke');
+  });
+  const own = postgresCounterStore({ pool: breaking, schema });
+  const asked = { org: 'acme', charges, rememberMs: 0, leaseMs: 30_000, maxHeld: 100 };
+  const creates = Array.from({ length: 8 }, (_, index) => own.reserve({ ...asked, id: `create-${index}` }));
+  for (const outcome of await Promise.all(creates)) expect(outcome).toMatchObject({ outcome: 'reserved' });
+  expect(broken).toBe(1);
+  await own.close();
+  expect(pool.idleCount).toBe(pool.totalCount);
+});
+
 it('the lease of an org that was locked for a moment is renewed, behind one that stays locked (Q6)', async () => {
   const { pool, schema, store } = await scene();
   const leases = [];

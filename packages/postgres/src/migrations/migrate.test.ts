@@ -35,6 +35,8 @@ afterAll(async () => {
     'mig_busy',
     'mig_race',
     'mig_kill',
+    'mig_fails',
+    'mig_limit',
     'mig_long',
     'mig_old',
     'mig_role',
@@ -145,6 +147,16 @@ describe('migrate', () => {
     const database = pgDatabase({ pool: admin, timeoutMs: 5_000, lockTimeoutMs: 5_000 });
     const run = () => migrate(database, schema, { timeoutMs: 1_600 }, steps);
     expect((await Promise.all([run(), run()])).map(({ to }) => to)).toEqual([5, 5]);
+    await database.close();
+  });
+
+  it('fails at once where a step fails of itself, and leaves it undone', async () => {
+    const schema = await fresh('mig_fails');
+    const database = pgDatabase({ pool: admin, timeoutMs: 5_000, lockTimeoutMs: 5_000 });
+    const step = { number: 1, name: 'fails', up: (s: string) => [`create table ${s}.half ()`, 'select 1 / 0'] };
+    const refused = { code: 'repository_unavailable', cause: { code: '22012' } };
+    await expect(migrate(database, schema, {}, [step])).rejects.toMatchObject(refused);
+    expect(await tables(schema)).toEqual([]);
     await database.close();
   });
 
