@@ -121,7 +121,7 @@ local function open(seq)
   if kept[2] ~= epochText then readEpoch(kept[2]) end
   local server, number, continues, run = knownServer, knownNumber, isContinuing, knownRun
   epoch = knownEpoch
-  local isElsewhere = seen > 0 and continues and serverSeen ~= number
+  local isElsewhere = continues and serverSeen ~= number
   local isNewEpoch, isNewServer = epoch == 0 or hasForgotten(seq, seen, isElsewhere, now < input[4], done), false
   if isNewEpoch or shared[5] or not server then
     local info = infoOf('replication')
