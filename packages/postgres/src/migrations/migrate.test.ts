@@ -153,7 +153,11 @@ describe('migrate', () => {
   it('fails at once where a step fails of itself, and leaves it undone', async () => {
     const schema = await fresh('mig_fails');
     const database = pgDatabase({ pool: admin, timeoutMs: 5_000, lockTimeoutMs: 5_000 });
-    const step = { number: 1, name: 'fails', up: (s: string) => [`create table ${s}.half ()`, 'select 1 / 0'] };
+    const step = {
+      number: 1,
+      name: 'fails',
+      up: (s: string) => [`create table ${s}.half ()`, 'select 1 / 0'],
+    };
     const refused = { code: 'repository_unavailable', cause: { code: '22012' } };
     await expect(migrate(database, schema, {}, [step])).rejects.toMatchObject(refused);
     expect(await tables(schema)).toEqual([]);
