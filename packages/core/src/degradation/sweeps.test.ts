@@ -1060,7 +1060,25 @@ describe('a sweeper', () => {
     expect(await degradation.sweep()).toMatchObject({ orgs: 20 });
   });
 
-  it.each(['stop', 'close'] as const)('has ended what it does when %s answers', async (how) => {
+  type Degradation = ReturnType<typeof overCapacity>['degradation'];
+  const startSweeper = (degradation: Degradation) => degradation.startSweeper({ everyMs: 60_000 });
+  it.each<[string, (degradation: Degradation) => () => Promise<void>]>([
+    ['its stop', (degradation) => startSweeper(degradation).stop],
+    [
+      'the close of its engine',
+      (degradation) => {
+        startSweeper(degradation);
+        return degradation.close;
+      },
+    ],
+    [
+      'the close after a sweep of the host’s own',
+      (degradation) => {
+        void degradation.sweep();
+        return degradation.close;
+      },
+    ],
+  ])('has ended what it does when %s answers', async (_end, begun) => {
     const { begin, sweepAt, degradation, hooks, calls, clock } = overCapacity();
     await begin();
     await sweepAt(START + 14 * DAY);
@@ -1074,10 +1092,10 @@ describe('a sweeper', () => {
       isUnderWay = true;
       await held;
     };
-    const sweeper = degradation.startSweeper({ everyMs: 60_000 });
+    const end = begun(degradation);
     await expect.poll(() => isUnderWay).toBe(true);
     let isEnded = false;
-    const ending = (how === 'stop' ? sweeper.stop() : degradation.close()).then(() => {
+    const ending = end().then(() => {
       isEnded = true;
     });
     await new Promise(setImmediate);

@@ -46,7 +46,7 @@ export interface Sweeps {
   startSweeper(options: { readonly everyMs: number }): Sweeper;
   /** Looks at one org, due or not, unless a sweeper holds it. */
   lookAt(org: string): Promise<void>;
-  /** Stops every sweeper before its next action. */
+  /** Ends every sweep before its next action; resolves when what was under way has ended. */
   close(): Promise<void>;
 }
 
@@ -75,6 +75,8 @@ export function createSweeps(
   const leaseMs = claimLeaseMs(settings);
   let isClosed = false;
   const sweepers = new Set<Sweeper>();
+  /** Those that the host asked for by itself. */
+  const underWay = new Set<Promise<SweepResult>>();
 
   async function look(claim: SweepClaim, options: Parameters<LookAtOrg>[1]): Promise<SweepResult> {
     try {
@@ -175,7 +177,13 @@ export function createSweeps(
   }
 
   return {
-    sweep: (request = {}) => run(request, { ...TO_THE_END, isStopped: () => false }),
+    sweep(request = {}) {
+      const sweeping = run(request, { ...TO_THE_END, isStopped: () => false }).finally(() =>
+        underWay.delete(sweeping),
+      );
+      underWay.add(sweeping);
+      return sweeping;
+    },
 
     startSweeper({ everyMs }) {
       if (!Number.isInteger(everyMs) || everyMs < 1 || everyMs > LONGEST_TIMER_MS) {
@@ -218,7 +226,8 @@ export function createSweeps(
 
     async close() {
       isClosed = true;
-      await Promise.all([...sweepers].map((sweeper) => sweeper.stop()));
+      const ending = [...sweepers].map((sweeper) => sweeper.stop());
+      await Promise.allSettled([...ending, ...underWay]);
     },
   };
 }
