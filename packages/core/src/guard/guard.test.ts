@@ -3,22 +3,25 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { capacity, metered } from '../catalog/quota.ts';
 import { createBilling } from '../create-billing.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
+import { engineOf } from '../http/engine.ts';
 import type { BillingOptions } from '../options.ts';
 import type { HttpRequest } from '../ports/http-message.ts';
 import type { ReservationHandle } from '../quota/types.ts';
 import { createFriction } from './friction.ts';
 import { createGuard, createRelease } from './guard.ts';
 
-function engine(now = () => Date.now(), org?: BillingOptions['org']) {
+function engine(now = () => Date.now(), org?: BillingOptions['org'], key = 'devices') {
   const warnings: string[] = [];
+  const counted: string[] = [];
   const billing = createBilling({
-    quotas: { devices: capacity() },
-    tiers: [{ slug: 'free', name: 'Free', isDefaultForPersonal: true, sortOrder: 1, limits: { devices: 3 } }],
+    quotas: { [key]: capacity() },
+    tiers: [{ slug: 'free', name: 'Free', isDefaultForPersonal: true, sortOrder: 1, limits: { [key]: 3 } }],
     inventory: { count: async () => 0, list: async function* () {}, find: async () => null },
     access: () => null,
     provider: null,
     ...(org === undefined ? {} : { org }),
     clock: { now },
+    telemetry: { count: (name) => void counted.push(name) },
     logger: {
       debug: () => undefined,
       info: () => undefined,
@@ -26,7 +29,7 @@ function engine(now = () => Date.now(), org?: BillingOptions['org']) {
       error: (message) => warnings.push(message),
     },
   });
-  return { billing, warnings };
+  return { billing, warnings, counted };
 }
 
 const request = () => ({ header: () => undefined }) as unknown as HttpRequest;
@@ -45,6 +48,10 @@ describe('a guard', () => {
     const keyed = { key: 'devices' } as const;
     const entered = await enter(createGuard<object, string>(keyed, { billing, org: 'acme' }));
     expect(entered).toMatchObject({ admitted: true });
+    const own = { ...keyed, org: 'globex' };
+    expect(await enter(createGuard<object, string>(own, { billing, org: 'acme' }))).toMatchObject({
+      reservation: { org: 'globex' },
+    });
     // Without a type checker, or with its defaults, an option that is left open may be there as undefined.
     const open = { ...keyed, org: undefined, billing: undefined } as unknown as typeof keyed;
     expect(await enter(createGuard<object, string>(open, { billing, org: 'acme' }))).toMatchObject({
@@ -94,6 +101,17 @@ describe('a guard', () => {
       message: expect.stringMatching(fault),
     });
     expect(warnings).toHaveLength(1);
+  });
+
+  it('takes a key that an engine does not have for a fault of the host, though another one of its engines has it', async () => {
+    const guard = createGuard('devices', { org: 'acme' });
+    const statusOn = async ({ billing }: ReturnType<typeof engine>) => {
+      const passage = { engine: engineOf(billing), basePath: '' };
+      const entered = await guard({ request, native: {}, passage: () => passage });
+      return entered.admitted ? 200 : entered.reply.status;
+    };
+    expect(await statusOn(engine())).toBe(200);
+    expect(await statusOn(engine(undefined, undefined, 'zones'))).toBe(500);
   });
 
   it.each([
@@ -183,11 +201,38 @@ describe('a guard', () => {
     expect(await isAdmitted('s1')).toBe(false);
   });
 
-  it('charges nobody when nobody is known', async () => {
-    const { billing } = engine();
-    const entered = await enter(createGuard('devices', { billing, org: () => '' }));
-    expect(entered).toMatchObject({ admitted: false, reply: { status: 401 } });
-  });
+  it.each(['', undefined, null])(
+    'charges nobody when its own `org` answers %j, nor whom the engine would find',
+    async (nobody) => {
+      const { billing } = engine(undefined, () => 'globex');
+      const entered = await enter(createGuard('devices', { billing, org: () => nobody as string }));
+      expect(entered).toMatchObject({ admitted: false, reply: { status: 401 } });
+    },
+  );
+
+  it.each<[string, object]>([
+    ['finds no engine', { billing: undefined }],
+    ['refuses', { amount: 9 }],
+    ['cannot decide', { amount: () => Promise.reject(new TollgateError('quota_unavailable')) }],
+  ])(
+    'that %s has the guards before it give back what they took, unless it is answered all the same',
+    async (_how, options) => {
+      const { billing } = engine();
+      for (const [ending, settled] of [
+        ['unseen', 'released'],
+        ['failed', 'released'],
+        [{ status: 503 }, 'released'],
+        [{ status: 201 }, 'committed'],
+      ] as const) {
+        const guarded = { request, native: {}, passage: () => undefined };
+        const before = await createGuard('devices', { billing, org: 'acme' })(guarded);
+        if (!before.admitted) throw new Error('there was no room');
+        await createGuard('devices', { billing, org: 'acme', ...options })(guarded).catch(() => undefined);
+        before.leave(ending);
+        expect(await before.reservation.abandon(), JSON.stringify(ending)).toBe(settled);
+      }
+    },
+  );
 
   it('answers an error, and no more comes of it, when several of its option functions fail', async () => {
     const { billing } = engine();
@@ -223,8 +268,10 @@ describe('a guard', () => {
     const entered = await enter(createGuard('devices', { ...options, org: () => later('acme') }));
     expect(entered).toMatchObject({ admitted: true, reservation: { org: 'acme' } });
     const lookedUp = engine(undefined, () => later('globex'));
-    const found = await enter(createGuard('devices', { ...options, billing: lookedUp.billing }));
-    expect(found).toMatchObject({ admitted: true, reservation: { org: 'globex' } });
+    for (const others of [options, {}]) {
+      const found = await enter(createGuard('devices', { ...others, billing: lookedUp.billing }));
+      expect(found).toMatchObject({ admitted: true, reservation: { org: 'globex' } });
+    }
   });
 
   it('tells the handler of a create that was committed before', async () => {
@@ -333,6 +380,24 @@ describe('a guard', () => {
       amount: 2,
       session: 's1',
     });
+  });
+
+  it('of a delete that could not be reported fails nothing, whether its handler ends or not, and the metrics tell', async () => {
+    const unhandled = vi.fn();
+    process.once('unhandledRejection', unhandled);
+    onTestFinished(() => void process.off('unhandledRejection', unhandled));
+    const { billing, counted } = engine();
+    const org = () => Promise.reject(new Error('no session'));
+    const reported = createRelease('devices', { billing, org })({
+      request,
+      native: {},
+      passage: () => undefined,
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(unhandled).not.toHaveBeenCalled();
+    expect(counted).toEqual([]);
+    await reported();
+    expect(counted).toEqual(['tollgate.unreleased']);
   });
 
   it("holds the limit of an override until the millisecond it ends, and the plan's from then on (Q12)", async () => {

@@ -195,6 +195,44 @@ describe('sync', () => {
     expect(partly.logs.length).toBeLessThan(15);
   });
 
+  it('goes on past customers who are refused or not answered as long as the provider answers what is nobody’s, which it is seldom asked', async () => {
+    const customers = await manyOrgs(100);
+    let [asked, probed] = [0, 0];
+    const partly = world.process({
+      provider: {
+        listSubscriptions: async ({ customerId }) => {
+          asked += 1;
+          const isLate = customers.indexOf(customerId) % 3 === 0;
+          throw new TollgateError(isLate ? 'provider_timeout' : 'provider_error');
+        },
+        fetchSubscription: async () => {
+          probed += 1;
+          if (asked > 60) throw new TollgateError('provider_error');
+          return null;
+        },
+      },
+    });
+    expect(await partly.sync('all')).toMatchObject({ failed: 100 });
+    expect(asked).toBeGreaterThan(60);
+    expect(asked).toBeLessThan(80);
+    expect(probed).toBeLessThan(6);
+  });
+
+  it('stops asking where the repository is away', async () => {
+    await manyOrgs(40);
+    let asked = 0;
+    const away = world.process({
+      repository: {
+        loadOrg: async () => {
+          asked += 1;
+          throw new TollgateError('repository_unavailable');
+        },
+      },
+    });
+    expect(await away.sync('all')).toMatchObject({ failed: 40 });
+    expect(asked).toBeLessThan(20);
+  });
+
   it('leaves a stored subscription that the provider does not know as it is, and says so', async () => {
     const id = await world.subscribe('acme', 'pro');
     const other = await createWorld();
