@@ -335,11 +335,85 @@ describe('an engine', () => {
     expect(lifecycle.calls).toEqual(['suspend d3', 'restore d3', 'suspend d3', 'remove d3']);
   });
 
+  it('tells of changed subscriptions and of invoices, and looks whether their org is within its limits now', async () => {
+    const { options, rows, clock } = hostOptions();
+    const provider = sandboxProvider({ webhookUrl: null, clock });
+    const billing = createBilling({ ...options, provider });
+    onTestFinished(() => billing.close());
+    const heard: unknown[] = [];
+    billing.on('subscription.changed', ({ org, before, after }) => {
+      heard.push([org, before?.status, after.status]);
+    });
+    for (const name of ['invoice.paid', 'invoice.failed', 'capacity.cleared'] as const)
+      billing.on(name, ({ org }) => void heard.push([org, name]));
+    let delivered = 0;
+    const deliver = async () => {
+      for (const { id } of provider.events().slice(delivered)) {
+        const { bytes, headers } = provider.signed(id);
+        await billing.webhook({ provider: 'sandbox', bytes, header: (name) => headers[name] });
+        delivered += 1;
+      }
+    };
+    for (let n = 0; n < 5; n++) rows.push({ id: `d${n}`, createdAt: n, lastUsedAt: null });
+    await billing.degradation('acme');
+    const { subscription } = await billing.checkout({ org: 'acme', tier: 'pro', actor: 'op' });
+    const { subscriptionId } = provider.confirm(subscription.externalId);
+    await deliver();
+    await expect.poll(() => heard).toContainEqual(['acme', 'capacity.cleared']);
+    expect(heard).toContainEqual(['acme', undefined, 'active']);
+    expect(heard).toContainEqual(['acme', 'invoice.paid']);
+    heard.length = 0;
+    provider.setStatus(subscriptionId ?? '', 'past_due');
+    await deliver();
+    expect(heard).toEqual([
+      ['acme', 'active', 'past_due'],
+      ['acme', 'invoice.failed'],
+    ]);
+  });
+
+  it('looks at the org of an override, and at none where the override is for somebody else', async () => {
+    const { options } = hostOptions({ subjectTypes: ['org', 'user'] });
+    const counted: string[] = [];
+    options.inventory.count = async ({ org }) => {
+      counted.push(org);
+      return 0;
+    };
+    const billing = createBilling(options);
+    const limit = { key: 'devices', limit: 9, actor: 'op' } as const;
+    await billing.setOverride({ subjectType: 'user', subjectId: 'ada', ...limit });
+    await billing.setOverride({ subjectType: 'org', subjectId: 'acme', ...limit });
+    await billing.close();
+    expect(new Set(counted)).toEqual(new Set(['acme']));
+  });
+
+  it('reads the audit trail page by page: 100 entries by default, of one org or of all', async () => {
+    const repository = memoryBillingRepository();
+    const listAudit = vi.spyOn(repository, 'listAudit');
+    const billing = createBilling(hostOptions({ repository }).options);
+    await billing.audit();
+    await billing.audit({ org: 'acme', before: 7, limit: 1_001 });
+    expect(listAudit.mock.calls).toEqual([
+      [{ org: null, before: null, limit: 100 }],
+      [{ org: 'acme', before: 7, limit: 1_000 }],
+    ]);
+    await expect(billing.audit({ org: 'a/b' })).rejects.toMatchObject({ code: 'invalid_org_id' });
+  });
+
   it('recounts what it is asked to and answers the counts', async () => {
-    const { options, rows } = hostOptions();
+    const limits = { devices: 3, calls: 9 };
+    const { options, rows } = hostOptions({
+      quotas: { devices: capacity(), calls: metered({ periods: ['per_session'] }) },
+      tiers: [{ slug: 'free', name: 'Free', isDefaultForPersonal: true, sortOrder: 1, limits }],
+    });
     const billing = createBilling(options);
     rows.push({ id: 'd1', createdAt: 1, lastUsedAt: null });
     expect([...(await billing.recount({ org: 'acme' }))]).toEqual([['devices', 1]]);
+    const { items } = await billing.usage({ org: 'acme', session: 's1' });
+    expect(items.map(({ window, current }) => [window.label, current])).toEqual([
+      ['lifetime', 1],
+      ['session:s1', 0],
+    ]);
+    await expect(billing.recount({ org: 'a/b' })).rejects.toMatchObject({ code: 'invalid_org_id' });
     await expect(billing.recount({ org: 'acme', keys: ['nothing' as 'devices'] })).rejects.toMatchObject({
       code: 'unknown_quota_key',
     });

@@ -218,6 +218,12 @@ describe('sync', () => {
     expect(probed).toBeLessThan(6);
   });
 
+  it('fails where the customers cannot be listed', async () => {
+    const listCustomers = () => Promise.reject(new TollgateError('repository_unavailable'));
+    const away = world.process({ repository: { listCustomers } });
+    await expect(away.sync('all')).rejects.toMatchObject({ code: 'repository_unavailable' });
+  });
+
   it('stops asking where the repository is away', async () => {
     await manyOrgs(40);
     let asked = 0;
