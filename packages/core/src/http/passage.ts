@@ -32,7 +32,7 @@ export function attachPassage(
 /** How much of a path leads to the routes; -1 if it leads elsewhere. Case is ignored, so that no client can choose by it. */
 function shareOf(path: string, { basePath }: Passage): number {
   const [whole, base] = [path.toLowerCase(), basePath.toLowerCase()];
-  const isUnder = base === '' || whole === base || whole.startsWith(`${base}/`);
+  const isUnder = whole === base || whole.startsWith(`${base}/`);
   return isUnder ? base.length : -1;
 }
 
