@@ -228,6 +228,31 @@ describe('closing', () => {
     await closing;
   });
 
+  it('tells of a threshold that was reached before it closes the repository, where that is being written', async () => {
+    let written = () => {};
+    let isClosed = false;
+    const { billing, create } = app({
+      repository: {
+        moveCrossing: () =>
+          new Promise((resolve) => {
+            written = () => resolve(0);
+          }),
+        close: async () => {
+          isClosed = true;
+        },
+      },
+    });
+    const told: number[] = [];
+    billing.on('usage.threshold', ({ threshold }) => void told.push(threshold));
+    for (let n = 0; n < 8; n += 1) await create('acme', 'opens');
+    const closing = billing.close();
+    for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    expect(isClosed).toBe(false);
+    written();
+    await closing;
+    expect(told).toEqual([80]);
+  });
+
   it('writes what is used while it purges, too', async () => {
     const { billing, written, create } = app({
       repository: {

@@ -369,6 +369,9 @@ describe('an engine', () => {
       ['acme', 'active', 'past_due'],
       ['acme', 'invoice.failed'],
     ]);
+    expect(await billing.plan('acme')).toMatchObject({ tier: 'pro' });
+    clock.at += 15 * 86_400_000;
+    expect(await billing.plan('acme')).toMatchObject({ tier: 'free' });
   });
 
   it('looks at the org of an override, and at none where the override is for somebody else', async () => {

@@ -354,6 +354,20 @@ describe('settling', () => {
     expect(await counters.read({ org: 'acme', counters: [opens] })).toMatchObject([{ committed: 1 }]);
   });
 
+  it('fails no differently, and is waited for no longer, where a store throws in place of answering a promise', async () => {
+    const { gate } = gateOnMemory({}, (store) => ({
+      ...store,
+      settle() {
+        throw new TollgateError('quota_unavailable');
+      },
+    }));
+    const unawaited = held(await gate.reserve(one('devices')));
+    settleUnawaited(unawaited, 'commit');
+    for (const handle of [unawaited, held(await gate.reserve(one('devices')))])
+      await expect(handle.commit()).rejects.toEqual(code('quota_unavailable'));
+    await gate.close();
+  });
+
   it('cannot be part of a transaction of the host where the store is not in its database', async () => {
     const { gate } = gateOnMemory();
     const reservation = held(await gate.reserve(one('devices')));
