@@ -129,7 +129,10 @@ describe.each([
 
   it.each<[string, (res: ServerResponse) => void]>([
     ['answers 404, as Koa may', (res) => res.writeHead(404).end()],
-    ['answers 503, as a time-out may', (res) => res.writeHead(503).end()],
+    ...[408, 499, 503, 504].map((status): [string, (res: ServerResponse) => void] => [
+      `answers ${status}, as a time-out may,`,
+      (res) => res.writeHead(status).end(),
+    ]),
     ['has begun its answer when its client goes away', (res) => res.writeHead(201).write('begun')],
   ])('such a handler that %s holds its units for a lease', async (_what, answer) => {
     fakeIntervals();

@@ -354,6 +354,62 @@ describe('settling', () => {
     expect(await counters.read({ org: 'acme', counters: [opens] })).toMatchObject([{ committed: 1 }]);
   });
 
+  it('is one settle where it failed and is answered late after all: another one is waited for all the same', async () => {
+    let end = () => {};
+    let answerLate = () => {};
+    const { gate } = gateOnMemory({}, (store) => ({
+      ...store,
+      async settle(request) {
+        if (request.charges[0]?.key === 'devices') {
+          await new Promise<void>((resolve) => {
+            end = resolve;
+          });
+          return await store.settle(request);
+        }
+        answerLate = () => request.onLateAnswer?.({ outcome: 'settled', late: false, overLimit: false });
+        throw new TollgateError('quota_unavailable');
+      },
+    }));
+    settleUnawaited(held(await gate.reserve(one('devices'))), 'commit');
+    await expect(held(await gate.reserve(one('door_opens'))).commit()).rejects.toEqual(
+      code('quota_unavailable'),
+    );
+    answerLate();
+    let isClosed = false;
+    const closing = gate.close().then(() => {
+      isClosed = true;
+    });
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    expect(isClosed).toBe(false);
+    end();
+    await closing;
+  });
+
+  it('is waited for by a close that was begun after another one, too', async () => {
+    const settles: (() => void)[] = [];
+    const { gate } = gateOnMemory({}, (store) => ({
+      ...store,
+      async settle(request) {
+        await new Promise<void>((resolve) => settles.push(resolve));
+        return await store.settle(request);
+      },
+    }));
+    let isClosed = false;
+    const closings: Promise<void>[] = [];
+    for (const key of ['devices', 'door_opens']) {
+      settleUnawaited(held(await gate.reserve(one(key))), 'commit');
+      closings.push(gate.close());
+    }
+    void closings[1]?.then(() => {
+      isClosed = true;
+    });
+    settles[1]?.();
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    expect(isClosed).toBe(false);
+    settles[0]?.();
+    await Promise.all(closings);
+  });
+
   it('fails no differently, and is waited for no longer, where a store throws in place of answering a promise', async () => {
     const { gate } = gateOnMemory({}, (store) => ({
       ...store,
@@ -721,6 +777,23 @@ describe('metered use', () => {
     expect(written()).toBe(501);
     expect(Math.max(...saves.mock.calls.map(([saved]) => saved.length))).toBeLessThanOrEqual(100);
     expect(most).toBe(50);
+  });
+
+  it('of many orgs is not asked for one after the other while none can be read', async () => {
+    let [asked, isAway] = [0, true];
+    const { gate, written } = await manyOrgs(201, (inner) => ({
+      ...inner,
+      async read(request) {
+        asked += 1;
+        if (isAway) throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
+        return await inner.read(request);
+      },
+    }));
+    await gate.close();
+    expect(asked).toBe(50);
+    isAway = false;
+    await gate.close();
+    expect(written()).toBe(201);
   });
 
   it('that was stored before a step failed stays stored, and the next time the others go first', async () => {
