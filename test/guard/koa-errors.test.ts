@@ -107,6 +107,18 @@ describe.each([
     await host.settles('devices', { committed: 1, held: 0, uncertain: 0 });
   });
 
+  it('tells what the host made of the limits: set anew, or taken off the response', async () => {
+    const { billing } = guardScene({ devices: 5 });
+    const app = new KoaOf().use(requireQuota('devices', { billing })).use((ctx) => {
+      ctx.set('RateLimit-Policy', 'mine');
+      ctx.remove('RateLimit');
+      throw taken();
+    });
+    app.silent = true;
+    const { headers } = await request(app.callback()).post('/');
+    expect([headers['ratelimit-policy'], headers.ratelimit]).toEqual(['mine', undefined]);
+  });
+
   it('keeps the headers that the error has', async () => {
     const { answer } = await post(taken({ headers: { 'X-Why': 'taken', RateLimit: 'mine' } }));
     expect(answer.headers).toMatchObject({ 'x-why': 'taken', ratelimit: 'mine' });

@@ -15,12 +15,12 @@ export function keepHeaders(ctx: Context, ours: Readonly<Record<string, string>>
     for (const name of Object.keys(ours)) if (res.hasHeader(name)) headers[name] = res.getHeader(name);
     const value = { ...headers, ...carrier.headers };
     // Listeners to `error` may set others.
-    const isGiven = Reflect.defineProperty(carrier, 'headers', { value, configurable: true, writable: true });
+    Reflect.defineProperty(carrier, 'headers', { value, configurable: true, writable: true });
     try {
       onerror.call(ctx, error);
     } finally {
-      if (isGiven && own !== undefined) Reflect.defineProperty(carrier, 'headers', own);
-      else if (isGiven) Reflect.deleteProperty(carrier, 'headers');
+      if (own === undefined) Reflect.deleteProperty(carrier, 'headers');
+      else Reflect.defineProperty(carrier, 'headers', own);
     }
   };
   // Not assigned: where a host made its own read-only that throws, and the units are taken by now.

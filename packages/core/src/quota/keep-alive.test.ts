@@ -66,6 +66,16 @@ describe('a lease that is kept alive', () => {
     expect((await gate.reserve(WHOLE_LIMIT)).admitted).toBe(false);
   });
 
+  it('is renewed no more once the engine has closed', async () => {
+    const { gate, pass, renewed } = scene();
+    held(await gate.reserve(WHOLE_LIMIT)).keepAlive();
+    await pass(2);
+    expect(renewed).toHaveLength(1);
+    await gate.close();
+    await pass(4);
+    expect(renewed).toHaveLength(1);
+  });
+
   it('by `run` alone goes on as well', async () => {
     const { gate, pass } = scene();
     void held(await gate.reserve(WHOLE_LIMIT)).run(() => new Promise<void>(() => {}));
