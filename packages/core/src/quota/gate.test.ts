@@ -784,6 +784,38 @@ describe('metered use', () => {
     expect(most).toBe(50);
   });
 
+  it('is written behind with what was charged while its last snapshot was put in, until some time after its window is over', async () => {
+    const { gate, snapshots } = gateOnMemory({}, (inner) => ({
+      ...inner,
+      read: async (request) =>
+        (await inner.read(request)).map((reading) => reading && { ...reading, uncertain: 2 }),
+    }));
+    await held(await gate.reserve(one('door_opens'))).commit();
+    await gate.close();
+    const written = snapshots.get('acme/door_opens/day:2026-04-09');
+    expect(written?.used).toBe(3);
+    expect(written?.endsAt).toBeGreaterThan(Date.parse('2026-04-10'));
+  });
+
+  it('is written once at a time, however slow the repository is', async () => {
+    const { gate, wiring } = gateOnMemory();
+    const ends: (() => void)[] = [];
+    const saves = vi
+      .spyOn(wiring.repository, 'saveUsage')
+      .mockImplementation(() => new Promise((resolve) => void ends.push(resolve)));
+    const closings: Promise<void>[] = [];
+    for (let n = 0; n < 2; n++) {
+      await held(await gate.reserve(one('door_opens'))).commit();
+      closings.push(gate.close());
+      for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(saves).toHaveBeenCalledOnce();
+    ends[0]?.();
+    await vi.waitFor(() => expect(saves).toHaveBeenCalledTimes(2), { interval: 1 });
+    ends[1]?.();
+    await Promise.all(closings);
+  });
+
   it('of many orgs is not asked for one after the other while none can be read', async () => {
     let [asked, isAway] = [0, true];
     const { gate, written } = await manyOrgs(201, (inner) => ({
