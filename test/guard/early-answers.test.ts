@@ -95,20 +95,27 @@ describe.each([
   ['express 4', express4 as unknown as typeof express5],
   ['express 5', express5],
 ])('requireQuota on %s, while its decision is awaited:', (_name, express) => {
-  it('an answer given in its stead keeps the handler from running, and no unit is kept', async () => {
-    let ran = 0;
-    const { scene, asked, answer, response, post } = await slowScene(express, (_req, res) => {
-      ran++;
-      res.sendStatus(201);
-    });
-    const posted = post();
-    await asked;
-    response().status(503).end('too slow');
-    expect((await posted).status).toBe(503);
-    answer();
-    await scene.settles('devices', FREE);
-    expect(ran).toBe(0);
-  });
+  it.each([
+    ['given', (res: express5.Response) => res.status(503).end('too slow')],
+    ['begun', (res: express5.Response) => res.status(503).write('too')],
+  ])(
+    'an answer %s in its stead keeps the handler from running, and no unit is kept',
+    async (_how, answerIt) => {
+      let ran = 0;
+      const { scene, asked, answer, response, post } = await slowScene(express, (_req, res) => {
+        ran++;
+        res.sendStatus(201);
+      });
+      const posted = post();
+      await asked;
+      answerIt(response());
+      expect((await posted).status).toBe(503);
+      answer();
+      await scene.settles('devices', FREE);
+      expect(ran).toBe(0);
+      response().end();
+    },
+  );
 
   it('an answer given in its stead stays the only one when the unit cannot be given back', async () => {
     const settled = gate();

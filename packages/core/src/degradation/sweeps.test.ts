@@ -729,6 +729,32 @@ describe('D3: several sweepers', () => {
     expect(await slowToList.degradation.sweep()).toMatchObject({ suspended: 2 });
   });
 
+  it('go on where a claim could not be renewed once, which ends no process', async () => {
+    const { degradation, repository, host } = await inRealTime({
+      orgs: ['acme'],
+      rows: 5,
+      callbackTimeoutMs: 50,
+    });
+    const unhandled = vi.fn();
+    process.on('unhandledRejection', unhandled);
+    onTestFinished(() => void process.off('unhandledRejection', unhandled));
+    const { saveRowActions } = repository;
+    let renewals = 0;
+    repository.saveRowActions = async (request) => {
+      if (request.save.length + request.forget.length > 0) return await saveRowActions(request);
+      renewals += 1;
+      if (renewals === 1) throw new Error('not now');
+      return await saveRowActions(request);
+    };
+    const { list } = host.inventory;
+    host.inventory.list = async function* (request) {
+      await expect.poll(() => renewals).toBeGreaterThan(1);
+      yield* list(request);
+    };
+    expect(await degradation.sweep()).toMatchObject({ suspended: 2 });
+    expect(unhandled).not.toHaveBeenCalled();
+  });
+
   it('hold an org for as long as it waits for its turn', async () => {
     const orgs = Array.from({ length: 24 }, (_, n) => `org-${n}`);
     const slowToAct = await inRealTime({ orgs, rows: 15, callbackTimeoutMs: 200 });

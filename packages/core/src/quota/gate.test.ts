@@ -354,41 +354,41 @@ describe('settling', () => {
     expect(await counters.read({ org: 'acme', counters: [opens] })).toMatchObject([{ committed: 1 }]);
   });
 
-  it.each([
-    'fails, and is answered late',
-    'is answered late, and fails then',
-  ])('is one settle where it %s: another one is waited for all the same', async (how) => {
-    let end = () => {};
-    let answerLate = () => {};
-    const { gate } = gateOnMemory({}, (store) => ({
-      ...store,
-      async settle(request) {
-        if (request.charges[0]?.key === 'devices') {
-          await new Promise<void>((resolve) => {
-            end = resolve;
-          });
-          return await store.settle(request);
-        }
-        answerLate = () => request.onLateAnswer?.({ outcome: 'settled', late: false, overLimit: false });
-        if (how === 'is answered late, and fails then') answerLate();
-        throw new TollgateError('quota_unavailable');
-      },
-    }));
-    settleUnawaited(held(await gate.reserve(one('devices'))), 'commit');
-    await held(await gate.reserve(one('door_opens')))
-      .commit()
-      .catch(() => undefined);
-    answerLate();
-    await new Promise((resolve) => setImmediate(resolve));
-    let isClosed = false;
-    const closing = gate.close().then(() => {
-      isClosed = true;
-    });
-    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-    expect(isClosed).toBe(false);
-    end();
-    await closing;
-  });
+  it.each(['fails, and is answered late', 'is answered late, and fails then'])(
+    'is one settle where it %s: another one is waited for all the same',
+    async (how) => {
+      let end = () => {};
+      let answerLate = () => {};
+      const { gate } = gateOnMemory({}, (store) => ({
+        ...store,
+        async settle(request) {
+          if (request.charges[0]?.key === 'devices') {
+            await new Promise<void>((resolve) => {
+              end = resolve;
+            });
+            return await store.settle(request);
+          }
+          answerLate = () => request.onLateAnswer?.({ outcome: 'settled', late: false, overLimit: false });
+          if (how === 'is answered late, and fails then') answerLate();
+          throw new TollgateError('quota_unavailable');
+        },
+      }));
+      settleUnawaited(held(await gate.reserve(one('devices'))), 'commit');
+      await held(await gate.reserve(one('door_opens')))
+        .commit()
+        .catch(() => undefined);
+      answerLate();
+      await new Promise((resolve) => setImmediate(resolve));
+      let isClosed = false;
+      const closing = gate.close().then(() => {
+        isClosed = true;
+      });
+      for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      expect(isClosed).toBe(false);
+      end();
+      await closing;
+    },
+  );
 
   it('is waited for by a close that was begun after another one, too', async () => {
     const settles: (() => void)[] = [];
