@@ -16,6 +16,17 @@ export function counterBasics<S extends CounterStore>(host: CounterStoreHost<S>)
       expect(await a.stored(DEVICES)).toBeNull();
     });
 
+    test('a recount that was begun is no count yet (Q9)', async (a) => {
+      const [token] = await a.store.beginRecount({ org: ORG, counters: [DEVICES] });
+      if (!token) throw new Error('no token');
+      expect(await a.read(DEVICES)).toBeNull();
+      expect(await a.reserve('r')).toEqual({ outcome: 'unknown', missing: [0] });
+      const adjustments = [{ ...DEVICES, amount: 1, change: 'created', forgetAt: null } as const];
+      expect(await a.store.adjust({ org: ORG, adjustments })).toEqual({ missing: [0], repeated: false });
+      await a.store.finishRecount({ org: ORG, counts: [{ ...token, count: 10, forgetAt: null }] });
+      expect(await a.reserve('r')).toMatchObject({ outcome: 'denied' });
+    });
+
     test('asking about an org without a count leaves nothing behind (T17)', async (a) => {
       for (const org of ['ghost-1', 'ghost-2', 'ghost-3']) {
         await a.reserve('r', { org });
@@ -101,6 +112,27 @@ export function counterBasics<S extends CounterStore>(host: CounterStoreHost<S>)
       expect(await a.stored(OPENS)).toEqual(before);
       await a.expectCounter(OPENS, { committed: 3, held: 0 });
       await a.expectCounter(OPENS, { committed: 1, held: 1 }, 'acme}');
+    });
+
+    test('an org whose id reads like a part of another one is another one (Q10, T16)', async (a) => {
+      await a.count(DEVICES, 1);
+      await a.count(OPENS, 2);
+      await a.reserve('r');
+      const counters = [DEVICES, { ...OPENS, window: 'lifetime' }];
+      const others = [`${ORG}:${OPENS.window}`, `${ORG}|l`, `${ORG}|i:r`, `${ORG}:lifetime`];
+      for (const org of others) {
+        expect(await a.store.read({ org, counters })).toEqual([null, null]);
+        const tokens = await a.store.beginRecount({ org, counters });
+        const counts = tokens.map((token) => ({ ...token, count: 7, forgetAt: null }));
+        expect(await a.store.finishRecount({ org, counts })).toMatchObject([
+          { applied: true },
+          { applied: true },
+        ]);
+        await a.reserve('r', { org });
+      }
+      await a.expectCounter(DEVICES, { committed: 1, held: 1 });
+      await a.expectCounter(OPENS, { committed: 2, held: 0 });
+      for (const org of others) await a.expectCounter(DEVICES, { committed: 7, held: 1 }, org);
     });
   });
 
@@ -246,6 +278,20 @@ export function counterBasics<S extends CounterStore>(host: CounterStoreHost<S>)
       await a.expectCounter(DEVICES, { committed: MOST - 1, held: 1, uncertain: 0 });
       await a.count(DEVICES, MOST);
       await a.expectCounter(DEVICES, { committed: MOST - 1, held: 1, uncertain: 0 });
+    });
+
+    test('a recount whose sum would pass 2^53-1 cuts what is uncertain first (Q7)', async (a) => {
+      await a.count(DEVICES, 0);
+      await a.reserve('r');
+      const [token] = await a.store.beginRecount({ org: ORG, counters: [DEVICES] });
+      if (!token) throw new Error('no token');
+      const adjustments = [{ ...DEVICES, amount: 5, change: 'created', forgetAt: null } as const];
+      await a.store.adjust({ org: ORG, adjustments });
+      const counts = [{ ...token, count: MOST - 3, forgetAt: null }];
+      expect(await a.store.finishRecount({ org: ORG, counts })).toEqual([
+        { ...DEVICES, applied: true, uncertain: 2 },
+      ]);
+      await a.expectCounter(DEVICES, { committed: MOST - 3, held: 1, uncertain: 2 });
     });
 
     test('what is no amount is refused before anything changes (Q7, T23)', async (a) => {

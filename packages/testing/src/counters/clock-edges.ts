@@ -50,6 +50,19 @@ export function counterClockEdges<S extends CounterStore>(host: CounterStoreHost
       expect(await a.read(OPENS)).toMatchObject({ committed: 3, held: 0, uncertain: 0 });
     });
 
+    test('units that a lapse committed and a refund took since are not taken twice (Q7)', async (a) => {
+      await a.count(OPENS, 0);
+      const charges = [charge({ ...OPENS, amount: 3, onUnknown: 'commit' })];
+      await a.reserve('r', { charges });
+      await a.upTo(leaseMs);
+      await a.past();
+      const change = { ...OPENS, amount: 2, change: 'refunded', forgetAt: null } as const;
+      await a.store.adjust({ org: ORG, adjustments: [change] });
+      await a.expectCounter(OPENS, { committed: 1, held: 0, uncertain: 0 });
+      await a.settle('r', { as: 'release' }, { charges });
+      await a.expectCounter(OPENS, { committed: 0, held: 0, uncertain: 0 });
+    });
+
     test('a renewed lease lasts from the renewal, and a lapsed one stays lapsed', async (a) => {
       await a.count(DEVICES, 0);
       await a.reserve('kept', { charges: released });
