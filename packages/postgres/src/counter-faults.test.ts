@@ -169,6 +169,27 @@ it('a step whose connection breaks, which was handed on to it, is taken on anoth
   expect(pool.idleCount).toBe(pool.totalCount);
 });
 
+it("leases are judged by the database's clock, whatever this process takes for the time (F30, Q5)", async () => {
+  const { pool, schema } = await scene();
+  const store = postgresCounterStore({ pool, schema });
+  onTestFinished(() => store.close());
+  onTestFinished(() => void vi.useRealTimers());
+  await beginAtZero(store, 'acme');
+  const reserve = (id: string) =>
+    store.reserve({ org: 'acme', id, charges, rememberMs: 0, leaseMs: 60_000, maxHeld: 10 });
+  const held = async () => (await store.read({ org: 'acme', counters: [DEVICES] }))[0]?.held;
+  await reserve('right');
+  for (const days of [1, -1]) {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + days * 86_400_000 });
+    expect(await held(), 'it has not lapsed').toBe(1);
+    await reserve('wrong');
+    vi.useRealTimers();
+    const { rows } = await pool.query(`select lease_ends_at::float8 as at from ${schema}.reservations`);
+    for (const { at } of rows) expect(Math.abs(at - 60_000 - Date.now())).toBeLessThan(60_000);
+    await store.settle({ org: 'acme', id: 'wrong', charges, rememberMs: 0, as: 'release' });
+  }
+});
+
 it('the lease of an org that was locked for a moment is renewed, behind one that stays locked (Q6)', async () => {
   const { pool, schema, store } = await scene();
   const leases = [];

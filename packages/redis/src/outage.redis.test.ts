@@ -147,6 +147,30 @@ describe('the Redis counter store in an outage', () => {
     },
   );
 
+  it('counts and logs an outage and a loss once each, however much is asked meanwhile (F10, Q1x)', async () => {
+    const redis = await server();
+    const counted: string[] = [];
+    const said: string[] = [];
+    const say = (message: string) => void said.push(message);
+    const logger = { debug() {}, info: say, warn: say, error: say };
+    const telemetry = { count: (metric: string) => void counted.push(metric) };
+    const counters = store({ url: redis.url, logger, telemetry });
+    await count(counters, 0);
+    await reserve(counters, 'running');
+    await redis.kill('SIGKILL');
+    for (let tries = 0; tries < 3; tries += 1)
+      expect((await timed(() => reserve(counters, `away-${tries}`))).result).toBe('quota_unavailable');
+    await server({ port: redis.port });
+    await answers(counters);
+    expect(await read(counters)).toBeNull();
+    expect(counted).toEqual(['tollgate.store_away', 'tollgate.store_lost']);
+    expect(said).toEqual([
+      expect.stringContaining('does not answer'),
+      expect.stringContaining('answers again'),
+      expect.stringContaining('lost data'),
+    ]);
+  });
+
   it('a process without open reservations notices a restored older state at its next batch (F9, F16)', async () => {
     const redis = await server();
     const counters = store({ url: redis.url });
@@ -265,7 +289,14 @@ describe('the Redis counter store in an outage', () => {
       async (client: Redis) => {
         await client.config('SET', 'busy-reply-threshold', '50');
         client.eval('while true do end', 0).catch(() => {});
-        await sleep(150);
+        const other = client.duplicate({ enableReadyCheck: false });
+        await waitUntil('Redis says BUSY', () =>
+          other.ping().then(
+            () => false,
+            (error: Error) => error.message.startsWith('BUSY'),
+          ),
+        );
+        other.disconnect();
       },
       async (client: Redis) => {
         const other = client.duplicate({ enableReadyCheck: false });
