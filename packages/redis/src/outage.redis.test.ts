@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { waitUntil } from '../../../test/support/services.ts';
-import { charge, count, read, reserve, settle, timed } from './faults.test-support.ts';
+import { charge, count, DEVICES, read, reserve, settle, timed } from './faults.test-support.ts';
 import { answers, plain, proxied, server, store } from './outage-scene.test-support.ts';
 
 describe('the Redis counter store in an outage', () => {
@@ -61,12 +61,18 @@ describe('the Redis counter store in an outage', () => {
       const id = `lost-${round}`;
       await reserve(counters, id);
       proxy.dropReplies(true);
-      expect((await timed(() => settle(counters, id, 'commit'))).result).toBe('quota_unavailable');
+      // What has no id, nothing but the batch itself can be known by.
+      const adjustments = [{ ...DEVICES, amount: 1, change: 'charged', forgetAt: null } as const];
+      const both = await Promise.all([
+        timed(() => settle(counters, id, 'commit')),
+        timed(() => counters.adjust({ org: 'acme', adjustments })),
+      ]);
+      for (const { result } of both) expect(result).toBe('quota_unavailable');
       proxy.cut();
       proxy.restore();
       await answers(counters);
     }
-    expect(await read(counters)).toMatchObject({ committed: 5, held: 0 });
+    expect(await read(counters)).toMatchObject({ committed: 10, held: 0 });
   });
 
   it('recovers a connection whose replies have slipped', async () => {

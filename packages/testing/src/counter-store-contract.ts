@@ -4,6 +4,7 @@ import type { CounterStoreHost } from './counter-store-host.ts';
 import { counterBasics } from './counters/basics.ts';
 import { counterClockEdges } from './counters/clock-edges.ts';
 import { counterLosses } from './counters/losses.ts';
+import { counterNumbers } from './counters/numbers.ts';
 import { counterOutages } from './counters/outages.ts';
 import { counterRaces } from './counters/races.ts';
 import { counterRecounts } from './counters/recounts.ts';
@@ -14,6 +15,7 @@ import { counterUnawaited } from './counters/unawaited.ts';
 export function counterStoreContract<S extends CounterStore>(host: CounterStoreHost<S>): void {
   describe(`counter store contract${host.name === undefined ? '' : `: ${host.name}`}`, () => {
     counterBasics(host);
+    counterNumbers(host);
     counterRecounts(host);
     counterRaces(host);
     counterRetries(host);

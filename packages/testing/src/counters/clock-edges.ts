@@ -83,6 +83,29 @@ export function counterClockEdges<S extends CounterStore>(host: CounterStoreHost
       expect(await a.read(DEVICES)).toMatchObject({ held: 0 });
     });
 
+    test('a lease is renewed, and a count forgotten, in its own org alone (Q10)', async (a) => {
+      const orgs = [ORG, 'globex'];
+      const forgetAt = (await a.now()) + 2 * leaseMs;
+      for (const org of orgs) {
+        const tokens = await a.store.beginRecount({ org, counters: [DEVICES, OPENS] });
+        const counts = tokens.map((token) => ({
+          ...token,
+          count: 1,
+          forgetAt: token.key === OPENS.key && org === ORG ? forgetAt : null,
+        }));
+        await a.store.finishRecount({ org, counts });
+        await a.reserve('r', { org });
+      }
+      await a.upTo(leaseMs);
+      expect(await a.store.renew({ leases: [{ org: ORG, id: 'r' }], leaseMs: 2 * leaseMs })).toEqual([true]);
+      await a.past();
+      expect(await a.read(DEVICES)).toMatchObject({ held: 1 });
+      expect(await a.read(DEVICES, 'globex')).toMatchObject({ held: 0, uncertain: 1 });
+      await a.advance(leaseMs);
+      expect(await a.reserve('s', { charges: [charge(OPENS)] })).toMatchObject({ outcome: 'unknown' });
+      expect(await a.read(OPENS, 'globex')).toMatchObject({ committed: 1 });
+    });
+
     test('a repeated reserve does not lengthen the lease', async (a) => {
       await a.count(DEVICES, 0);
       await a.reserve('r', { charges: released });
