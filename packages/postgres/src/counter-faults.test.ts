@@ -249,6 +249,19 @@ it('a create under an id that is remembered stays held when its reply was lost: 
   expect(await next.reserve(asked)).toEqual({ outcome: 'repeated', state: 'held' });
 });
 
+it('a recount that was begun on counts that are lost since is of no use, and no failure (Q8)', async () => {
+  const { pool, schema, store } = await scene();
+  await beginAtZero(store, 'acme');
+  const asked = { org: 'acme', id: 'r', charges, rememberMs: 0 };
+  await store.reserve({ ...asked, leaseMs: 60_000, maxHeld: 10 });
+  await store.settle({ ...asked, as: 'commit' });
+  const tokens = await store.beginRecount({ org: 'acme', counters: [DEVICES] });
+  // A standby was promoted that had not been told of the commit yet.
+  await pool.query(`update ${schema}.counters set committed = 0, added = 0`);
+  const counts = tokens.map((token) => ({ ...token, count: 0, forgetAt: null }));
+  expect(await store.finishRecount({ org: 'acme', counts })).toMatchObject([{ applied: false }]);
+});
+
 it('what is remembered is tidied without being read: an org may have a day of creates of it (T17)', async () => {
   const { pool, schema } = await scene();
   const reading = watching(pool);

@@ -215,7 +215,10 @@ export class CounterLedger {
       const { key, window } = counted;
       const counter = this.#counter(counted, now);
       const begun = parseToken(counted.token);
-      if (!counter || begun?.serial !== counter.serial) return { key, window, applied: false, uncertain: 0 };
+      const missed = { key, window, applied: false, uncertain: 0 };
+      if (!counter || begun?.serial !== counter.serial) return missed;
+      // A database that lost its last changes is behind the token.
+      if (counter.added < begun.added || counter.removed < begun.removed) return missed;
 
       for (const charge of this.#openCharges(counter)) {
         charge.straddled = true;
