@@ -46,19 +46,15 @@ function serverOwner(): Owner | undefined {
   return { uid: Number(user[2]), gid: Number(user[3]) };
 }
 
-async function initialise(initdb: string, dir: string, owner: Owner | undefined): Promise<void> {
-  const args = [
-    '-D',
-    join(dir, 'data'),
-    '-U',
-    'tollgate',
-    '--auth=trust',
-    '-E',
-    'UTF8',
-    '--locale=C',
-    '--no-sync',
-  ];
-  const child = spawn(initdb, args, {
+/** Runs a program that comes with postgres, as the server's owner, to make the data of a folder. */
+async function makeData(
+  command: string,
+  program: string,
+  args: readonly string[],
+  dir: string,
+  owner: Owner | undefined,
+): Promise<void> {
+  const child = spawn(join(dirname(realpathSync(command)), program), ['-D', join(dir, 'data'), ...args], {
     cwd: dir,
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { PATH: process.env.PATH, LC_ALL: 'C', HOME: dir },
@@ -70,7 +66,7 @@ async function initialise(initdb: string, dir: string, owner: Owner | undefined)
     child.once('error', reject);
     child.once('close', (code) => {
       if (code === 0) resolve();
-      else reject(new Error(`initdb failed: ${complaint.trim()}`));
+      else reject(new Error(`${program} failed: ${complaint.trim()}`));
     });
   });
 }
@@ -102,7 +98,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const owner = serverOwner();
   const dir = options.dir ?? temporaryFolder('postgres', owner);
   if (!existsSync(join(dir, 'data', 'PG_VERSION'))) {
-    await initialise(join(dirname(realpathSync(command)), 'initdb'), dir, owner);
+    const args = ['-U', 'tollgate', '--auth=trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
+    await makeData(command, 'initdb', args, dir, owner);
   }
   for (let attempt = 1; ; attempt += 1) {
     const port = options.port ?? (await freePort());
@@ -129,4 +126,19 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
       if (!mayRetry) throw error;
     }
   }
+}
+
+/** Starts a standby, copied from the primary that is reached on a port and streaming from there until it is promoted. */
+export async function startStandby(primaryPort: number): Promise<PostgresServer> {
+  const owner = serverOwner();
+  const dir = temporaryFolder('standby', owner);
+  const primary = `host=127.0.0.1 port=${primaryPort} user=tollgate`;
+  const args = ['-d', primary, '--write-recovery-conf', '--checkpoint=fast', '--no-sync'];
+  await makeData(await findProgram(postgresProgram), 'pg_basebackup', args, dir, owner);
+  const standby = await startPostgres({ dir });
+  const stop = async () => {
+    await standby.stop();
+    removeFolder(dir);
+  };
+  return { ...standby, stop };
 }

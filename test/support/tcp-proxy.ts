@@ -11,6 +11,8 @@ export interface TcpProxy {
   delay(ms: number): void;
   /** While on, requests reach the target but its replies are swallowed and the connection stays open. */
   dropReplies(on: boolean): void;
+  /** New connections go to another port; those that are open stay as they are. */
+  redirect(port: number): void;
   /** How many connections are open right now. */
   readonly connectionCount: number;
   close(): Promise<void>;
@@ -22,6 +24,7 @@ export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Pr
   let isCut = false;
   let delayMs = 0;
   let dropsReplies = false;
+  let currentPort = targetPort;
 
   const forward = (from: Socket, to: Socket, isReply: boolean) => {
     // Chunks keep their order even when the delay shrinks between them.
@@ -59,7 +62,7 @@ export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Pr
       client.resetAndDestroy();
       return;
     }
-    const target = connect({ port: targetPort, host: targetHost, allowHalfOpen: true, noDelay: true });
+    const target = connect({ port: currentPort, host: targetHost, allowHalfOpen: true, noDelay: true });
     clients.add(client);
     client.once('close', () => clients.delete(client));
     forward(client, target, false);
@@ -96,6 +99,9 @@ export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Pr
     },
     dropReplies(on) {
       dropsReplies = on;
+    },
+    redirect(next) {
+      currentPort = next;
     },
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));

@@ -5,6 +5,7 @@ import pg from 'pg';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { tcpProxy, waitUntil } from '../../../test/support/services.ts';
 import { createLateSettles } from './counters/late-settles.ts';
+import { heard } from './heard-pool.test-support.ts';
 import { type PostgresCounterStore, postgresCounterStore } from './postgres-counter-store.ts';
 
 const OPENS = { key: 'door_opens', window: 'day:2026-04-09' };
@@ -16,19 +17,24 @@ const settled = { outcome: 'settled', late: false, overLimit: false };
 const unavailable = expect.objectContaining({ code: 'quota_unavailable' });
 
 /** Stores behind a link that can be injured, and one that is not. */
-async function scene({ leaseMs = 60_000, lapsedKeepMs = 600_000 } = {}) {
+async function scene({ leaseMs = 60_000, lapsedKeepMs = 600_000, timeoutMs = 300 } = {}) {
   const url = new URL(inject('databaseUrl'));
   const link = await tcpProxy(Number(url.port));
   onTestFinished(() => link.close());
+  /** Connections break right behind each commit, of whose reply nobody hears. */
+  const commits = { areLost: false };
   const schema = `late_${randomBytes(4).toString('hex')}`;
   const opened = (port: number) => {
     const pool = new pg.Pool({
       connectionString: `${url.protocol}//${url.username}@127.0.0.1:${port}${url.pathname}`,
       max: 2,
-      connectionTimeoutMillis: 200,
+      connectionTimeoutMillis: timeoutMs - 100,
     });
     onTestFinished(() => pool.end());
-    return { pool, store: postgresCounterStore({ pool, schema, timeoutMs: 300, lapsedKeepMs }) };
+    const hearing = heard(pool, ({ text }) => {
+      if (commits.areLost && text === 'commit') throw new Error('the connection broke');
+    });
+    return { pool, store: postgresCounterStore({ pool: hearing, schema, timeoutMs, lapsedKeepMs }) };
   };
   const away = opened(link.port).store;
   const { store: here, pool } = opened(Number(url.port));
@@ -45,7 +51,7 @@ async function scene({ leaseMs = 60_000, lapsedKeepMs = 600_000 } = {}) {
     const [reading] = await here.read({ org: 'acme', counters: [OPENS] });
     return reading && { committed: reading.committed, held: reading.held };
   };
-  return { away, here, link, pool, schema, reserve, used };
+  return { away, here, link, commits, pool, schema, reserve, used };
 }
 
 /** Asks for a settle; answers what it came to late. */
@@ -80,7 +86,7 @@ it('what settles came to late is never told in the context of another request', 
   onTestFinished(() => settles.close(0));
   for (const org of ['acme', 'globex']) {
     const late = { ...reservation('r'), org, as: 'commit', onLateAnswer } as const;
-    request.run(org, () => settles.add(late, new TollgateError('quota_unavailable')));
+    request.run(org, () => settles.add(late, new TollgateError('quota_unavailable'), { mayBeDone: false }));
   }
   isAway = false;
   await waitUntil('both are told', () => heard.length === 2);
@@ -102,16 +108,26 @@ it('one whose reply was lost is counted once, and told to have been settled (F21
 });
 
 it('one that was done all the same is not done again (F21, Q3)', async () => {
-  const { away, here, link, reserve, used } = await scene();
+  const { away, commits, reserve, used } = await scene();
   await reserve('r');
-  link.cut();
+  commits.areLost = true;
   const late = await failing(away, 'r');
-  // As if the first had come through.
-  await here.settle({ ...reservation('r'), as: 'commit' });
-  link.restore();
+  commits.areLost = false;
   await waitUntil('it is answered', () => late.length > 0);
   expect(late).toEqual([settled]);
   expect(await used()).toEqual({ committed: 1, held: 0 });
+});
+
+it('one that the database never heard of, and whose reservation it lost, is told to be gone (Q8)', async () => {
+  const { away, link, pool, schema, reserve } = await scene();
+  await reserve('r');
+  link.cut();
+  const late = await failing(away, 'r');
+  // A standby was promoted that had not been told of it yet.
+  await pool.query(`delete from ${schema}.reservations`);
+  link.restore();
+  await waitUntil('it is answered', () => late.length > 0);
+  expect(late).toEqual([{ outcome: 'gone' }]);
 });
 
 it('orgs that cannot be written hold up no other, however many they are (F22)', async () => {
@@ -141,7 +157,7 @@ it('closing ends the round that is under way', async () => {
   const answers: ((outcome: SettleOutcome) => void)[] = [];
   const late = createLateSettles(() => new Promise((resolve) => answers.push(resolve)), 60_000);
   const failure = new TollgateError('quota_unavailable');
-  for (const id of ['r', 's']) late.add({ ...reservation(id), as: 'commit' }, failure);
+  for (const id of ['r', 's']) late.add({ ...reservation(id), as: 'commit' }, failure, { mayBeDone: false });
   await waitUntil('the first is told', () => answers.length === 1);
   const closing = late.close(0);
   answers[0]?.({ outcome: 'settled', late: false, overLimit: false });
@@ -156,14 +172,15 @@ it('a round tells each org once that cannot be written, and all that can, whatev
     if (org.startsWith('locked')) throw new TollgateError('quota_unavailable');
     return { outcome: 'settled', late: false, overLimit: false };
   }, 60_000);
+  const failure = new TollgateError('quota_unavailable');
   const orgs = ['locked 1', 'free 1', 'locked 2', 'free 2', 'locked 3', 'free 3'];
   for (const org of ['locked 1', 'locked 1', 'locked 1', ...orgs])
-    late.add({ ...reservation('r'), org, as: 'commit' }, new TollgateError('quota_unavailable'));
+    late.add({ ...reservation('r'), org, as: 'commit' }, failure, { mayBeDone: false });
   await late.close(1_000);
   expect(told).toEqual(orgs);
 });
 
-it('one that is gone was done, unless its id is remembered: then it is lost, and no more told once it may be another’s (Q3)', async () => {
+it('one that may be done and is gone was done, unless its id is remembered: then it is lost, and no more told once it may be another’s (Q3)', async () => {
   const told: (readonly [string, SettleOutcome])[] = [];
   const late = createLateSettles(async () => ({ outcome: 'gone' }), 60_000);
   for (const [id, rememberMs] of [
@@ -173,7 +190,7 @@ it('one that is gone was done, unless its id is remembered: then it is lost, and
   ] as const) {
     const onLateAnswer = (outcome: SettleOutcome) => told.push([id, outcome]);
     const request = { ...reservation(id), rememberMs, as: 'commit', onLateAnswer } as const;
-    late.add(request, new TollgateError('quota_unavailable'));
+    late.add(request, new TollgateError('quota_unavailable'), { mayBeDone: true });
   }
   const addedAt = performance.now();
   await waitUntil('one is forgotten', () => performance.now() > addedAt + 1, { everyMs: 1 });
@@ -212,7 +229,7 @@ it('it is told again for as long as the store would know it (F21)', async () => 
 });
 
 it('a store that is closed sends what is on its way: settles of an org that wait for each other as well', async () => {
-  const { away, reserve, used } = await scene();
+  const { away, reserve, used } = await scene({ timeoutMs: 10_000 });
   const ids = Array.from({ length: 8 }, (_, index) => `${index}`);
   for (const id of ids) await reserve(id);
   const settling = ids.map((id) => away.settle({ ...reservation(id), as: 'commit' }));

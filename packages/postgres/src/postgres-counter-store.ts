@@ -11,7 +11,7 @@ import {
   TollgateError,
 } from '@tollgate/core';
 import { commitWithin } from './counters/commit-within.ts';
-import { createLateSettles } from './counters/late-settles.ts';
+import { createLateSettles, type SettleProgress } from './counters/late-settles.ts';
 import type { Asked } from './counters/org-rows.ts';
 import { type CounterTables, peek, step } from './counters/org-step.ts';
 import { createOrgTurns } from './counters/org-turns.ts';
@@ -101,10 +101,12 @@ export function counterStoreOn(
       return result;
     });
 
-  const settle = (request: SettleRequest) =>
-    stepping(request.org, { counters: [], reservation: request.id }, (ledger, now) =>
-      ledger.settle(request, now),
-    );
+  const settle = (request: SettleRequest, progress: SettleProgress) =>
+    stepping(request.org, { counters: [], reservation: request.id }, (ledger, now) => {
+      const outcome = ledger.settle(request, now);
+      progress.mayBeDone ||= outcome.outcome === 'settled';
+      return outcome;
+    });
   const lateSettles = createLateSettles(settle, tables.lapsedKeepMs);
 
   const store: PostgresCounterStore = {
@@ -121,16 +123,17 @@ export function counterStoreOn(
       } catch (error) {
         // It may be done all the same, and nobody will use it. An id that is remembered may be asked for again.
         if (isTaken && request.rememberMs === 0 && !isClosed)
-          lateSettles.add({ ...request, as: 'release' }, error);
+          lateSettles.add({ ...request, as: 'release' }, error, { mayBeDone: false });
         throw error;
       }
     },
     async settle(request) {
       checkSettle(request);
+      const progress = { mayBeDone: false };
       try {
-        return await settle(request);
+        return await settle(request, progress);
       } catch (error) {
-        if (!isClosed) lateSettles.add(request, error);
+        if (!isClosed) lateSettles.add(request, error, progress);
         throw error;
       }
     },

@@ -5,27 +5,42 @@ import { outsideRequests, type SettleOutcome, type SettleRequest, TollgateError 
  * although what they paid for was made.
  */
 export interface LateSettles {
-  /** @param error - what it failed with; only what may pass is told again */
-  add(request: SettleRequest, error: unknown): void;
+  /**
+   * @param error - what it failed with; only what may pass is told again
+   * @param progress - of the try that failed
+   */
+  add(request: SettleRequest, error: unknown, progress: SettleProgress): void;
   /** Tells them once more, in so many ms and the time that the last of them takes. */
   close(withinMs: number): Promise<void>;
+}
+
+/** How far the tries of a settle came. */
+export interface SettleProgress {
+  /** One found its reservation, and may have settled it though it failed: its reply was lost. */
+  mayBeDone: boolean;
 }
 
 const EVERY_MS = 500;
 const MOST_WAITING = 10_000;
 /** So many orgs in a row that cannot be settled: it is the database. */
 const MOST_FAILURES = 3;
-/** Of a settle whose reply was lost it is not known whether it was done: told again, it may find its reservation gone by its own doing. */
+/** Told again, a settle whose reply was lost finds its reservation gone by its own doing. */
 const DONE: SettleOutcome = { outcome: 'settled', late: false, overLimit: false };
+
+interface Late {
+  readonly request: SettleRequest;
+  readonly progress: SettleProgress;
+  readonly until: number;
+}
 
 const mayPass = (error: unknown) => error instanceof TollgateError && error.code === 'quota_unavailable';
 
 /** @param keepMs - for how long one is told again: what is not settled by then the store has forgotten */
 export function createLateSettles(
-  settle: (request: SettleRequest) => Promise<SettleOutcome>,
+  settle: (request: SettleRequest, progress: SettleProgress) => Promise<SettleOutcome>,
   keepMs: number,
 ): LateSettles {
-  let waiting: { readonly request: SettleRequest; readonly until: number }[] = [];
+  let waiting: Late[] = [];
   let timer: NodeJS.Timeout | undefined;
   let telling: Promise<void> | undefined;
   /** When no more of a round is told, on the clock of `performance.now()`. */
@@ -40,13 +55,12 @@ export function createLateSettles(
     const stuck = new Set<string>();
     let failures = 0;
     for (const one of round) {
-      const { request } = one;
-      if (stuck.has(request.org) || failures === MOST_FAILURES || performance.now() >= endsAt)
-        skipped.push(one);
-      else if (await settles(request)) failures = 0;
+      const { org } = one.request;
+      if (stuck.has(org) || failures === MOST_FAILURES || performance.now() >= endsAt) skipped.push(one);
+      else if (await settles(one)) failures = 0;
       else {
         failed.push(one);
-        stuck.add(request.org);
+        stuck.add(org);
         failures += 1;
       }
     }
@@ -54,15 +68,15 @@ export function createLateSettles(
   }
 
   /** False when it is to be told again. */
-  async function settles(request: SettleRequest): Promise<boolean> {
+  async function settles({ request, progress }: Late): Promise<boolean> {
     let outcome: SettleOutcome;
     try {
-      outcome = await settle(request);
+      outcome = await settle(request, progress);
     } catch (error) {
       return !mayPass(error);
     }
     try {
-      const isDone = outcome.outcome === 'gone' && request.rememberMs === 0;
+      const isDone = outcome.outcome === 'gone' && progress.mayBeDone && request.rememberMs === 0;
       request.onLateAnswer?.(isDone ? DONE : outcome);
     } catch {
       // Whoever is told is not to be in the way of the others.
@@ -89,11 +103,11 @@ export function createLateSettles(
   }
 
   return {
-    add(request, error) {
+    add(request, error, progress) {
       if (!mayPass(error) || waiting.length >= MOST_WAITING) return;
       // An id that was forgotten may be another's by then.
       const knownMs = request.rememberMs > 0 ? Math.min(keepMs, request.rememberMs) : keepMs;
-      waiting.push({ request, until: performance.now() + knownMs });
+      waiting.push({ request, progress, until: performance.now() + knownMs });
       schedule();
     },
     async close(withinMs) {
