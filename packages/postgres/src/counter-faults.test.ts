@@ -262,6 +262,24 @@ it('a recount that was begun on counts that are lost since is of no use, and no 
   expect(await store.finishRecount({ org: 'acme', counts })).toMatchObject([{ applied: false }]);
 });
 
+it('a recount of a primary that is gone does not pass for one of the standby that was promoted (Q8)', async () => {
+  const { pool, schema, store } = await scene();
+  await beginAtZero(store, 'acme');
+  const tables = ['counter_orgs', 'counters'];
+  for (const table of tables)
+    await pool.query(`create table ${schema}.${table}_known as table ${schema}.${table}`);
+  await beginAtZero(store, 'acme');
+  const tokens = await store.beginRecount({ org: 'acme', counters: [DEVICES] });
+  // A standby was promoted that had not been told of the second recount yet.
+  for (const table of tables)
+    await pool.query(
+      `delete from ${schema}.${table}; insert into ${schema}.${table} table ${schema}.${table}_known`,
+    );
+  await beginAtZero(store, 'acme');
+  const counts = tokens.map((token) => ({ ...token, count: 7, forgetAt: null }));
+  expect(await store.finishRecount({ org: 'acme', counts })).toMatchObject([{ applied: false }]);
+});
+
 it('what is remembered is tidied without being read: an org may have a day of creates of it (T17)', async () => {
   const { pool, schema } = await scene();
   const reading = watching(pool);

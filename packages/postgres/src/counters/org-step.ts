@@ -17,7 +17,12 @@ const nameById = (row: { readonly id: string }) => row.id;
 
 function openLedger(state: OrgState, tables: CounterTables): { ledger: CounterLedger; serial: () => number } {
   let serial = state.serial;
-  const ledger = new CounterLedger({ lapsedKeepMs: tables.lapsedKeepMs, nextSerial: () => ++serial });
+  // A standby that was promoted may not know the last ones that were given: its clock is past them.
+  const nextSerial = () => {
+    serial = Math.max(serial + 1, state.now);
+    return serial;
+  };
+  const ledger = new CounterLedger({ lapsedKeepMs: tables.lapsedKeepMs, nextSerial });
   fillLedger(ledger, state.rows);
   return { ledger, serial: () => serial };
 }
