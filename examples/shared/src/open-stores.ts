@@ -54,7 +54,7 @@ export async function openStores(environment: Environment): Promise<Stores> {
 async function openPostgres(connectionString: string, countsToo: boolean) {
   const { Pool } = await import('pg');
   const { postgresCounterStore, postgresRepository } = await import('@tollgate/postgres');
-  const pool = new Pool({ connectionString });
+  const pool = new Pool({ connectionString, connectionTimeoutMillis: 5_000 });
   // An idle connection that breaks is replaced; without a listener it would end the process.
   pool.on('error', () => undefined);
   const repository = postgresRepository({ pool });

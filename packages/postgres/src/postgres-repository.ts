@@ -49,7 +49,8 @@ export function repositoryOn(database: Database, s: string, now = DATABASE_CLOCK
  * Billing state in PostgreSQL or in an embedded PGlite. Call `migrate()` once before use.
  *
  * @example
- * const repository = postgresRepository({ pool: new Pool({ connectionString }) });
+ * const pool = new Pool({ connectionString, connectionTimeoutMillis: 5_000 });
+ * const repository = postgresRepository({ pool });
  * await repository.migrate();
  * const billing = createBilling({ repository, ... });
  * @throws TollgateError `invalid_configuration`
