@@ -91,7 +91,13 @@ describe('planning what is done to a row', () => {
 
   it('D7: removes nothing for a host that removes nothing', () => {
     const flags = [flag('marked_for_delete')];
-    expect(plan({ flags, actions: [action('suspend', 'done')], removeAfterMs: null })).toEqual(nothing);
+    const done = action('suspend', 'done');
+    expect(plan({ flags, actions: [done], removeAfterMs: null })).toEqual(nothing);
+    // It may have been one that did, until it was deployed anew.
+    for (const state of ['sighted', 'started'] as const) {
+      const actions = [action('remove', state)];
+      expect(plan({ flags, actions, removeAfterMs: null })).toEqual({ ...nothing, note: [done] });
+    }
   });
 
   it('D4: removes a marked row that is suspended, at the second sighting of that', () => {
