@@ -62,6 +62,23 @@ describe('a webhook', () => {
     expect(world.changes).toHaveLength(1);
   });
 
+  it('W2: is one of its own in either mode, though they have the same id', async () => {
+    await bought();
+    const event = lastEvent('subscription.created');
+    const { readWebhook } = world.sandbox;
+    const live = world.process({
+      provider: {
+        readWebhook: async (request) =>
+          (await readWebhook(request)).map((read) => ({ ...read, livemode: true })),
+      },
+    });
+    for (const process of [live, world]) {
+      expect((await process.deliver(event)).outcome).toBe('applied');
+      expect((await process.deliver(event)).outcome).toBe('duplicate');
+    }
+    expect(world.repository.contents().inbox.size).toBe(2);
+  });
+
   it('is a hint only: the provider’s present state is stored, not the event’s', async () => {
     const id = await bought();
     world.sandbox.setStatus(id, 'past_due');
@@ -312,6 +329,20 @@ describe('T11: an event of a customer nobody linked yet', () => {
     }
     expect(world.repository.contents().inbox.size).toBe(1);
     expect(world.repository.contents().subscriptions.size).toBe(0);
+  });
+
+  it('is kept among 10,000 at most, over all customers', async () => {
+    const kept: number[] = [];
+    const watched = world.process({
+      repository: {
+        finishEvent: async (finish) => {
+          kept.push(finish.maxUnmatched);
+          return await world.repository.finishEvent(finish);
+        },
+      },
+    });
+    expect((await watched.deliver(lastEvent('subscription.created'))).outcome).toBe('unmatched');
+    expect(kept).toEqual([10_000]);
   });
 
   it('is done when the customer is linked, and then is a duplicate', async () => {
