@@ -57,6 +57,10 @@ export function webhookContract<P extends PaymentProvider>(
       const { bytes, headers } = await sample();
       const name = host.webhooks.signatureHeader;
       const good = headers[name] ?? '';
+      const now = host.now(bench.provider);
+      const stale = [-2, 2].map(
+        (times) => host.webhooks.sign(bench.provider, bytes, now + times * TOLERANCE_MS)[name],
+      );
       const bad = [
         undefined,
         '',
@@ -64,6 +68,7 @@ export function webhookContract<P extends PaymentProvider>(
         good.slice(0, -1),
         `${good}0`,
         good.replace(/.$/, (c) => (c === '0' ? '1' : '0')),
+        ...stale,
       ];
       const messages = new Set<string>();
       for (const value of bad) {
