@@ -151,6 +151,43 @@ describe('createBilling', () => {
     }
   });
 
+  it('grants a tier for the statuses that the host names, for active and trialing by default (W9)', async () => {
+    const repository = memoryBillingRepository();
+    const grantedBy = async (status: string, changes: Partial<BillingOptions> = {}) => {
+      const org = status.replace('_', '-');
+      const subscription = {
+        provider: 'sandbox',
+        id: org,
+        org,
+        customerId: org,
+        tier: 'pro',
+        status,
+        quantity: 1,
+        interval: null,
+        createdAt: 0,
+        currentPeriodEndsAt: null,
+        trialEndsAt: null,
+        cancelsAt: null,
+        scheduledTier: null,
+        scheduledAt: null,
+        pastDueAt: null,
+        endedAt: null,
+      };
+      await repository.saveSubscription({ subscription, expectedVersion: null, audit: null });
+      return (await createBilling(hostOptions({ repository, ...changes }).options).plan(org)).tier;
+    };
+    const grantingStatuses = ['active', 'paused'];
+    for (const [status, byDefault, asNamed] of [
+      ['active', 'pro', 'pro'],
+      ['trialing', 'pro', 'free'],
+      ['paused', 'free', 'pro'],
+      ['unpaid', 'free', 'free'],
+    ] as const) {
+      expect(await grantedBy(status), status).toBe(byDefault);
+      expect(await grantedBy(status, { grantingStatuses }), `${status} of ${grantingStatuses}`).toBe(asNamed);
+    }
+  });
+
   it('takes http return origins on loopback hosts', () => {
     const { options } = hostOptions({
       returnOrigins: ['http://localhost:3000', 'http://127.0.0.1:3000', 'http://[::1]:3000'],
