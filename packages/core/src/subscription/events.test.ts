@@ -84,6 +84,10 @@ describe('a webhook', () => {
     world.sandbox.setStatus(id, 'past_due');
     await world.deliver(lastEvent('subscription.created'));
     expect(await world.stored(id)).toMatchObject({ status: 'past_due', pastDueAt: world.clock.now() });
+    const [customer] = world.sandbox.contents().customers;
+    const data = { customer: customer?.id, subscription: id, status: 'canceled' };
+    expect((await post(world, made('evt_1', 'subscription.canceled', data))).outcome).toBe('applied');
+    expect(await world.stored(id)).toMatchObject({ status: 'past_due', endedAt: null });
   });
 
   it('does not move the past-due moment when payment fails again', async () => {
