@@ -98,11 +98,17 @@ export function counterBasics<S extends CounterStore>(host: CounterStoreHost<S>)
     test('windows and orgs do not touch each other (Q10, T16)', async (a) => {
       await a.count(OPENS, 3);
       const before = await a.stored(OPENS);
-      for (const org of ['acme:', 'acme}', 'acm', 'Acme']) {
-        const [token] = await a.store.beginRecount({ org, counters: [OPENS] });
+      const lifetime = { ...OPENS, window: 'lifetime' };
+      const others = [
+        ...['acme:', 'acme}', 'acm', 'Acme'].map((org) => ({ org, counter: OPENS })),
+        // Written one after the other without care, its id and window are those of the first.
+        { org: `acme:${OPENS.window}`, counter: lifetime },
+      ];
+      for (const { org, counter } of others) {
+        const [token] = await a.store.beginRecount({ org, counters: [counter] });
         if (!token) throw new Error('no token');
         await a.store.finishRecount({ org, counts: [{ ...token, count: 1, forgetAt: null }] });
-        await a.reserve('r', { org, charges: [charge(OPENS)] });
+        await a.reserve('r', { org, charges: [charge(counter)] });
       }
       const nextDay = { ...OPENS, window: 'day:2026-04-10' };
       await a.count(nextDay, 0);
