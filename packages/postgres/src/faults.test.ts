@@ -211,6 +211,22 @@ describe('a transaction that fails midway (F22)', () => {
     },
   );
 
+  it('between the effect of an event and its end leaves neither, and the event to be done again (W6)', async () => {
+    const { repository, s, rows } = await scene();
+    const key = { provider: 'sandbox', livemode: false, id: 'evt_1' };
+    const about = { type: 't', customerId: 'cus_1', subscriptionId: 'a', createdAt: AT };
+    const claim = await repository.claimEvent({ event: { ...key, ...about }, leaseMs: 60_000 });
+    if (claim.outcome !== 'claimed') throw new Error(`It is ${claim.outcome}.`);
+    const { token } = claim;
+    const end = { event: key, token, result: 'applied', maxUnmatched: 10, effect: first('a') } as const;
+    await admin.query(`alter table ${s}.inbox add constraint fault check (result is null)`);
+    expect((await failure(repository.finishEvent(end))).code).toBe('repository_unavailable');
+    await expect(rows()).resolves.toEqual({ subscriptions: 0, audits: 0 });
+    await admin.query(`alter table ${s}.inbox drop constraint fault`);
+    await expect(repository.finishEvent(end)).resolves.toBe('done');
+    await expect(rows()).resolves.toEqual({ subscriptions: 1, audits: 1 });
+  });
+
   it('whose backend is terminated before its commit is tried again on another connection', async () => {
     const { repository, s, rows } = await scene();
     await plant(s, 1, 'perform pg_terminate_backend(pg_backend_pid());');
