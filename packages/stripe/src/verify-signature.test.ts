@@ -103,6 +103,20 @@ describe('a signature', () => {
     else await expect(attempt).rejects.toMatchObject({ code: 'invalid_signature' });
   });
 
+  it.each([
+    `+${seconds}`,
+    `${seconds}.0`,
+    ` ${seconds}`,
+    `${seconds}e0`,
+    `0x${seconds.toString(16)}`,
+    `000${seconds}`,
+  ])(
+    'T3: over a time that is not of one to twelve digits is refused, though it is that which was signed: %j',
+    async (time) => {
+      expect(await refusal(`t=${time},v1=${hmac(bytes, time)}`)).toMatchObject({ code: 'invalid_signature' });
+    },
+  );
+
   it('T3: is refused when the app has no sane time', async () => {
     expect(await refusal(headerOf(bytes), webhookProvider(), Number.NaN)).toMatchObject({
       code: 'invalid_signature',

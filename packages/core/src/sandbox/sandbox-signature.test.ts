@@ -95,6 +95,21 @@ describe('a sandbox signature', () => {
     expect(() => verify(`t=${seconds},${many(16)},v1=${hex}`)).toThrow(refused);
   });
 
+  it.each([
+    `+${seconds}`,
+    `${seconds}.0`,
+    ` ${seconds}`,
+    `${seconds}e0`,
+    `0x${(now / 1_000).toString(16)}`,
+    `000${seconds}`,
+  ])(
+    'T3: over a time that is not of one to twelve digits is refused, though it is that which was signed: %j',
+    (time) => {
+      const signature = createHmac('sha256', secret).update(`${time}.`).update(bytes).digest('hex');
+      expect(() => verify(`t=${time},v1=${signature}`)).toThrow(refused);
+    },
+  );
+
   it('T3: holds for 300 s either way, to the ms', () => {
     for (const at of [now - 300_000, now + 300_000]) expect(() => verify(good, at)).not.toThrow();
     for (const at of [now - 300_001, now + 300_001, Number.NaN, Number.POSITIVE_INFINITY]) {
