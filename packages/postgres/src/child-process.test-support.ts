@@ -2,7 +2,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-/** A process of ours that runs one file of this folder. It prints lines; it ends with the test. */
+/** A child process that runs one file of this folder and prints lines. It ends with the test. */
 export interface TestingProcess {
   readonly process: ChildProcessWithoutNullStreams;
   /** The next line it prints. @throws Error with what it wrote to stderr when it ends first */

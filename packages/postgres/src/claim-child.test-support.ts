@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import pg from 'pg';
 import { postgresRepository } from './postgres-repository.ts';
 
-// One process of several that are handed copies of one event. Told when to start, so that all of them start at once.
+// One of several processes that are given copies of one event. It waits for a start signal, so that all begin at once.
 const [url = '', schema = '', copies = '0'] = process.argv.slice(2);
 const pool = new pg.Pool({ connectionString: url, max: 10 });
 const repository = postgresRepository({ pool, schema });

@@ -4,7 +4,7 @@ import type { PgPool } from './database/pg-types.ts';
 export type Query = Parameters<Awaited<ReturnType<PgPool['connect']>>['query']>[0];
 type Answer = pg.QueryResult<Record<string, unknown>>;
 
-/** A pool of which each answer is heard, and may be lost by a throw, before its caller has it. */
+/** A pool that shows each answer to `hear` before its caller gets it. If `hear` throws, the answer is lost. */
 export function heard(pool: pg.Pool, hear: (query: Query, answer: Answer) => void): PgPool {
   return {
     async connect() {

@@ -4,7 +4,7 @@ import { pgDatabase } from './database/pg-database.ts';
 import type { PgPool } from './database/pg-types.ts';
 import { type Pglite, pgliteDatabase } from './database/pglite-database.ts';
 
-/** Where the tables live, and how long anything may take. */
+/** Where the tables are, and how long a call may take. */
 export interface PostgresOptions {
   /**
    * A schema of the library's own; `migrate()` makes it. 1 to 63 of a-z, 0-9, `_`; not `public` nor one of Postgres' own.
@@ -26,12 +26,12 @@ export interface PostgresOptions {
 /** A pool of `pg` (the host's, and left open) or an embedded PGlite. */
 export type PostgresConnection = { readonly pool: PgPool } | { readonly pglite: Pglite };
 
-/** Of the repository, and of the counter store. */
+/** Of the repository and the counter store. */
 const OPTION_NAMES = ['pool', 'pglite', 'schema', 'timeoutMs', 'lockTimeoutMs', 'lapsedKeepMs'];
 
-/** Connects to where SQL is run. @throws TollgateError `invalid_configuration` */
+/** Opens the database behind a pool or a PGlite. @throws TollgateError `invalid_configuration` */
 export function openDatabase(options: PostgresOptions & PostgresConnection): Database {
-  // Plain JavaScript may give anything.
+  // Plain JavaScript may pass anything.
   const given: Partial<PostgresOptions & { readonly pool: PgPool; readonly pglite: Pglite }> = options ?? {};
   const { timeoutMs = 5_000, lockTimeoutMs = 1_000, pool, pglite } = given;
   for (const [name, value] of Object.entries({ timeoutMs, lockTimeoutMs })) {
@@ -48,7 +48,7 @@ export function openDatabase(options: PostgresOptions & PostgresConnection): Dat
       refuse('`pglite` is no PGlite. Give it what `await PGlite.create(...)` answers.');
     return pgliteDatabase({ pglite, timeoutMs, lockTimeoutMs });
   }
-  // A url or settings: named, never shown. A single client looks like a pool, but can be connected once only.
+  // A url or settings may contain a password, so they are never shown. A single client looks like a pool, but can connect only once.
   if (typeof pool.connect !== 'function' || typeof pool.on !== 'function' || 'connectionParameters' in pool)
     refuse('`pool` is no pool. Give it a new Pool(...) of pg.');
   return pgDatabase({ pool, timeoutMs, lockTimeoutMs });

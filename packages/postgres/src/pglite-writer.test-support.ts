@@ -1,7 +1,7 @@
 import { PGlite } from '@electric-sql/pglite';
 import { postgresRepository } from './postgres-repository.ts';
 
-// Keeps writing into a file store and prints each write that was acknowledged, until it is killed.
+// Keeps writing to a PGlite on disk and prints each acknowledged write, until it is killed.
 const pglite = await PGlite.create(process.argv[2] ?? '');
 const repository = postgresRepository({ pglite });
 await repository.migrate();

@@ -4,10 +4,10 @@ import fc from 'fast-check';
 import { repositoryOn } from './postgres-repository.ts';
 import type { TestingDatabase } from './testing-database.test-support.ts';
 
-/** In the names of the tests, so that a run can be repeated. */
+/** Shown in the names of the tests, so that a run can be repeated. */
 export const SEED = Number(process.env.TOLLGATE_SEED ?? Date.now() % 2 ** 31);
 
-/** Plays as many histories on one database as asked; a failure names its seed and path. */
+/** Plays `runs` histories on one database; a failure names its seed and path. */
 export async function playHistories(database: TestingDatabase, runs: number, seed: number): Promise<void> {
   const property = fc.asyncProperty(billingRepositoryHistories(), async (history) => {
     await database.clear();

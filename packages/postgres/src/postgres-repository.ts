@@ -25,7 +25,7 @@ export interface PostgresRepository extends BillingRepository {
   migrate(options?: MigrateOptions): Promise<MigrateResult>;
 }
 
-/** The repository on an opened database. `now` is a seam for tests alone. */
+/** The repository on an opened database. `now` is replaced by tests only. */
 export function repositoryOn(database: Database, s: string, now = DATABASE_CLOCK): PostgresRepository {
   const ask: Sql = (text, values) => database.transaction((sql) => sql(text, values));
   const store: Store = { database, ask, s, now };

@@ -9,10 +9,10 @@ import type { BillingRepositoryHost } from '@tollgate/testing';
 import { repositoryOn } from './postgres-repository.ts';
 import type { TestingDatabase } from './testing-database.test-support.ts';
 
-/** A JSON number of an instant, as the raw readers below make it: nothing of the adapter's own is used. */
+/** SQL of an instant as a number. The raw readers below use nothing of the adapter's own. */
 const ms = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`;
 
-/** Runs the contract on a schema of its own, which is emptied for every test. `drop` it in the end. */
+/** Runs the contract on a schema of its own, which is emptied for every test. Call `drop` at the end. */
 export function repositoryHostOn(
   name: string,
   make: () => Promise<TestingDatabase>,

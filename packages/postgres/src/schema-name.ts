@@ -1,8 +1,8 @@
 import { TollgateError } from '@tollgate/core';
 
 /**
- * Lets through a name that cannot be a schema the host's own tables are in by habit. Answers it as it stands in SQL: quoted, for it
- * may be a word of SQL's own (`user`).
+ * Accepts a name unless it is a schema that a host's own tables are commonly in. Returns it quoted for SQL, since it may be an SQL keyword
+ * (`user`).
  * @throws TollgateError `invalid_configuration`
  */
 export function checkSchemaName(name: string): string {

@@ -3,7 +3,7 @@ import { pgDatabase } from './database/pg-database.ts';
 import { migrate } from './migrations/migrate.ts';
 import { MIGRATIONS } from './migrations/migrations.ts';
 
-// Migrates, but hangs in the middle of the step with the number it is given.
+// Migrates, but hangs in the middle of the step whose number it is given.
 const [url = '', schema = '', slow = '0'] = process.argv.slice(2);
 const pool = new pg.Pool({ connectionString: url });
 const slowed = MIGRATIONS.map((migration) => {

@@ -7,18 +7,18 @@ import { pgliteDatabase } from './database/pglite-database.ts';
 import { migrate } from './migrations/migrate.ts';
 
 const STARTS_AT = Date.UTC(2026, 3, 9, 12);
-/** Long: a test machine may be busy, and only the fault tests are about time. */
+/** Long, since a test machine may be busy, and only the fault tests are about time. */
 const TIMES = { timeoutMs: 60_000, lockTimeoutMs: 60_000 };
 
-/** A fresh, migrated schema whose clock stands still until it is moved. */
+/** A fresh, migrated schema whose clock stands still until it is advanced. */
 export interface TestingDatabase {
   /** The schema. */
   readonly s: string;
   /** The SQL expression of the movable clock. */
   readonly clockSql: string;
-  /** A database object of its own, as another process would have. */
+  /** A separate database object, as another process would have. */
   open(): Database;
-  /** Runs SQL behind every adapter; rows as the driver reads them. */
+  /** Runs SQL beside every adapter; returns rows as the driver parses them. */
   raw<Row = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]>;
   now(): number;
   advance(ms: number): Promise<void>;
@@ -60,7 +60,7 @@ async function prepare(
       await raw(`update ${s}_clock.clock set at = $1`, [new Date(at).toISOString()]);
     },
     clear: async () => {
-      // One round trip of statements without parameters: histories begin here, hundreds of times.
+      // One round trip of statements without parameters, since histories do this hundreds of times.
       await exec(`${deletes}; select setval('${audit?.name}', 1, false)`);
     },
     drop: async () => {
@@ -73,8 +73,8 @@ async function prepare(
 
 /**
  * On a real server.
- * @param url - a database in which schemas may be made
- * @param through - the port of a proxy that adapters reach the server by; `raw` goes past it
+ * @param url - a database in which schemas may be created
+ * @param through - the port of a proxy through which adapters reach the server; `raw` bypasses it
  */
 export async function postgresForTesting(url: string, through?: number): Promise<TestingDatabase> {
   const admin = new pg.Pool({ connectionString: url, max: 2 });
@@ -94,7 +94,7 @@ export async function postgresForTesting(url: string, through?: number): Promise
 
 let shared: Promise<PGlite> | undefined;
 
-/** On an embedded PGlite in memory, one for the whole test file: it takes seconds to start. */
+/** On an embedded in-memory PGlite, one for the whole test file, since it takes seconds to start. */
 export async function pgliteForTesting(): Promise<TestingDatabase> {
   shared ??= PGlite.create();
   const pglite = await shared;

@@ -11,23 +11,23 @@ const RETRYABLE = new Set([
   '57P05', // idle_session_timeout
   '53300', // too_many_connections
 ]);
-/** Text or sizes that Postgres refuses whatever the state of things: the caller's fault, and no repeat helps. */
+/** Text or sizes that Postgres always refuses: the caller's fault, and no retry helps. */
 const UNSTORABLE = new Set(['22021', '22P05', '54000']);
 const NOT_MIGRATED = new Set(['3F000', '42P01', '42703', '42883']);
 
 function sqlStateOf(error: unknown): string | undefined {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  // Those of the system's own (`EPIPE`) have no digit.
+  // System error codes (`EPIPE`) have no digit.
   return typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
-/** What a driver threw, with what follows from it. Never leaves this package. */
+/** An error of a driver, with what follows from it. Never leaves this package. */
 export class DatabaseError extends Error {
   override readonly name = 'DatabaseError';
   readonly sqlState: string | undefined;
   /**
-   * Whether the connection may be used again: the server itself answered, and did not end the session. One that takes no writes
-   * (25006) may have been demoted to a standby: a new connection may find the primary.
+   * Whether the connection may be used again: the server itself answered, and did not end the session. A read-only server (25006) may
+   * have been demoted to a standby: a new connection may find the primary.
    */
   readonly isSessionAlive: boolean;
 
@@ -38,15 +38,15 @@ export class DatabaseError extends Error {
   }
 
   /**
-   * Whether a repeat may succeed and can do no harm. A connection lost at commit leaves it open whether the commit happened:
-   * that is never repeated.
+   * Whether a retry may succeed and can do no harm. After a connection was lost at commit, nobody knows whether the commit happened:
+   * it is never retried.
    */
   mayRetry(atCommit: boolean): boolean {
     if (this.sqlState === undefined || this.sqlState.startsWith('08')) return !atCommit;
     return RETRYABLE.has(this.sqlState) && (this.isSessionAlive || !atCommit);
   }
 
-  /** What callers of the repository see. */
+  /** The error as callers of the repository get it. */
   toTollgateError(): TollgateError {
     if (this.sqlState !== undefined && UNSTORABLE.has(this.sqlState)) {
       return new TollgateError('invalid_request', { message: 'A text cannot be stored.', cause: this.cause });
@@ -61,7 +61,7 @@ export class DatabaseError extends Error {
   }
 }
 
-/** What a call after `close` gets. */
+/** The error of a call after `close`. */
 export function closedError(): TollgateError {
   return new TollgateError('repository_unavailable', { message: 'The repository is closed.' });
 }

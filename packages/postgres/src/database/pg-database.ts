@@ -7,7 +7,7 @@ import { transactionSettings } from './transaction-settings.ts';
 import { withRetries } from './with-retries.ts';
 import { within } from './within.ts';
 
-/** The server's own time-outs come first, so that the connection can be used again; this much later it is given up. */
+/** The server's own time-outs fire first, so that the connection stays usable. This much later the connection is given up, ms. */
 const GRACE_MS = 250;
 const asText = (text: string) => text;
 const types = { getTypeParser: (oid: number) => SQL_PARSERS[oid] ?? asText };
@@ -21,7 +21,7 @@ export interface PgDatabaseOptions {
   readonly lockTimeoutMs: number;
 }
 
-/** Statements on one `pg` client, each given up at `deadline` (on the scale of `performance.now()`). */
+/** Statements on one `pg` client, given up shortly after `deadline` (on the clock of `performance.now()`). */
 export function sqlOn(client: PgClient, deadline: number): Sql {
   return async <Row>(text: string, values: readonly unknown[] = []) => {
     if (client.native !== undefined) throw nativeClient();
@@ -43,14 +43,14 @@ export function sqlOn(client: PgClient, deadline: number): Sql {
   };
 }
 
-/** One on libpq reads all by the parsers of its own: limits and counts would be text. */
+/** A client on libpq parses results itself: limits and counts would be text. */
 function nativeClient(): TollgateError {
   const message =
     'postgres: pg-native is not supported: give a `Pool` of `pg` itself, not of `pg.native` (nor under NODE_PG_FORCE_NATIVE).';
   return new TollgateError('invalid_configuration', { message });
 }
 
-/** A client of a pool with `binary: true` reads all in binary, whatever the query says; it looks when a query is asked. */
+/** Runs `ask` with text results. A client of a pool with `binary: true` asks for binary ones; it reads that flag when a query is made. */
 function inText<T>(client: PgClient, ask: () => T): T {
   if (client.binary !== true) return ask();
   client.binary = false;
@@ -64,7 +64,7 @@ function inText<T>(client: PgClient, ask: () => T): T {
 async function takeClient(pool: PgPool, deadline: number): Promise<PgPoolClient> {
   let isLate = false;
   const connecting = Promise.resolve().then(() => pool.connect());
-  // A connection that comes too late goes straight back.
+  // A connection that comes too late goes straight back to the pool.
   connecting.then((client) => isLate && client.release(), ignore);
   try {
     return await within(connecting, deadline - performance.now(), () => {
@@ -76,7 +76,7 @@ async function takeClient(pool: PgPool, deadline: number): Promise<PgPoolClient>
   }
 }
 
-/** Where transactions have their connection from, and leave it when they went well. */
+/** Where a transaction takes its connection from, and where it leaves it after success. */
 interface Connections {
   take(deadline: number): Promise<PgPoolClient>;
   leave(client: PgPoolClient): void;
@@ -84,10 +84,10 @@ interface Connections {
 
 const listening = new WeakMap<PgPool, number>();
 
-/** One that dies with its very first answer does so before the pool has handed it to anybody who could listen. */
+/** A connection that breaks with its very first answer does so before the pool has handed it to anybody who could listen. */
 const listenFromTheStart = (client: PgPoolClient) => void client.on('error', ignore);
 
-/** A pooled connection that dies while idle is reported by the pool; with nobody listening that would end the process. */
+/** The pool emits an error when an idle connection breaks. Without a listener it would end the process. */
 function listenForErrors(pool: PgPool): () => void {
   const users = listening.get(pool) ?? 0;
   if (users === 0) {
@@ -119,7 +119,7 @@ export function pgDatabase({ pool, timeoutMs, lockTimeoutMs }: PgDatabaseOptions
       const deadline = performance.now() + limitMs;
       return withRetries(deadline, async (progress) => {
         const client = await take(deadline);
-        // The same while it is in use and between two statements.
+        // The same for a connection in use, also between two statements.
         client.on('error', ignore);
         const sql = sqlOn(client, deadline);
         let end = () => leave(client);

@@ -1,8 +1,8 @@
-/** What is used of a `pg` client. Spelled out here so that nobody needs the types of a driver they do not use. */
+/** The part of a `pg` client that is used here, spelled out so that nobody needs the types of a driver they do not use. */
 export interface PgClient {
-  /** Of the pool's option: whether results are read in binary. Not in the types of `pg`. */
+  /** From the pool's option: whether results come in binary. Not in the types of `pg`. */
   binary?: boolean;
-  /** Of a client on libpq (`pg.native`) alone. Not in the types of `pg`. */
+  /** Only on a client on libpq (`pg.native`). Not in the types of `pg`. */
   readonly native?: unknown;
   query(config: {
     text: string;
@@ -19,7 +19,7 @@ export interface PgPoolClient extends PgClient {
   removeListener(event: 'error', listener: (error: Error) => void): unknown;
 }
 
-/** What is used of a `pg.Pool`. */
+/** The part of a `pg.Pool` that is used here. */
 export interface PgPool {
   connect(): Promise<PgPoolClient>;
   on(event: 'error', listener: (error: Error) => void): unknown;

@@ -5,7 +5,7 @@ import { transactionSettings } from './transaction-settings.ts';
 import { withRetries } from './with-retries.ts';
 import { within } from './within.ts';
 
-/** What is used inside a PGlite transaction. */
+/** The part of a PGlite transaction that is used here. */
 interface PgliteTransaction {
   query<Row>(
     text: string,
@@ -15,7 +15,7 @@ interface PgliteTransaction {
   exec(text: string): Promise<unknown>;
 }
 
-/** What is used of a `PGlite`. Spelled out here so that nobody needs the types of a driver they do not use. */
+/** The part of `PGlite` that is used here, spelled out so that nobody needs the types of a driver they do not use. */
 export interface Pglite {
   transaction<T>(work: (transaction: PgliteTransaction) => Promise<T>): Promise<T>;
 }
@@ -26,7 +26,7 @@ export interface PgliteDatabaseOptions {
   readonly lockTimeoutMs: number;
 }
 
-/** An embedded PGlite. It has one connection: transactions run one after the other. */
+/** An embedded PGlite. It has one connection, so transactions run one after the other. */
 export function pgliteDatabase({ pglite, timeoutMs, lockTimeoutMs }: PgliteDatabaseOptions): Database {
   let isClosed = false;
 
@@ -44,7 +44,7 @@ export function pgliteDatabase({ pglite, timeoutMs, lockTimeoutMs }: PgliteDatab
         });
         try {
           const running = pglite.transaction(async (transaction) => {
-            // Its turn came after it was given up: its caller was told that nothing was done.
+            // Its turn came after the time-out: its caller was told that nothing was done.
             if (isLate) throw new Error('PGlite was busy for too long.');
             begin();
             const sql: Sql = async <Row>(text: string, values: readonly unknown[] = []) => {
@@ -63,14 +63,14 @@ export function pgliteDatabase({ pglite, timeoutMs, lockTimeoutMs }: PgliteDatab
               throw error;
             }
           });
-          // Only the wait for its turn has no bound of PGlite's own.
+          // Only the wait for its turn needs a time-out here: statements have Postgres' own.
           await within(Promise.race([begun, running]), deadline - performance.now(), () => {
             isLate = true;
             return new Error('PGlite was busy for too long.');
           });
           return await running;
         } catch (error) {
-          // What `work` threw goes on as it is; anything else is PGlite's own.
+          // What `work` threw is passed on as it is; anything else comes from PGlite itself.
           throw outcome?.error === error ? error : new DatabaseError(error);
         }
       });

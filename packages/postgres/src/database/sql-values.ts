@@ -11,7 +11,7 @@ function toWholeNumber(text: string): number {
   return number;
 }
 
-/** Reads `2026-04-09 12:00:00.123+00`, in UTC and DateStyle ISO as every transaction sets them. Epoch ms. */
+/** Parses `2026-04-09 12:00:00.123+00` to epoch ms. Every transaction sets UTC and DateStyle ISO. */
 function toInstant(text: string): number {
   const [year = '', rest = ''] = text.split(/-(.*)/s);
   const iso = `${year.length > 4 ? `+${year.padStart(6, '0')}` : year}-${rest.replace(' ', 'T').replace(/\+00(:00)?$/, 'Z')}`;
@@ -20,7 +20,7 @@ function toInstant(text: string): number {
   return instant;
 }
 
-/** How values are read, by type: the same for every driver, whatever parsers the host gave its own. */
+/** Parsers by type OID. They are the same for every driver, whatever parsers the host gave its own. */
 export const SQL_PARSERS: Readonly<Record<number, (text: string) => unknown>> = {
   16: (text) => text === 't' || text === 'true',
   [INT8]: toWholeNumber,

@@ -1,7 +1,7 @@
-/** Shortest time after which a transaction that waits for its next statement ends with its session, ms: longer than a statement travels. */
+/** Shortest idle time-out of an open transaction, which ends its session, ms: longer than a statement travels. */
 const LEAST_IDLE_MS = 1_000;
 
-/** Statements with which nothing in a transaction waits for ever, and dates read the same whatever the session's own settings. */
+/** Settings of a transaction: nothing in it waits for ever, and dates read the same whatever the session's own settings. */
 export function transactionSettings(timeoutMs: number, lockTimeoutMs: number): string {
   const timeout = Math.max(1, Math.floor(timeoutMs));
   return [

@@ -4,12 +4,12 @@ import { DatabaseError } from './database-error.ts';
 const MAX_ATTEMPTS = 5;
 const FIRST_PAUSE_MS = 10;
 
-/** One try of a transaction; `atCommit` says whether the commit was under way when it failed. */
+/** One attempt at a transaction. `atCommit` says whether the commit was in progress when it failed. */
 export type Attempt<T> = (progress: { atCommit: boolean }) => Promise<T>;
 
 /**
- * Tries until it succeeds, fails for good, or attempts or time run out. Pauses between tries are random and grow, so that
- * callers that met once do not meet again.
+ * Retries until an attempt succeeds, fails for good, or attempts or time run out. The back-off is exponential with jitter, so that
+ * callers that collided once do not collide again.
  * @param deadline - on the scale of `performance.now()`
  * @throws TollgateError for what the database refused; other errors as they are.
  */

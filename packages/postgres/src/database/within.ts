@@ -1,4 +1,4 @@
-/** Waits for a promise at most so long. @throws Error from `late()` when the time is up; the promise's own end is then ignored. */
+/** Waits for a promise for at most `timeoutMs`. @throws Error from `late()` when the time is up; how the promise ends is ignored then. */
 export async function within<T>(promise: Promise<T>, timeoutMs: number, late: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const alarm = new Promise<never>((_, reject) => {

@@ -1,6 +1,6 @@
 import type { Migration } from './migration.ts';
 
-/** What is remembered for a time is found by its end: an org may have a day's creates of it. */
+/** Indexes to find remembered ids that have expired: an org may have as many as it makes creates in a day. */
 export const rememberedEnds: Migration = {
   number: 3,
   name: 'remembered ends',

@@ -20,18 +20,18 @@ export interface MigrateResult {
 }
 
 /**
- * Longest wait for a table, ms: whoever writes to it meanwhile waits behind. More than a second, the default `deadlock_timeout`, after
- * which an autovacuum makes way.
+ * Longest wait for a table lock, ms: other writers queue behind it meanwhile. Longer than a second, the default `deadlock_timeout`, after
+ * which an autovacuum gives way.
  */
 const TABLE_WAIT_MS = 2_000;
 
-/** How long a migrator waits before it asks again whether another has ended, ms. It keeps no connection meanwhile: a pooler has few. */
+/** How long a migrator waits before it looks again whether another has finished, ms. It holds no connection meanwhile: a pooler has few. */
 const ASK_AGAIN_MS = 200;
 
-/** Takes a step; for a table that a transaction of somebody else's holds it waits in turns, until there is no time for another. */
+/** Applies a step. While another transaction locks a table, it retries with pauses as long as there is time for another try. */
 async function take(sql: Sql, s: string, step: Migration, deadline: number): Promise<void> {
   await sql(`set local lock_timeout = ${TABLE_WAIT_MS}`);
-  // A role's own is for its app's calls. From PostgreSQL 17 on.
+  // A role's own `transaction_timeout` (PostgreSQL 17 and later) is meant for its app's calls.
   await sql(
     `select set_config(name, '0', true) from pg_settings where name = 'transaction_timeout' and setting <> '0'`,
   );
@@ -43,14 +43,14 @@ async function take(sql: Sql, s: string, step: Migration, deadline: number): Pro
     } catch (error) {
       const isHeld = error instanceof DatabaseError && error.sqlState === '55P03';
       if (!isHeld || performance.now() + TABLE_WAIT_MS >= deadline) throw error;
-      // No table is held now: who waited behind comes first. Other migrators wait on.
+      // No table is locked now, so that those queued behind come first. The advisory lock is kept: other migrators still wait.
       await sql('rollback to savepoint step');
       await sleep(TABLE_WAIT_MS);
     }
   }
 }
 
-/** What there is. Looked up before it is made: that needs a right that an application's own role need not have. */
+/** Looks up what exists, before anything is created: creating needs a right that an application's own role may lack. */
 async function lookUp(sql: Sql, s: string): Promise<{ schema: boolean; versions: boolean; applied: number }> {
   const [found] = await sql<{ schema: boolean; versions: boolean }>(
     `select to_regnamespace($1) is not null as schema, to_regclass($1 || '.migrations') is not null as versions`,
@@ -78,9 +78,9 @@ async function openSchema(sql: Sql, s: string): Promise<number> {
 }
 
 /**
- * Brings the schema up to date. Each step and its number in `migrations` are one transaction under one advisory lock: a
- * migrator killed midway leaves the step undone, a second one waits and finds it done. A table that a transaction holds is waited
- * for in turns, so that nobody waits long behind. A schema newer than this package is left as it is.
+ * Brings the schema up to date. Each step and its number in `migrations` are one transaction under one advisory lock: a migrator killed
+ * half-way leaves the step undone, a second one waits and finds it done. While another transaction locks a table, the step retries with
+ * pauses, so that nobody queues behind it for long. A schema newer than this package is left as it is.
  * @throws TollgateError `repository_unavailable`
  */
 export async function migrate(
@@ -92,7 +92,7 @@ export async function migrate(
   const timeoutMs = options.timeoutMs ?? 60_000;
   const name = s.replaceAll('"', '');
   let from: number | undefined;
-  /** How far another migrator was when it was last asked for. */
+  /** The version that another migrator had reached when it was last looked up. */
   let seen: number | undefined;
   let deadline = performance.now() + timeoutMs;
   for (;;) {
@@ -114,7 +114,7 @@ export async function migrate(
       { timeoutMs: leftMs, lockTimeoutMs: leftMs },
     );
     if (version.state === 'busy') {
-      // The time is for one step, of the other one's as well.
+      // The time-out is for one step, whichever migrator takes it.
       if (version.applied > (seen ?? version.applied)) deadline = performance.now() + timeoutMs;
       seen = version.applied;
       if (performance.now() + ASK_AGAIN_MS >= deadline) throw isBusy();

@@ -1,4 +1,4 @@
-/** One step of the schema. Once released it is never edited: the next step has the next number. */
+/** One step of the schema. Once released it is never edited; a change is a new step with the next number. */
 export interface Migration {
   /** 1, 2, 3 ... without gaps. */
   readonly number: number;

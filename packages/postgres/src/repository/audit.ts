@@ -5,7 +5,7 @@ import type { Store } from './store.ts';
 
 const COLUMNS = 'position, at, org, actor, action, subject, before, after';
 
-/** Writes an audit entry in the transaction of the change it tells of; nothing for null. */
+/** Writes an audit entry in the transaction of the change it records; does nothing for null. */
 export async function writeAudit(sql: Sql, s: string, entry: AuditEntry | null): Promise<void> {
   if (entry === null) return;
   await sql(

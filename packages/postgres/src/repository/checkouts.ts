@@ -44,7 +44,7 @@ export function checkoutMethods({
         const { isClaimed: _, hasPage, ...stored } = row;
         if (hasPage && stored.state === 'open' && stored.provider === provider && stored.tier === tier)
           return { outcome: 'open', attempt: stored };
-        // The page to be ended stays on record until the caller saves: should it die, the next one is told of it.
+        // The page to be ended stays on record until the caller saves: if that process dies, the next caller learns of it.
         const kept = hasPage ? stored : claimed;
         await sql(
           `update ${s}.checkouts

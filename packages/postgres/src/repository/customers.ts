@@ -6,9 +6,9 @@ export const CUSTOMER_COLUMNS = 'org, provider, customer_id as "customerId"';
 
 type Methods = 'linkCustomer' | 'replaceCustomer' | 'findCustomer' | 'listCustomers';
 
-/** The part of the repository that knows who pays for whom. */
+/** The part of the repository that stores which customer pays for which org. */
 export function customerMethods({ database, ask, s }: Store): Pick<BillingRepository, Methods> {
-  /** @param gone - the id that gives way to the new one; null: none does */
+  /** @param gone - the stored id that the new one may replace; null for none */
   const store = ({ org, provider, customerId }: Customer, gone: string | null) =>
     database.transaction(async (sql) => {
       await sql(

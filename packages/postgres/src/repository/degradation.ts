@@ -7,10 +7,10 @@ import { watchFrom } from './sweeps.ts';
 
 type DegradationMethods = 'loadDegradation' | 'setSelectionPolicy' | 'setPin' | 'saveDegradation';
 
-/** An instant within JSON, epoch ms. */
+/** SQL of an instant inside JSON, epoch ms. */
 const ms = (column: string) => `(extract(epoch from ${column}) * 1000)::bigint`;
 
-/** Holds the org's row: writers of one org's lifecycle go one after the other. Its version; null where there is no row. */
+/** Locks the org's row, so that writers of one org's lifecycle take turns. Returns its version; null if there is no row. */
 async function lockRow(sql: Sql, s: string, org: string): Promise<number | null> {
   const [row] = await sql<{ version: number }>(
     `select version from ${s}.degradations where org = $1 for update`,
@@ -20,8 +20,8 @@ async function lockRow(sql: Sql, s: string, org: string): Promise<number | null>
 }
 
 /**
- * Makes the row that {@link lockRow} did not find. Of two first writers one meets a unique violation: its transaction is tried
- * again, and finds the other's row.
+ * Inserts the row that {@link lockRow} did not find. Of two first writers, one gets a unique violation: its transaction is retried and
+ * finds the other's row.
  */
 async function makeRow(sql: Sql, s: string, org: string, version: number | null): Promise<void> {
   if (version === null) await sql(`insert into ${s}.degradations (org, version) values ($1, 0)`, [org]);
@@ -46,13 +46,13 @@ async function replaceFlags(sql: Sql, s: string, org: string, flags: readonly Fl
   );
 }
 
-/** The part of the repository that keeps the over-capacity lifecycle's rows. */
+/** The part of the repository that stores the over-capacity lifecycle. */
 export function degradationMethods(store: Store): Pick<BillingRepository, DegradationMethods> {
   const { database, s, now } = store;
   return {
     loadDegradation: (org) =>
       database.transaction(async (sql) => {
-        // One statement tells of one version, and locks nothing: a database that takes no writes answers it.
+        // One statement reads one version and takes no lock, so a read-only database can answer it.
         const [row] = await sql<Degradation>(
           `select policy, over_capacity_at as "overCapacityAt", stage, version, ${now} as "readAt",
              (select coalesce(jsonb_agg(jsonb_build_object('resource', resource, 'id', id, 'state', state,

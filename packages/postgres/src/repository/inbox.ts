@@ -13,7 +13,7 @@ const toKeyValues = ({ provider, livemode, id }: EventKey): SqlValue[] => [provi
 type InboxMethods = 'claimEvent' | 'finishEvent' | 'releaseEvent' | 'listUnmatched' | 'purgeEvents';
 
 async function dropOldestUnmatched(sql: Sql, s: string, keep: number): Promise<void> {
-  // Asked again of the row itself: it may have been done while this waited for it.
+  // The outer condition is checked on the locked row: the event may have been done while this statement waited for it.
   await sql(
     `delete from ${s}.inbox where result = 'unmatched' and (provider, livemode, id) in (
        select provider, livemode, id from ${s}.inbox where result = 'unmatched'
@@ -23,14 +23,14 @@ async function dropOldestUnmatched(sql: Sql, s: string, keep: number): Promise<v
   );
 }
 
-/** The part of the repository that gives every event one effect. */
+/** The part of the repository that gives every event exactly one effect. */
 export function inboxMethods(store: Store): Pick<BillingRepository, InboxMethods> {
   const { database, ask, s, now } = store;
   return {
     claimEvent: ({ event, leaseMs }) =>
       database.transaction(async (sql) => {
         const token = randomUUID();
-        // First sighting and take-over are one statement: of racing callers, one gets a row back.
+        // First claim and take-over are one statement: of racing callers, one gets a row back.
         const claimed = await sql(
           `insert into ${s}.inbox as known (provider, livemode, id, type, customer_id, subscription_id, created_at,
              token, claimed_at, claimed_until)

@@ -4,7 +4,7 @@ import { OVERRIDE_COLUMNS } from './overrides.ts';
 import type { Store } from './store.ts';
 import { SUBSCRIPTION_COLUMNS } from './subscriptions.ts';
 
-/** The part of the repository that answers what decides an org's limits. */
+/** The part of the repository that loads what decides an org's limits. */
 export function orgMethods({ database, s }: Store): Pick<BillingRepository, 'loadOrg'> {
   return {
     loadOrg: (org) =>

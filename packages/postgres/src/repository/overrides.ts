@@ -9,7 +9,7 @@ export const OVERRIDE_COLUMNS = `id, subject_type as "subjectType", subject_id a
   limit_value as "limit", expires_at as "expiresAt", reason, created_by as "createdBy", created_at as "createdAt",
   updated_at as "updatedAt"`;
 
-/** The part of the repository that keeps operators' limits. */
+/** The part of the repository that stores operators' limits. */
 export function overrideMethods(store: Store): Pick<BillingRepository, 'upsertOverride' | 'listOverrides'> {
   const { database, ask, s } = store;
   return {
@@ -23,7 +23,7 @@ export function overrideMethods(store: Store): Pick<BillingRepository, 'upsertOv
         );
         const [after] =
           before === undefined
-            ? // Two first writers: one meets a unique violation, and its second try finds the other's row above.
+            ? // Of two first writers one gets a unique violation, and its retry finds the other's row above.
               await sql<Override>(
                 `insert into ${s}.overrides (id, subject_type, subject_id, key, period, limit_value, expires_at,
                    reason, created_by, created_at, updated_at)

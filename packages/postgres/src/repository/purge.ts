@@ -1,10 +1,10 @@
 import type { SqlValue } from '../database/database.ts';
 import type { Store } from './store.ts';
 
-/** So many go in one transaction, well within its time. */
+/** How many rows are deleted in one transaction, well within its time-out. */
 const ROWS_AT_ONCE = 10_000;
 
-/** Deletes rows that meet a condition on `value` (`$1`), the first by `order` first, and none that others are deleting. Answers how many. */
+/** Deletes rows that meet a condition on `value` (`$1`), in `order`, a bounded number of them. Skips rows that others are deleting. Returns how many. */
 export async function purge(
   { ask, s }: Store,
   table: string,

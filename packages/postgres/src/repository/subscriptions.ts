@@ -38,7 +38,7 @@ export interface SubscriptionWrite {
   readonly audit: AuditEntry | null;
 }
 
-/** Writes a subscription in the caller's transaction, if its version is still the expected one; else writes nothing. */
+/** Writes a subscription in the caller's transaction if its version is the expected one; otherwise writes nothing. */
 export async function writeSubscription(
   sql: Sql,
   store: Store,
@@ -73,7 +73,7 @@ export async function writeSubscription(
   return 'saved';
 }
 
-/** The part of the repository that keeps subscriptions. */
+/** The part of the repository that stores subscriptions. */
 export function subscriptionMethods(
   store: Store,
 ): Pick<BillingRepository, 'findSubscription' | 'saveSubscription' | 'listSubscriptions'> {

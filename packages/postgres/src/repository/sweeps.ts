@@ -4,8 +4,8 @@ import { toSqlInstant } from '../database/sql-values.ts';
 import type { Store } from './store.ts';
 
 /**
- * Puts orgs on the sweep's list in the caller's transaction, due at the instant `$2`; an earlier instant stays.
- * In the order of their names: two callers never wait for each other crosswise.
+ * Puts orgs on the sweep list in the caller's transaction, due at the instant `$2`; an earlier due instant stays.
+ * Rows are written in the order of the orgs' names, so that two callers never deadlock.
  */
 async function putOnList(
   sql: Sql,
@@ -22,12 +22,12 @@ async function putOnList(
   );
 }
 
-/** Puts an org on the sweep's list from the instant on. */
+/** Puts an org on the sweep list, due at an instant. */
 export function watchFrom(sql: Sql, { s }: Store, org: string, dueAt: number): Promise<void> {
   return putOnList(sql, s, [org], '$2::timestamptz', [toSqlInstant(dueAt)]);
 }
 
-/** Puts orgs on the sweep's list, due at once. */
+/** Puts orgs on the sweep list, due at once. */
 export function watchNow(sql: Sql, { s, now }: Store, orgs: readonly string[]): Promise<void> {
   return putOnList(sql, s, orgs, now, []);
 }
@@ -38,7 +38,7 @@ async function writeRowActions(
   org: string,
   actions: readonly RowAction[],
 ): Promise<void> {
-  // One statement cannot write a row twice: the last one counts.
+  // One statement cannot write a row twice: the last action for a row wins.
   const byRow = new Map(actions.map((action) => [JSON.stringify([action.resource, action.id]), action]));
   await sql(
     `insert into ${s}.row_actions (org, resource, id, action, state, key, sighted_at)
@@ -57,10 +57,10 @@ async function writeRowActions(
   );
 }
 
-/** The part of the repository that hands orgs to sweepers and remembers what they did. */
+/** The part of the repository that hands orgs to sweepers and records what they did. */
 export function sweepMethods(store: Store): Pick<BillingRepository, keyof SweepList> {
   const { database, ask, s, now } = store;
-  /** Holds the org's row if the claim is still the caller's. */
+  /** Locks the org's row if the claim is still the caller's. */
   const holdClaim = async (sql: Sql, org: string, fence: number) => {
     const held = await sql(
       `select org from ${s}.sweeps where org = $1 and fence = $2 and claimed_until > ${now} for update`,
@@ -79,7 +79,7 @@ export function sweepMethods(store: Store): Pick<BillingRepository, keyof SweepL
         }
         const isFree = `(claimed_until is null or claimed_until <= ${now})`;
         const since = 'least(due_at, claimed_until)';
-        // Selected once, the clock is a bound for the index; asked row by row it is none, and the whole list would be walked.
+        // As a subselect the clock is evaluated once and can bound the index scan; evaluated per row, it would scan the whole list.
         const candidates =
           org !== null
             ? `select org, ${since} as since from ${s}.sweeps where org = $2 and ${isFree} for update`

@@ -3,7 +3,7 @@ import { toSqlInstant } from '../database/sql-values.ts';
 import { purge } from './purge.ts';
 import type { Store } from './store.ts';
 
-/** The part of the repository that keeps metered use, for counters that lost theirs. */
+/** The part of the repository that stores metered usage, for counters that lost theirs. */
 export function usageMethods(
   store: Store,
 ): Pick<BillingRepository, 'saveUsage' | 'loadUsage' | 'purgeUsage'> {
@@ -12,7 +12,7 @@ export function usageMethods(
     saveUsage: async (snapshots) => {
       if (snapshots.length === 0) return;
       const rows = snapshots.map((snapshot) => ({ ...snapshot, endsAt: toSqlInstant(snapshot.endsAt) }));
-      // Grouped: one statement cannot write a row twice. Ordered: two writers never wait for each other crosswise.
+      // Grouped, since one statement cannot write a row twice. Ordered, so that two writers never deadlock.
       await ask(
         `insert into ${s}.usage as known (org, key, window_label, used, ends_at)
          select org, key, "window", max(used), max("endsAt")
@@ -29,7 +29,7 @@ export function usageMethods(
     loadUsage: async ({ org, windows }) => {
       if (windows.length === 0) return [];
       const stored = await ask<UsageSnapshot & { position: number }>(
-        // One by one: by statistics that do not know an org's sessions yet, all of them would be read.
+        // One look-up per window: with statistics that do not know an org's sessions yet, the planner would read all of them.
         `select asked.position - 1 as position, known.org, known.key, known.window_label as "window",
            known.used, known.ends_at as "endsAt"
          from rows from (jsonb_to_recordset($2::jsonb) as (key text, "window" text))
