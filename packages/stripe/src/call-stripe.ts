@@ -3,10 +3,10 @@ import { TollgateError } from '@tollgate/core';
 const WORD = /^[a-z0-9_]{1,64}$/i;
 const MAX_RETRY_AFTER_S = 300;
 
-/** What Stripe says of an id of live mode that is asked for with a test key, or the other way: it is there, but not for this key. */
+/** Stripe's text for an id of live mode that is requested with a test key, or the reverse: it exists, but not for this key. */
 const IN_OTHER_MODE = /\bsimilar object exists in (?:live|test) mode\b/;
 
-/** The parts of the SDK's errors that are read here. None of their texts is passed on: those are foreign. */
+/** The parts of the SDK's errors that are read here. None of their texts is passed on: a third party wrote them. */
 interface StripeFailure {
   readonly type?: unknown;
   readonly code?: unknown;
@@ -16,7 +16,7 @@ interface StripeFailure {
   readonly headers?: unknown;
 }
 
-/** Waits for an answer, at most `deadlineMs`. @throws TollgateError `provider_timeout` when there is none by then; what `ask` throws. */
+/** Waits for `ask` for at most `deadlineMs`. @throws TollgateError `provider_timeout` after that; whatever `ask` throws */
 export async function inTime<T>(ask: () => Promise<T>, deadlineMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<never>((_, reject) => {
@@ -30,10 +30,10 @@ export async function inTime<T>(ask: () => Promise<T>, deadlineMs: number): Prom
 }
 
 /**
- * Waits for an answer of Stripe's, at most `deadlineMs`.
+ * Calls Stripe and waits for at most `deadlineMs`.
  *
- * @throws TollgateError `provider_timeout`, `provider_busy` (too many requests, or another one holds the object) with
- * `retryAfterSeconds`, else `provider_error`. Its cause names status, type and code, and nothing else of what Stripe said.
+ * @throws TollgateError `provider_timeout`; `provider_busy` (too many requests, or another one locks the object) with
+ * `retryAfterSeconds`; else `provider_error`. Its cause names status, type and code, and nothing else that Stripe sent.
  */
 export async function callStripe<T>(ask: () => Promise<T>, deadlineMs: number): Promise<T> {
   try {
@@ -43,17 +43,17 @@ export async function callStripe<T>(ask: () => Promise<T>, deadlineMs: number): 
   }
 }
 
-/** Whether Stripe is sure that it has no such object. */
+/** Whether Stripe answered that it has no such object. */
 export function isMissing(error: unknown): boolean {
   return error instanceof TollgateError && error.cause instanceof StripeRefusal && error.cause.isMissing;
 }
 
-/** Whether Stripe answered with a failure of its own that it remembers for the idempotency key, and would answer again. */
+/** Whether Stripe replayed a failure of its own that it has stored for the idempotency key, so that a retry with it would fail again. */
 export function isRememberedFailure(error: unknown): boolean {
   return error instanceof TollgateError && error.cause instanceof StripeRefusal && error.cause.isRemembered;
 }
 
-/** What is known of a refusal, in words of our own. */
+/** The facts of a refusal, in our own words. */
 class StripeRefusal extends Error {
   override readonly name = 'StripeRefusal';
   readonly isMissing: boolean;

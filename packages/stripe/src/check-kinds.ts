@@ -12,7 +12,7 @@ const KINDS = {
   },
 } as const;
 
-/** Every option, with what it must be where nothing else looks at that. */
+/** Every option with its kind; `any` if another check covers it. */
 const KIND_OF = {
   secretKey: 'any',
   webhookSecrets: 'any',
@@ -40,7 +40,7 @@ const KIND_OF = {
   name: 'any',
 } as const satisfies { readonly [P in keyof Required<StripeOptions>]: keyof typeof KINDS };
 
-/** Adds a fault for each option that is unknown or of the wrong kind; answers the others. */
+/** Adds a fault for each option that is unknown or of the wrong kind; returns the others. */
 export function checkKinds(options: StripeOptions, faults: string[]): StripeOptions {
   const given = Object.entries(options ?? {}).filter(([name, value]) => {
     if (!Object.hasOwn(KIND_OF, name)) {

@@ -7,7 +7,7 @@ import type { StripeClient } from './stripe-client.ts';
 import type { CustomerDetails, Discount, StripeSettings } from './stripe-settings.ts';
 
 const MAX_NEW_KEYS = 3;
-/** Of `client_reference_id`. A longer org id stands in the metadata alone. */
+/** The longest `client_reference_id`. A longer org id is sent in the metadata only. */
 const MAX_REFERENCE = 200;
 
 type CheckoutOrder = Parameters<PaymentProvider['openCheckout']>[0];
@@ -18,16 +18,16 @@ export function createCheckout(
   client: StripeClient,
 ): Pick<PaymentProvider, 'createCustomer' | 'openCheckout' | 'fetchCheckout' | 'expireCheckout'> {
   const { checkout, prices } = settings;
-  /** Asks a function of the host's, for no longer than Stripe. */
+  /** Calls a function of the host's, with Stripe's time-out. */
   const askHost = <T>(ask: () => T | Promise<T>) =>
     inTime(async () => await ask(), settings.client.timeoutMs);
 
   const createCustomer: PaymentProvider['createCustomer'] = async ({ org, idempotencyKey }) => {
     const details = (await askHost(() => checkout.describeCustomer?.(org))) ?? {};
     const params = { ...details, metadata: { tollgate_org: org } };
-    // An org has one such key for ever, and Stripe answers a key's first answer for a day: other details need another key, and so
-    // does a failure of Stripe's own, or nobody of that org could buy anything until tomorrow. Another app on the same account,
-    // which leads elsewhere, may have an org of that id too: its customer is not ours.
+    // An org's key is the same for ever, and Stripe replays a key's first answer for a day. So the key changes with the details, and after
+    // a failure of Stripe's own that is replayed: otherwise nobody of that org could buy anything until the next day. It also changes with
+    // the success URL: another app on the same account may have an org of the same id, and its customer is not ours.
     const base = `${idempotencyKey}-${digest([checkout.successUrl, details])}`;
     for (let tries = 0; ; tries += 1) {
       const key = tries === 0 ? base : `${base}-${tries}`;
@@ -52,7 +52,7 @@ export function createCheckout(
     return toCheckoutSession(session);
   };
 
-  /** Whether any subscription of the org ever had a trial. Not asked where there are none to give, or it is known. */
+  /** Whether any subscription of the org ever had a trial. Stripe is not asked if the tier has none to give, or if it is known. */
   async function trialIsUsed({ customerId, tier, hadTrial = false }: CheckoutOrder): Promise<boolean> {
     if (hadTrial || checkout.trialDays(tier) === 0) return true;
     return await client.ask(async (stripe) => {
@@ -98,7 +98,7 @@ export function createCheckout(
     try {
       await client.ask((stripe) => stripe.checkout.sessions.expire(sessionId));
     } catch (error) {
-      // One that is paid or gone cannot be expired, and that is well; any other failure is one.
+      // A session that is paid or gone cannot be expired, which is fine; if it is still open, the failure is real.
       if (error instanceof TollgateError && error.code !== 'provider_error') throw error;
       const now = await fetchCheckout({ sessionId });
       if (now?.state === 'open') throw error;
@@ -108,7 +108,7 @@ export function createCheckout(
   return { createCustomer, openCheckout, fetchCheckout, expireCheckout };
 }
 
-/** A word for what a key is of: it goes into a header, which holds neither every script nor any length, and is no place for names. */
+/** A hash for an idempotency key: a header holds no arbitrary script or length, and no names belong in it. */
 function digest(parts: readonly [successUrl: string, details: CustomerDetails]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 40);
 }
@@ -151,7 +151,7 @@ function sessionParams(
   };
 }
 
-/** A discount and a field for codes exclude each other at Stripe. */
+/** At Stripe a discount and a field for promotion codes exclude each other. */
 function discountParams(
   discount: Discount | null,
   promotionCodes: boolean,

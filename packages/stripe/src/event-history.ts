@@ -5,7 +5,7 @@ import type { StripeClient } from './stripe-client.ts';
 import type { StripeSettings } from './stripe-settings.ts';
 import { toProviderEvent } from './to-provider-event.ts';
 
-/** The events Stripe keeps for thirty days, for finding those that never came. */
+/** The events that Stripe keeps for thirty days, to find those that were never delivered. */
 export function createEventHistory(settings: StripeSettings, client: StripeClient): EventHistory {
   return {
     async listEvents({ since }) {
@@ -18,11 +18,11 @@ export function createEventHistory(settings: StripeSettings, client: StripeClien
           limit: 100,
           ...(last === undefined ? {} : { starting_after: last }),
         };
-        // Asked page by page: however many there are, each has the time of one request.
+        // One call per page: however many there are, each has the time-out of one request.
         const page = await client.ask((stripe) => stripe.events.list(params));
         for (const listed of page.data) {
           const event = toProviderEvent(listed, settings.prices);
-          // Asked of the account itself, so one that names no account is of that one.
+          // The list is the account's own, so an event that names no account belongs to it.
           if (isOurs(listed, event.livemode, settings, settings.client.account)) found.push(event);
         }
         last = page.has_more ? page.data.at(-1)?.id : undefined;

@@ -7,7 +7,7 @@ const KINDS: ReadonlyMap<string, BillingEventKind> = new Map([
   ['invoice.payment_failed', 'invoice_failed'],
 ]);
 
-/** The event types that an endpoint should be sent, and that are looked for when some never came. */
+/** The event types that an endpoint should receive, and that are looked up in the history for deliveries that never came. */
 export const EVENT_TYPES = [
   'checkout.session.completed',
   'checkout.session.async_payment_succeeded',
@@ -24,7 +24,7 @@ export const EVENT_TYPES = [
   'subscription_schedule.canceled',
 ] as const;
 
-/** What a type of event means here. `invoice.payment_succeeded` says what `invoice.paid` says, so it is nothing. */
+/** The kind of an event type. `invoice.payment_succeeded` repeats `invoice.paid`, so it is of kind `other`. */
 export function kindOf(type: string): BillingEventKind {
   const kind = KINDS.get(type);
   if (kind !== undefined) return kind;

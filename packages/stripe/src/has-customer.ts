@@ -5,8 +5,8 @@ import type { StripeClient } from './stripe-client.ts';
 import type { StripeSettings } from './stripe-settings.ts';
 
 /**
- * Whether Stripe still has a customer. It is gone when Stripe says that it was deleted. One that Stripe never heard of went with
- * deleted test data; in live mode nothing goes like that, so there the key is another account's, which is a failure.
+ * Whether Stripe still has a customer. It is gone if Stripe says that it was deleted. In test mode an unknown one is gone too, with deleted
+ * test data. Live data is not deleted like that: an unknown customer there means that the key is of another account, which is a failure.
  */
 export function createHasCustomer(
   { livemode }: Pick<StripeSettings, 'livemode'>,

@@ -3,10 +3,10 @@ import { TollgateError } from '@tollgate/core';
 const MAX_DEPTH = 64;
 
 /**
- * Reads signed bytes as one JSON object.
+ * Parses signed bytes as one JSON object.
  *
- * @throws TollgateError `invalid_event` for anything else: broken UTF-8 or JSON, a byte order mark, a list, nesting deeper than 64,
- * a name twice in one object.
+ * @throws TollgateError `invalid_event` for anything else: broken UTF-8 or JSON, a byte order mark, an array, nesting deeper than 64, or
+ * a name that occurs twice in one object
  */
 export function parseEventBytes(bytes: Uint8Array): object {
   try {
@@ -21,7 +21,7 @@ export function parseEventBytes(bytes: Uint8Array): object {
   }
 }
 
-/** Walks over the text once, without recursion: nesting within bounds, and no name twice in one object. Faults of JSON are not looked for. */
+/** Scans the text once, without recursion, for too deep nesting and for names that occur twice in one object. Does not validate JSON. */
 function isPlain(text: string): boolean {
   const names: (Set<string> | null)[] = [];
   for (let at = 0; at < text.length; at += 1) {

@@ -4,18 +4,18 @@ import type { TierPrices } from './stripe-options.ts';
 /** Which price sells which tier, and which tier a price grants. */
 export interface PriceTable {
   sells(tier: string): boolean;
-  /** The price of a tier: of the interval asked for, or null; without one, of the preferred one, else of the other. */
+  /** The price of a tier for the interval asked for, or null. Without an interval: the preferred one's, else the other's. */
   priceOf(
     tier: string,
     interval: BillingInterval | undefined,
     preferred: BillingInterval | null,
   ): string | null;
-  /** The tier a price grants; null for a price that is in no tier. */
+  /** The tier that a price grants; null for a price of no tier. */
   tierOf(price: string): string | null;
 }
 
 const PRICE_ID = /^[\x21-\x7e]{1,255}$/;
-/** As Stripe makes them up. Ids of old plans, which are prices too, were chosen by hand, and may begin so. */
+/** The form of generated product ids. Ids of old plans, which are prices too, were chosen by hand and may also begin with `prod_`. */
 const PRODUCT_ID = /^prod_[a-z]*[A-Z0-9][A-Za-z0-9]*$/;
 
 /** Checks the `prices` option; each fault is added to `faults`, with its cure. */

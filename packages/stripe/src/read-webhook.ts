@@ -7,7 +7,7 @@ import { fetchThinEvent, isThin, thinNames } from './thin-event.ts';
 import { toProviderEvent } from './to-provider-event.ts';
 import { SIGNATURE_HEADER, verifySignature } from './verify-signature.ts';
 
-/** Reads webhooks: verified first, then parsed, then checked to be of this account and mode; only a thin event asks the API. */
+/** Reads webhooks: verifies, then parses, then checks account and mode. Only a thin event calls the API. */
 export function createReadWebhook(
   settings: StripeSettings,
   client: StripeClient,
@@ -23,9 +23,9 @@ export function createReadWebhook(
 }
 
 /**
- * Whether an event is of the configured mode and account. A connected account's is not ours unless we act for that account.
+ * Whether an event is of the configured mode and account. One of a connected account is ours only if we act for that account.
  *
- * @param standard - the account of an event that names none; null: the key's own
+ * @param standard - the account of an event that names none; null for the key's own account
  */
 export function isOurs(
   event: unknown,

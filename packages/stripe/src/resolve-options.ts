@@ -7,9 +7,9 @@ import type { ClientSettings, StripeSettings } from './stripe-settings.ts';
 const PAGE_ORIGINS = ['https://checkout.stripe.com', 'https://billing.stripe.com'];
 const PRORATIONS = ['create_prorations', 'always_invoice', 'none'];
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
-/** Visible ASCII only: a blank of any alphabet in a secret is a slip of copying. */
+/** Visible ASCII only: white space of any script in a secret is a copying mistake. */
 const SECRET = /^[\x21-\x7e]{8,512}$/;
-/** What is copied from the dashboard by mistake: the page that shows it is next to that of the right one. */
+/** Values copied from the dashboard by mistake, since they are shown next to the right ones. */
 const NO_KEY = /^(pk|whsec)_/;
 const NO_WEBHOOK_SECRET = /^(pk|sk|rk|we)_/;
 const NAME = /^[a-z0-9][a-z0-9_-]{0,31}$/;
@@ -17,7 +17,7 @@ const NAME = /^[a-z0-9][a-z0-9_-]{0,31}$/;
 /**
  * Checks every option and fills in the defaults.
  *
- * @throws TollgateError `invalid_configuration`, whose message names every fault and its cure, and no secret.
+ * @throws TollgateError `invalid_configuration`, whose message names every fault and its remedy, and no secret.
  */
 export function resolveOptions(given: StripeOptions): StripeSettings {
   const faults: string[] = [];
@@ -145,7 +145,7 @@ function originsOf(given: readonly string[], faults: string[]): readonly string[
   });
 }
 
-/** @throws TollgateError `provider_not_configured` when they cannot be had, or are not usable */
+/** @throws TollgateError `provider_not_configured` when the host's function throws, or its secrets are not usable */
 function secretsNow(given: StripeOptions['webhookSecrets']): readonly string[] {
   let secrets: readonly string[] | null;
   try {
@@ -157,7 +157,7 @@ function secretsNow(given: StripeOptions['webhookSecrets']): readonly string[] {
   return secrets;
 }
 
-/** The secrets as a list; null when there is none, or one is not usable. */
+/** The secrets as a list; null if there are none, or if one is not usable. */
 function usableSecrets(given: unknown): readonly string[] | null {
   const list: readonly unknown[] = Array.isArray(given) ? given : [given];
   const isUsable =

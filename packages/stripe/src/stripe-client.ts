@@ -4,12 +4,12 @@ import type { Stripe } from 'stripe';
 import { callStripe } from './call-stripe.ts';
 import type { ClientSettings } from './stripe-settings.ts';
 
-/** The API version every request names, whatever the account's default is. */
+/** The API version that every request names, whatever the account's default. */
 export const API_VERSION = '2026-10-28.endive';
 
-/** Stripe's own client, loaded when it is first needed: its module costs time and memory that a process without billing calls saves. */
+/** The Stripe SDK, loaded on first use: a process without billing calls saves the time and memory that its module costs. */
 export interface StripeClient {
-  /** Asks the API something. @throws TollgateError what `callStripe` makes of a failure. */
+  /** Calls the API. @throws TollgateError as `callStripe` does */
   ask<T>(question: (stripe: Stripe) => Promise<T>): Promise<T>;
   close(): void;
 }
@@ -18,12 +18,12 @@ export function createStripeClient(settings: ClientSettings): StripeClient {
   const { secretKey, account, apiBase, timeoutMs, maxNetworkRetries } = settings;
   const agent =
     apiBase?.protocol === 'http' ? new HttpAgent({ keepAlive: true }) : new HttpsAgent({ keepAlive: true });
-  // The client's own limit starts anew with each byte that comes, so the whole call has one beside it.
+  // The SDK's own time-out restarts with each byte received, so the whole call has a deadline as well.
   const deadlineMs = (timeoutMs + 5_000) * (maxNetworkRetries + 1);
   let loading: Promise<Stripe> | null = null;
 
   async function load(): Promise<Stripe> {
-    // Where that is compiled to `require`, as by Jest and swc, the client's CommonJS build has its class under this name only.
+    // Compiled to `require`, as by Jest and swc, the SDK's CommonJS build has its class under this name only.
     const { default: Stripe } = await import('stripe');
     return new Stripe(secretKey, {
       apiVersion: API_VERSION,

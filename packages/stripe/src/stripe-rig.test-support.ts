@@ -10,7 +10,7 @@ import { type StripeProvider, stripeProvider } from './stripe-provider.ts';
 
 export const DAY_MS = 86_400_000;
 
-/** A provider on a stand-in of its own, with a clock that stands still. */
+/** A provider with a stand-in of its own and a clock that stands still. */
 export interface StripeRig {
   readonly clock: FakeClock;
   readonly standIn: StripeStandIn;
@@ -20,7 +20,7 @@ export interface StripeRig {
   another(options?: Partial<StripeOptions>): StripeProvider;
   key(): string;
   customer(org?: string): Promise<string>;
-  /** Subscribes through the hosted page; answers the subscription's id. */
+  /** Subscribes through the hosted page; returns the subscription's id. */
   subscribe(customerId: string, tier?: string): Promise<string>;
   /** The form fields of the last request to a path that matches. */
   lastRequest(path: RegExp): URLSearchParams;

@@ -3,7 +3,7 @@ import type { PriceTable } from './price-table.ts';
 export type ProrationBehavior = 'create_prorations' | 'always_invoice' | 'none';
 export type DowngradeTiming = 'at_period_end' | 'at_once';
 
-/** What a checkout page is made with. */
+/** Settings of a checkout page. */
 export interface CheckoutSettings {
   readonly successUrl: string;
   readonly cancelUrl: string;
@@ -19,7 +19,7 @@ export interface CheckoutSettings {
   readonly describeCustomer: ((org: string) => CustomerDetails | Promise<CustomerDetails>) | null;
 }
 
-/** A coupon's id, or a promotion code's (`promo_...`). */
+/** The id of a coupon or of a promotion code (`promo_...`). */
 export type Discount = { readonly coupon: string } | { readonly promotionCode: string };
 
 export interface CustomerDetails {

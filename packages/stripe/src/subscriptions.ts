@@ -48,7 +48,7 @@ export function createSubscriptions(
     }
   };
 
-  /** Sends an update; a repeated key is answered with what was true then, so in that case it is read anew. */
+  /** Sends an update. For a repeated key Stripe replays its first answer, so the subscription is then fetched again. */
   async function update(
     id: string,
     params: Stripe.SubscriptionUpdateParams,
@@ -60,7 +60,7 @@ export function createSubscriptions(
     return updated.lastResponse.headers['idempotent-replayed'] === 'true' ? await retrieve(id) : updated;
   }
 
-  /** Lets go of a schedule, with all it would have done later: the end and the price are then the subscription's own again. */
+  /** Releases a schedule and all its later changes: end and price are then the subscription's own again. */
   async function release(subscription: Stripe.Subscription, idempotencyKey: string): Promise<void> {
     const schedule = idOf(subscription.schedule);
     if (schedule === null) return;
@@ -82,7 +82,7 @@ export function createSubscriptions(
     const updated = await update(
       subscriptionId,
       {
-        // The quantity is always said: a change of price alone is not sure to keep the seats.
+        // The quantity is always sent: a change of price alone might not keep the seats.
         items: [
           {
             id: present(textOf(own(item, 'id')), 'item'),
@@ -96,7 +96,7 @@ export function createSubscriptions(
       idempotencyKey,
     );
     if (updated.cancel_at === null || hasEnded(updated)) return read(updated);
-    // An end at a date of its own is not called off by the above.
+    // `cancel_at_period_end: false` does not clear a `cancel_at` date.
     return read(await update(subscriptionId, { cancel_at: '' }, `${idempotencyKey}-stay`));
   };
 
@@ -116,7 +116,7 @@ export function createSubscriptions(
     try {
       return read(await client.ask((stripe) => stripe.subscriptions.cancel(id, WITH_SCHEDULE)));
     } catch (error) {
-      // Somebody else may have ended it in between: then it is as it should be.
+      // Somebody else may have ended it in between, which is as good.
       if (error instanceof TollgateError && error.code !== 'provider_error') throw error;
       const now = await retrieve(id);
       if (hasEnded(now)) return read(now);

@@ -16,7 +16,7 @@ const FETCHES: ReadonlyMap<string, Fetch> = new Map<string, Fetch>([
   ['subscription_schedule', (stripe, id) => stripe.subscriptionSchedules.retrieve(id)],
 ]);
 
-/** Tells a thin event from a snapshot event. */
+/** Whether an event is a thin event rather than a snapshot event. */
 export function isThin(event: object): boolean {
   return own(event, 'object') === 'v2.core.event';
 }
@@ -32,7 +32,7 @@ export function thinNames(event: object) {
     throw new TollgateError('invalid_event');
   const related = own(event, 'related_object');
   return {
-    // The same happening may also be sent as a snapshot event: under its id, the two have one effect.
+    // Stripe may send the same event as a snapshot event, too: under the snapshot's id the two have one effect.
     id: textOf(own(event, 'snapshot_event')) ?? id,
     type,
     createdAt,
@@ -43,10 +43,10 @@ export function thinNames(event: object) {
 }
 
 /**
- * A thin event with what it is about, which is fetched by its id from the API's own address: the address in the event is never
- * followed. About something unknown here, or unknown to Stripe, it is of kind `other`.
+ * A thin event with its object, which is fetched by id from the API's own address: the address in the event is never followed.
+ * If the object's type is unknown here, or its id unknown to Stripe, the event is of kind `other`.
  *
- * @throws TollgateError the failures of the fetch: the event must be delivered again.
+ * @throws TollgateError when the fetch fails: the event must be delivered again
  */
 export async function fetchThinEvent(
   names: ReturnType<typeof thinNames>,

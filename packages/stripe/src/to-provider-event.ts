@@ -15,7 +15,7 @@ export const NO_SUBJECT: Subject = {
 };
 
 /**
- * A snapshot event, of any API version, as a hint of what changed.
+ * Maps a snapshot event, of any API version, to a hint of what changed.
  *
  * @throws TollgateError `invalid_event` for an object that is no event.
  */
@@ -32,7 +32,7 @@ export function toProviderEvent(event: unknown, prices: PriceTable): ProviderEve
   return { id, type, kind: kindOf(type), livemode, createdAt, ...subjectOf(object, prices) };
 }
 
-/** Whom and what an object of the API is about. */
+/** The customer, subscription and checkout that an API object is about. */
 export function subjectOf(object: unknown, prices: PriceTable): Subject {
   const customerId = idOf(own(object, 'customer'));
   switch (own(object, 'object')) {
@@ -54,7 +54,7 @@ export function subjectOf(object: unknown, prices: PriceTable): Subject {
       return { ...NO_SUBJECT, customerId, subscriptionId };
     }
     case 'checkout.session':
-      // A page of the host's own, for a single payment, is none of ours.
+      // The host's own page for a single payment is none of ours.
       if (own(object, 'mode') !== 'subscription') return NO_SUBJECT;
       return {
         ...NO_SUBJECT,

@@ -3,8 +3,8 @@ import { idOf, instantOf, itemsOf, own, present, textOf } from './own.ts';
 import type { PriceTable } from './price-table.ts';
 
 /**
- * A subscription of Stripe's as the library knows one, from the shape of any API version: periods on the items or on the
- * subscription, a price or a plan.
+ * Maps a Stripe subscription to the library's own, from the shape of any API version: periods on the items or on the subscription, a
+ * price or a plan.
  *
  * @throws TollgateError `provider_error` for an object that is no subscription.
  */
@@ -35,7 +35,7 @@ export function toProviderSubscription(subscription: unknown, prices: PriceTable
   };
 }
 
-/** The item that decides the tier: the first of a known price, else the first. */
+/** The item that decides the tier: the first with a known price, else the first. */
 export function itemOf(subscription: unknown, prices: PriceTable): unknown {
   const items = itemsOf(own(subscription, 'items'));
   return items.find((item) => tierOfItem(item, prices) !== null) ?? items[0];
@@ -47,7 +47,7 @@ export function tierOfItem(item: unknown, prices: PriceTable): string | null {
   return price === null ? null : prices.tierOf(price);
 }
 
-/** Whether it is paused because its trial ended without a card. Where Stripe does not say why, it is one whose period ended with the trial. */
+/** Whether it is paused because its trial ended without a card. Without a reason from Stripe: whether its period ended with the trial. */
 function isLapsedTrial(subscription: unknown, periodEnd: number | null): boolean {
   if (own(subscription, 'status') !== 'paused') return false;
   const paused = own(own(subscription, 'status_details'), 'paused');
@@ -57,7 +57,7 @@ function isLapsedTrial(subscription: unknown, periodEnd: number | null): boolean
   return trialEnd !== null && periodEnd !== null && periodEnd <= trialEnd;
 }
 
-/** What a schedule, when it came along whole, leads to after the phase it is in. */
+/** What follows the current phase of a schedule; nothing if the schedule was not expanded. */
 function nextPhase(schedule: unknown, prices: PriceTable) {
   const none = { tier: null, at: null, endsAt: null };
   const currentEnd = own(own(schedule, 'current_phase'), 'end_date');

@@ -28,7 +28,7 @@ export function verifySignature(request: {
   let matches = false;
   for (const secret of secrets) {
     const expected = createHmac('sha256', secret).update(`${parsed.seconds}.`).update(bytes).digest();
-    // Every pair is compared, so that the time taken does not tell which secret or signature was close.
+    // Every pair is compared, so that the timing does not tell which secret or signature was close.
     for (const signature of parsed.signatures) {
       if (timingSafeEqual(expected, Buffer.from(signature, 'hex'))) matches = true;
     }

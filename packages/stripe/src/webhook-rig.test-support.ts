@@ -8,7 +8,7 @@ export const OTHER_SECRET = 'whsec_second_secret_0123456789';
 /** A whole second. */
 export const NOW = Date.UTC(2026, 3, 9, 12);
 
-/** A provider that nobody needs to answer: for webhooks that are verified and read only. */
+/** A provider without a Stripe to call, for webhooks that are only verified and read. */
 export function webhookProvider(options: Partial<StripeOptions> = {}): StripeProvider {
   return stripeProvider({
     secretKey: 'sk_test_0123456789abcdef',
@@ -36,7 +36,7 @@ export function bytesOf(value: unknown): Uint8Array {
   return new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value));
 }
 
-/** Reads a payload as it came with the header. */
+/** Reads a payload that came with the header. */
 export async function read(
   provider: StripeProvider,
   bytes: Uint8Array,
