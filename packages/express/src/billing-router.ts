@@ -53,14 +53,14 @@ export function billingRouter<K extends string>(
   for (const route of billingRoutes) {
     const method = route.method.toLowerCase() as Lowercase<typeof route.method>;
     router[method](prefix + toExpressPath(route.path), function billingOperation(req, res, next) {
-      // Express 4 does not look at what a handler returns.
+      // Express 4 ignores what a handler returns.
       dispatch(engine, route, expressRequest(req))
         .then((reply) => sendReply(res, reply))
         .catch(next);
     });
   }
 
-  /** The other methods of our paths, and the segments that Express itself could not decode. */
+  /** Answers other methods of our paths, and path segments that Express could not decode. */
   function answerRest(error: unknown, req: Request, res: Response, next: NextFunction): void {
     const ours = billingPaths.find((path) => matchPath(path, rawPath(req.url))?.basePath === prefix);
     if (ours === undefined || !(error === undefined || error instanceof URIError)) {

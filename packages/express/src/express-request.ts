@@ -13,7 +13,7 @@ function sourceOf(req: Request): NodeRequestSource<Request> {
   return { message: req, native: req, parsed: req, targetOf };
 }
 
-/** The neutral request over Express' own. */
+/** The framework-neutral view of an Express request. */
 export function expressRequest(req: Request): HttpRequest {
   return createNodeRequest(sourceOf(req));
 }

@@ -20,14 +20,14 @@ import type { Middleware } from './middleware.ts';
  * ```
  */
 export function friction<K extends string = RegisteredKey>(
-  // An engine that is given brings its own keys.
+  // A given engine brings its own keys.
   key: NoInfer<K>,
   options: Omit<FrictionOptions<Request>, 'billing'> & { readonly billing?: Billing<K> } = {},
 ): Middleware {
   const hold = createFriction<Request>(key, options);
   const frictionDelay: RequestHandler = async (req, res, next) => {
     try {
-      // A stream that somebody began for the handler is no answer in its stead.
+      // A stream that earlier middleware began for the handler is no answer in its place.
       const isBegun = res.headersSent;
       const { headers, proceed } = await hold(guardedRequest(req), res);
       if (!proceed || (isBegun ? res.writableEnded : res.headersSent)) return;

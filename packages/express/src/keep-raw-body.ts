@@ -11,7 +11,7 @@ import { keepBytes, TollgateError } from '@tollgate/core';
  * @throws TollgateError `invalid_configuration` when it is mounted as a middleware
  */
 export function keepRawBody(req: IncomingMessage, _res: unknown, bytes: Buffer): void {
-  // Mounted as on Koa it would be given `next` and never call it: no request would ever be answered.
+  // Mounted as a middleware, as on Koa, it would never call `next`: no request would ever be answered.
   if (typeof bytes === 'function') {
     throw new TollgateError('invalid_configuration', {
       message:

@@ -5,16 +5,16 @@ import type { Response } from 'express';
 
 type Listener = (ending: Ending) => void;
 
-/** What a time-out middleware or a gateway answers in a handler's stead, while it may still be running. */
+/** Statuses that a time-out middleware or a gateway answers in place of a handler, which may still be running. */
 const ANSWERED_FOR_IT: ReadonlySet<number> = new Set([408, 499, 503, 504]);
 
 /** A connection of Node's own HTTP server. */
 interface Connection {
-  /** The response to the last request that came; null once it is finished. */
+  /** The response to the latest request; null once it is finished. */
   newest: ServerResponse | null;
-  /** The guarded response under way, until Node tells that it is finished. There is never another beside it: that one has its `end` replaced. */
+  /** The guarded response in progress, until Node reports it finished. At most one: any other is watched by wrapping its `end`. */
   watched: Watched | null;
-  /** Those who wait for responses that have to wait for the socket. */
+  /** Listeners for responses that do not have the socket yet. */
   readonly waiting: Set<Listener>;
   hasCloseListener: boolean;
 }
@@ -24,7 +24,7 @@ interface Watched {
   readonly listeners: Listener[];
 }
 
-/** Copies of this package in one process share it, and one subscription: another shape of `Connection` needs another name. */
+/** Shared by all copies of this package in one process, as is the subscription: another shape of `Connection` needs another name. */
 const CONNECTION = Symbol.for('@tollgate/express/connection');
 
 interface Carrier {
@@ -33,7 +33,7 @@ interface Carrier {
   on(event: 'close', listener: (this: Carrier) => void): unknown;
 }
 
-/** What Node publishes when a request has come, and when its response is handed to the system. */
+/** What Node publishes when a request has arrived, and when its response is handed to the system. */
 interface Message {
   readonly socket: Carrier;
   readonly response: ServerResponse;
@@ -44,7 +44,7 @@ function connectionOn(carrier: Carrier): Connection {
   return carrier[CONNECTION];
 }
 
-/** To be called when a guard is made: requests that came before are watched in the dearer way. */
+/** Call it when a guard is made: requests that arrived before are watched in the more expensive way. */
 export function prepareEndings(): void {
   const start: Channel & { [CONNECTION]?: true } = channel('http.server.request.start');
   if (start[CONNECTION]) return;
@@ -66,19 +66,18 @@ export function prepareEndings(): void {
 }
 
 /**
- * Tells how a handler ended: when it has ended its answer, its status; when the connection closes before that, `unseen`, and the status
- * all the same if it ends its answer later. Express shows a middleware no other end of a handler. A connection that is closed
- * already is `unseen` at once.
+ * Reports how a handler ended. When it ends its answer: the status. When the connection closes before that, or is closed already:
+ * `unseen`, followed by the status if the handler ends its answer later. Express shows a middleware no other end of a handler.
  *
- * On Node's own server a connection is watched and not each response: Express gives every response a shape of its own, so that whatever is
- * put on one, or listens to it, is dear.
+ * On Node's own server the connection is watched, not each response: Express gives every response a hidden class of its own, so a
+ * property or listener on one is expensive.
  */
 export function onEnding(response: Response, listener: Listener): void {
   const socket = response.socket as Carrier | null;
   const connection = socket?.[CONNECTION];
   const isServing = connection?.newest === response && socket?.destroyed === false;
   const isBeside = connection?.watched != null && connection.watched.response !== response;
-  // An `end` that was replaced may come long after the handler called it, or never.
+  // Node may see an `end` that was wrapped long after the handler called it, or never.
   if (!isServing || isBeside || Object.hasOwn(response, 'end')) {
     watchResponse(response, listener);
     return;
@@ -88,11 +87,11 @@ export function onEnding(response: Response, listener: Listener): void {
   listenForClose(socket, connection);
 }
 
-/** Tells when a handler ends its answer, before the answer goes out and whether anybody still hears it or not. */
+/** Reports that a handler ends its answer, before the answer is sent, whether or not the client is still there. */
 export function onEnd(response: ServerResponse, listener: Listener): void {
   const end = response.end;
   response.end = function (this: ServerResponse, ...args: Parameters<typeof end>) {
-    // A handler that ends an answer that was given in its stead tells its own end by the status it set.
+    // If the answer was already given in its place, the handler's own status is the one it set.
     listener(response.writableEnded ? judge(response.statusCode) : endingOf(response));
     return end.apply(this, args);
   } as typeof end;
@@ -100,7 +99,7 @@ export function onEnd(response: ServerResponse, listener: Listener): void {
 
 function watchResponse(response: Response, listener: Listener): void {
   const carrier = response.req?.socket as Carrier | undefined;
-  // It waits behind another one, or stands in for the answer to an upgrade: nobody may ever give it the socket.
+  // It waits behind another response, or stands in for the answer to an upgrade: it may never get the socket.
   const isWithout = response.socket === null && typeof carrier?.on === 'function';
   const connection = isWithout ? connectionOn(carrier) : undefined;
   onEnd(response, (ending) => {
@@ -108,7 +107,7 @@ function watchResponse(response: Response, listener: Listener): void {
     listener(ending);
   });
   if (response.destroyed || carrier?.destroyed === true) listener('unseen');
-  // Node closes no response that never had the socket.
+  // Node emits no `close` on a response that never had the socket.
   else if (carrier !== undefined && connection !== undefined) {
     connection.waiting.add(listener);
     listenForClose(carrier, connection);
@@ -148,8 +147,8 @@ function tell(listeners: readonly Listener[], ending: Ending): void {
 }
 
 /**
- * Tells when Node's own `end` has been called, through whatever stands before it: an `end` that was replaced after the guard, as
- * sessions and compression do, calls the one it found, and not one that is put on later. Whether it was called is all that Node sets then.
+ * Reports that Node's own `end` was called, through all wrappers: an `end` that was wrapped after the guard, as by sessions and
+ * compression, calls the one that it wraps, not one that is put on later. `finished` is the only thing that Node sets then.
  */
 function onFinished(response: ServerResponse, finished: () => void): void {
   let isFinished = response.finished;
@@ -166,8 +165,8 @@ function onFinished(response: ServerResponse, finished: () => void): void {
 }
 
 /**
- * By the status that was sent: whoever fails after his answer may still set another. Where the head tells none, as an empty one under
- * adapters for AWS Lambda does, by the one that is set.
+ * Goes by the status that was sent, since a handler that fails after its answer may still set another. If the head has none, as the
+ * empty one under adapters for AWS Lambda, by the status that is set.
  */
 function endingOf(response: ServerResponse & { readonly _header?: unknown }): Ending {
   const { _header: head } = response;

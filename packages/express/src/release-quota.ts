@@ -12,7 +12,7 @@ import { onEnd } from './on-ending.ts';
  * ```
  */
 export function releaseQuota<K extends string = RegisteredKey>(
-  // An engine that is given brings its own keys.
+  // A given engine brings its own keys.
   key: NoInfer<K>,
   options: ReleaseOptions<Request, K> = {},
 ): Middleware {
@@ -20,7 +20,7 @@ export function releaseQuota<K extends string = RegisteredKey>(
   const quotaRelease: RequestHandler = (req, res, next) => {
     const report = release(guardedRequest(req));
     let isReported = false;
-    // An answer may be ended more than once; one delete is one report.
+    // `end` may be called more than once; one delete is one report.
     onEnd(res, (ending) => {
       if (isReported || typeof ending !== 'object' || ending.status < 200 || ending.status >= 300) return;
       isReported = true;

@@ -27,7 +27,7 @@ import { sendReply } from './send-reply.ts';
  * ```
  */
 export function requireQuota<K extends string = RegisteredKey>(
-  // An engine that is given brings its own keys.
+  // A given engine brings its own keys.
   keys:
     | GuardKeys<NoInfer<K>>
     | (Omit<KeyedGuardOptions<Request, NoInfer<K>>, 'billing'> & { readonly billing?: Billing<K> }),
@@ -37,17 +37,17 @@ export function requireQuota<K extends string = RegisteredKey>(
   prepareEndings();
   const quotaGuard: RequestHandler = async (req, res, next) => {
     try {
-      // A stream that somebody began for the handler is no answer in its stead.
+      // A stream that earlier middleware began for the handler is no answer in its place.
       const isBegun = res.headersSent;
       const entered = await guard(guardedRequest(req));
       if (!entered.admitted) {
-        // What somebody ended is an answer that may still be on its way.
+        // An answer that has been ended may still be on its way, so it is not cut off.
         if (!isBegun) sendReply(res, entered.reply);
         else if (!res.writableEnded) res.destroy();
         return;
       }
       if (isBegun ? res.writableEnded : res.headersSent) {
-        // Somebody answered while it was being decided: the handler does not run, so nothing is created. A failure is logged where it is made.
+        // Somebody answered during the decision: the handler does not run, so nothing is created. A failed release logs itself.
         await entered.reservation.release().catch(() => {});
         return;
       }

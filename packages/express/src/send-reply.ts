@@ -1,7 +1,7 @@
 import type { HttpReply } from '@tollgate/core';
 import type { Response } from 'express';
 
-/** Sends a finished answer as it is: no ETag, no second serialisation. */
+/** Sends a finished reply as it is: no ETag, no second serialisation. */
 export function sendReply(res: Response, reply: HttpReply): void {
   if (res.headersSent) return;
   res.statusCode = reply.status;

@@ -3,26 +3,26 @@ import { finished } from 'node:stream';
 import type { Ending } from '@tollgate/core';
 import type { Context } from 'koa';
 
-/** Whether a handler that answers by itself (`ctx.respond = false`) has returned before it did. */
+/** Whether a handler that answers by itself (`ctx.respond = false`) returned before its answer. */
 export function isAnsweredLater({ respond, res }: Context): boolean {
   return respond === false && !res.headersSent;
 }
 
-/** Tells how such an answer ended: such a handler may still be at work until then. */
+/** Reports how such an answer ended: until then the handler may still be at work. */
 export function onAnswer({ res }: Context, listener: (ending: Ending) => void): void {
   finished(res, () => listener(res.writableEnded ? judge(res.statusCode) : 'unseen'));
 }
 
-/** What may be the answer of somebody else while the handler still runs: of a time-out, or of Koa where nobody waited for the handler. */
+/** Statuses that may come from others while the handler still runs: from a time-out, or from Koa if nobody awaited the handler. */
 const MAYBE_ANOTHERS: ReadonlySet<number> = new Set([404, 408, 499, 503, 504]);
 
 /**
- * Tells how an answer ended that a handler made past Koa, since such a handler may never return: middleware of Express that was wrapped
- * for Koa does not. An answer made through Koa tells nothing, as it may be a time-out's, nor one that was over before the handler began. Where
- * the client goes away before the answer has begun, its end is waited for. `unseen` is a handler that may never end then: one that said
- * that it answers by itself, and one that had not read the whole body, since most parsers wait for the rest for ever.
+ * Reports how an answer ended that a handler made without Koa. Such a handler may never return: Express middleware wrapped for Koa does
+ * not. Nothing is reported for an answer made through Koa, which may be a time-out's, or for one that ended before the handler began. If
+ * the client disconnects before the answer has begun, the handler's end is awaited. `unseen` is reported then for a handler that may
+ * never end: one that set `respond = false`, or one that had not read its whole body, since most parsers wait for the rest for ever.
  *
- * @returns to be called when the handler has returned: nothing is told after that
+ * @returns a function to call when the handler has returned: nothing is reported after that
  */
 export function onOwnAnswer(ctx: Context, listener: (ending: Ending) => void): () => void {
   const { res } = ctx;
@@ -43,7 +43,7 @@ export function onOwnAnswer(ctx: Context, listener: (ending: Ending) => void): (
       return end.apply(this, args);
     } as typeof end;
   }
-  // It was told already where the client went away while the guard was deciding.
+  // If the client disconnected while the guard was deciding, `close` has been emitted already.
   if (isClosed(ctx)) closed();
   else onClose(ctx, closed);
   return () => {
@@ -51,16 +51,16 @@ export function onOwnAnswer(ctx: Context, listener: (ending: Ending) => void): (
   };
 }
 
-/** Whether the answer was not made through Koa: where it is not to answer, a success is the handler's, and a failure may be an error's. */
+/** Whether the answer was made without Koa. With `respond = false` and a status set, only a success is: a failure may be an error's. */
 function isOwn(ctx: Context): boolean {
   return !isStatusSet(ctx) || (ctx.respond === false && ctx.res.statusCode < 400);
 }
 
-/** Tells when a handler says that it answers by itself: before its client went away, or after it, since what stands before it may take its time. */
+/** Reports `respond = false`, set before or after the client disconnected: middleware before the handler may take its time. */
 function onRespondFalse(ctx: Context, tell: () => void): void {
   const before = Object.getOwnPropertyDescriptor(ctx, 'respond');
   let respond = ctx.respond;
-  // A host's own that cannot be replaced is not watched: this may be called by the close of a socket, where a throw ends the process.
+  // A host's own property that cannot be redefined is not watched. Defining must not throw: in a socket's `close` that ends the process.
   Reflect.defineProperty(ctx, 'respond', {
     configurable: true,
     enumerable: true,
@@ -74,14 +74,14 @@ function onRespondFalse(ctx: Context, tell: () => void): void {
   if (respond === false) tell();
 }
 
-/** Whether the handler may wait for a body for ever: what had come of it is lost with the connection, and the rest may never come. */
+/** Whether the handler may wait for its body for ever: what had arrived is lost with the connection, and the rest may never come. */
 function isBodyCut({ req: { headers, readableEnded, complete, socket } }: Context): boolean {
   const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
   const canBeRead = readableEnded || (complete && socket?.destroyed === false);
   return hasBody && !canBeRead;
 }
 
-/** HTTP/2's response itself does not tell, nor one that waits behind another answer of its connection. */
+/** `destroyed` alone does not show it for HTTP/2, nor for a response that waits behind another one of its connection. */
 function isClosed({ req, res }: Context): boolean {
   const { stream } = res as { readonly stream?: { readonly destroyed: boolean } };
   return (
@@ -89,7 +89,7 @@ function isClosed({ req, res }: Context): boolean {
   );
 }
 
-/** Node closes no response that never had the socket. One listener serves all of a connection: a client may send many requests ahead. */
+/** Node emits no `close` on a response that never had the socket. One listener serves a whole connection: clients may pipeline requests. */
 const waiting = new WeakMap<Socket, Set<() => void>>();
 
 function onClose({ req: { socket }, res }: Context, closed: () => void): void {
@@ -122,12 +122,12 @@ function ownEnding({ statusCode: status }: Context['res']): Ending {
   return MAYBE_ANOTHERS.has(status) ? 'unseen' : { status };
 }
 
-/** Whether somebody set the status through Koa, which tells of it in no other way. */
+/** Whether the status was set through Koa, which shows it in no other way. */
 export function isStatusSet({ response }: Context): boolean {
   return (response as { _explicitStatus?: unknown })._explicitStatus === true;
 }
 
-/** What is answered in the stead of a handler that may still create, and which can set no other status then: by a time-out, and by who saw its client go. */
+/** Statuses given in place of a handler, by a time-out or because the client disconnected: it may still create, but set no status. */
 const ANSWERED_FOR_IT: ReadonlySet<number> = new Set([408, 499]);
 
 export function judge(status: number): Ending {

@@ -20,7 +20,7 @@ import { guardedRequest } from './koa-request.ts';
  * ```
  */
 export function friction<K extends string = RegisteredKey>(
-  // An engine that is given brings its own keys.
+  // A given engine brings its own keys.
   key: NoInfer<K>,
   options: Omit<FrictionOptions<Context>, 'billing'> & { readonly billing?: Billing<K> } = {},
 ): Middleware {

@@ -1,20 +1,20 @@
 import type { Context } from 'koa';
 
 /**
- * Koa itself answers an error with the headers that the error carries, and drops all others. It carries ours for that moment alone:
- * a host may throw the same one for many requests. To be called before the handler: middleware around may fail when it has returned, or before.
+ * Koa answers an error with the headers that the error carries, and drops all others. So the error carries ours while Koa answers it, but
+ * no longer: a host may throw the same one for many requests. Call it before the handler: middleware around it may fail at any time.
  */
 export function keepHeaders(ctx: Context, ours: Readonly<Record<string, string>>): void {
   const { onerror, res } = ctx;
   const answering: typeof onerror = (error) => {
-    // Koa tells the end of every answer so.
+    // Koa calls it without an error at the end of every answer.
     if (error == null) return onerror.call(ctx, error);
     const carrier = Object(error);
     const own = Object.getOwnPropertyDescriptor(carrier, 'headers');
     const headers: Record<string, unknown> = {};
     for (const name of Object.keys(ours)) if (res.hasHeader(name)) headers[name] = res.getHeader(name);
     const value = { ...headers, ...carrier.headers };
-    // Listeners to `error` may set others.
+    // Writable, since listeners to `error` may set others.
     Reflect.defineProperty(carrier, 'headers', { value, configurable: true, writable: true });
     try {
       onerror.call(ctx, error);
@@ -23,6 +23,6 @@ export function keepHeaders(ctx: Context, ours: Readonly<Record<string, string>>
       else Reflect.defineProperty(carrier, 'headers', own);
     }
   };
-  // Not assigned: where a host made its own read-only that throws, and the units are taken by now.
+  // Not assigned: that throws if a host made its own read-only, and the units are taken by now.
   Reflect.set(ctx, 'onerror', answering);
 }

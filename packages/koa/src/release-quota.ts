@@ -11,7 +11,7 @@ import { guardedRequest } from './koa-request.ts';
  * ```
  */
 export function releaseQuota<K extends string = RegisteredKey>(
-  // An engine that is given brings its own keys.
+  // A given engine brings its own keys.
   key: NoInfer<K>,
   options: ReleaseOptions<Context, K> = {},
 ): Middleware {
@@ -19,7 +19,7 @@ export function releaseQuota<K extends string = RegisteredKey>(
   return async function quotaRelease(ctx, next) {
     const report = release(guardedRequest(ctx));
     let isReported = false;
-    // A handler that answers past Koa shows its end by its answer, its return, or both; one delete is one report.
+    // A handler that bypasses Koa ends by its answer, its return, or both; one delete is one report.
     async function end(ending: Ending): Promise<void> {
       if (isReported || typeof ending !== 'object' || ending.status < 200 || ending.status >= 300) return;
       isReported = true;

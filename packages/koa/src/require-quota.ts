@@ -29,7 +29,7 @@ import { sendReply } from './send-reply.ts';
  * ```
  */
 export function requireQuota<K extends string = RegisteredKey>(
-  // An engine that is given brings its own keys.
+  // A given engine brings its own keys.
   keys:
     | GuardKeys<NoInfer<K>>
     | (Omit<KeyedGuardOptions<Context, NoInfer<K>>, 'billing'> & { readonly billing?: Billing<K> }),
@@ -64,13 +64,13 @@ export function requireQuota<K extends string = RegisteredKey>(
   };
 }
 
-/** Ends a stream that somebody began for the handler, which does not run: thrown, so that nobody around takes the status that was sent for its. */
+/** Cuts off a stream begun for a handler that does not run. Throws, so that no middleware around takes the sent status for its answer. */
 function breakOff(ctx: Context, status: number): never {
   ctx.res.destroy();
   ctx.throw(status);
 }
 
-/** Without one nothing would settle the units, and they would be held as long as the process lives. */
+/** Without a response nothing would settle the units: they would be held as long as the process lives. */
 function checkResponse({ res }: { readonly res?: unknown }): void {
   if (res !== undefined) return;
   throw new TollgateError('invalid_configuration', {
@@ -79,28 +79,28 @@ function checkResponse({ res }: { readonly res?: unknown }): void {
   });
 }
 
-/** Koa answers 404 for a handler that set nothing at all, or leaves the one set before it: that says nothing of what it created. */
+/** Koa answers 404 if a handler sets nothing at all, or leaves a 404 set before it: that tells nothing about what it created. */
 function answerOf(ctx: Context, was404: boolean): Ending {
   const { statusCode: status, headersSent } = ctx.res;
-  // Sent before the handler returned, by somebody around it as a rule: what it set itself was not taken any more.
+  // Sent before the handler returned, usually by middleware around it: a status that the handler set later had no effect.
   if (headersSent && isStatusSet(ctx) && status >= 400) return 'failed';
   if (ctx.respond === false || status !== 404) return judge(status);
   const isTheHandlers = ctx.body != null || (isSetTo404(ctx) && !was404);
   return isTheHandlers ? { status } : 'failed';
 }
 
-/** Whether somebody set the 404 that Koa begins with. */
+/** Whether the 404 was set, rather than left as Koa's initial status. */
 function isSetTo404(ctx: Context): boolean {
   return ctx.res.statusCode === 404 && isStatusSet(ctx);
 }
 
-/** `ctx.throw(409)` is the handler's own refusal; any other throw tells nothing of what was created. */
+/** `ctx.throw(409)` is the handler's own refusal; any other throw tells nothing about what was created. */
 function endingOf(error: unknown): Ending {
   const { status, statusCode } = Object(error) as {
     readonly status?: unknown;
     readonly statusCode?: unknown;
   };
-  // As Koa answers it.
+  // The status that Koa answers with.
   const answered = status || statusCode;
   return typeof answered === 'number' && answered >= 400 && answered < 500 ? judge(answered) : 'failed';
 }
