@@ -3,13 +3,13 @@ import type { Operation } from './operation.ts';
 import type { Portion } from './queue.ts';
 import type { Shape, Terms } from './shapes.ts';
 
-/** Operations on their way, ready to be sent any number of times under one number. */
+/** A batch of operations as it is sent, any number of times under one sequence number. */
 export class Batch {
   readonly seq: number;
   readonly portions: readonly Portion[];
   /** How many operations it has. */
   readonly size: number;
-  /** The number of keys, the keys, and what is asked. */
+  /** The number of keys, the keys, and the script's first argument: the operations. */
   readonly #own: readonly string[];
   readonly #shared: string;
 
@@ -28,7 +28,7 @@ export class Batch {
   }
 
   /**
-   * What Redis is told after the command: what to run, the number of keys, the keys, the script's arguments.
+   * The arguments of the command: what to run, the number of keys, the keys, the script's arguments.
    *
    * @param isFull - refuse reserves: Redis is over its `maxmemory`
    */
@@ -41,18 +41,18 @@ const NOT_FULL = '[false';
 
 export interface BatchHead {
   readonly seq: number;
-  /** A number that no other batch has, by all odds. */
+  /** Random enough that no other batch has it. */
   readonly nonce: number;
   /** The epoch in which the batch before this one was acknowledged; 0 for the first. */
   readonly epochSeen: number;
-  /** Which server acknowledged it, as the reply named it; 0 for the first. */
+  /** The server that acknowledged it, by its number in the reply; 0 for the first. */
   readonly serverSeen: number;
-  /** Until when, on the server's clock, the record of the batch before this one must be there, or the store lost it; 0 when there is none. */
+  /** Until when, on the server's clock, a missing record of the batch before means that the store lost it; 0 if there was none. */
   readonly knownUntil: number;
-  /** Until when, on the server's clock, a copy of this batch may be run: an earlier one is recognised so long. 0 is for good. */
+  /** Until when, on the server's clock, a copy of this batch may run: later, an earlier copy might not be recognised. 0 is no limit. */
   readonly runUntil: number;
   readonly checkServer: boolean;
-  /** What the script takes for the time, epoch ms; false is the server's own. For tests alone. */
+  /** The script's time in tests, epoch ms; false for the server's own. */
   readonly clock: number | false;
 }
 
@@ -63,20 +63,20 @@ export interface BatchWriterOptions {
   readonly lapsedKeepMs: number;
 }
 
-/** So many shapes, and lists of windows, are kept from batch to batch. */
+/** How many shapes, and how many lists of windows, are kept from batch to batch. */
 const MOST_KEPT = 16;
 
 /**
- * Writes batches. What their operations share is sent once and named by number, and is spelled alike in batch after batch: most are the
- * same as the one before, so that neither this process spells it anew nor Redis reads it.
+ * Writes batches. What their operations share is sent once, in an argument of its own, and referred to by number. Most batches share
+ * the same as the one before, so this process need not write that argument again, nor Redis parse it.
  */
 export class BatchWriter {
   readonly #options: BatchWriterOptions;
   #shapes: Shape[] = [];
   #windowLists: (readonly string[])[] = [];
-  /** Of the batch at hand, once one of its reserves has asked. */
+  /** The usual terms of the current batch, once one of its reserves has asked. */
   #usual: Terms | null = null;
-  /** Empty when it has to be spelled anew. */
+  /** The shared argument of the last batch; empty if it has to be written anew. */
   #shared = '';
   #sharedTerms: Terms | null = null;
   #sharedEpoch = 0;
@@ -95,13 +95,13 @@ export class BatchWriter {
     return this.#shapes.push(shape);
   }
 
-  /** Whether these are the terms that reserves of this batch need not repeat; the first that are asked about are. */
+  /** Whether these are the terms that reserves of this batch need not repeat: the first that are asked about. */
   isUsual(terms: Terms): boolean {
     this.#usual ??= terms;
     return this.#usual === terms;
   }
 
-  /** Writes a batch: operations of one org stand together, in the order they were asked. */
+  /** Writes a batch: the operations of one org together, in the order in which they were asked. */
   write(head: BatchHead, process: string, portions: readonly Portion[]): Batch {
     const { tag } = this.#options;
     if (Math.max(this.#shapes.length, this.#windowLists.length) > MOST_KEPT) this.#forget();

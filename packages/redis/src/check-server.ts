@@ -1,7 +1,7 @@
 import type { Logger } from '@tollgate/core';
 import type { Connection } from './connection.ts';
 
-/** Warns once, at start, about a Redis whose settings would cost exactness or make the store useless. */
+/** Logs once, at start, if Redis may evict counters or is too old for the store. */
 export async function checkServer(connection: Connection, logger: Logger): Promise<void> {
   try {
     const memory = await connection.info('memory');
@@ -17,6 +17,6 @@ export async function checkServer(connection: Connection, logger: Logger): Promi
       logger.error('redis is too old for the counter store: version 7 or later is needed', { version });
     }
   } catch {
-    // Away already: whoever asks the store first is told.
+    // Redis is away already: the first caller gets the error.
   }
 }

@@ -7,39 +7,39 @@ import { batchScript, batchScriptWhenFull, library } from './scripts/batch-scrip
 /** The store's own connection to Redis. */
 export interface Connection {
   /**
-   * Runs the batch script once, or again after the connection was lost, until Redis answers: a batch may be run any number of times.
-   * Rejects with what Redis refused it with.
+   * Runs the batch script, and again after a lost connection, until Redis answers: a batch may be run any number of times.
+   * Rejects with the error that Redis answers.
    */
   run(batch: Batch, options: { readonly isFull: boolean }): Promise<Buffer>;
-  /** Drops every socket and connects anew; what has no answer yet is sent again. */
+  /** Closes every socket and reconnects; commands without a reply are resent. */
   reconnect(): void;
   /**
-   * Does so for servers that look alive and do not answer. On a Cluster the others are left alone (`some`), and what waits for an answer
-   * may be stuck elsewhere in the client: it is to be told again.
+   * Does so for servers whose connection is open but that do not answer. On a Cluster the other nodes are left alone (`some`), and a
+   * command without a reply may be stuck elsewhere in the client: the caller must resend it.
    */
   reconnectSilent(): 'all' | 'some' | 'none';
-  /** What went wrong with the connection last, since something was answered; undefined for nothing. */
+  /** The last error of the connection since Redis answered anything; undefined if there was none. */
   trouble(): unknown;
   /** The server's own report, `INFO <section>`. */
   info(section: string): Promise<string>;
   close(): void;
 }
 
-/** How long the function is not tried after it was missing, ms. */
+/** How long the function is not tried after Redis did not know it, ms. */
 const MISS_MS = { first: 1_000, most: 60_000 };
-/** How long a node of a Cluster has for a sign of life. */
+/** How long a node of a Cluster may take to answer a ping, ms. */
 const PATIENCE_MS = 500;
-/** A first miss is how a server without the library is met. */
+/** The first miss only shows that the server does not have the library yet. */
 const WARN_AT_MISS = 2;
 
-/** Waiting for an answer, and giving up, is the lane's business: the client itself never gives up. */
+/** Time-outs and giving up are the business of the lane and its slots: the client itself never gives up. */
 const OWN_OPTIONS = {
   enableAutoPipelining: false,
   enableOfflineQueue: true,
   lazyConnect: false,
   retryStrategy: (attempt: number) => Math.min(25 * 2 ** Math.min(attempt, 5), 500),
   connectTimeout: 2_000,
-  // A server that loads its data is asked again soon: its own estimate of how long it takes may be far off.
+  // A server that is loading its data is asked again soon: its own estimate may be far off.
   maxLoadingRetryTime: 500,
 } as const;
 
@@ -49,15 +49,15 @@ const OWN_REDIS_OPTIONS = {
   autoResendUnfulfilledCommands: true,
   commandTimeout: undefined,
   socketTimeout: undefined,
-  // Of a client that reads from replicas, too.
+  // Even if the host's client reads from replicas.
   role: 'master',
-  // A Sentinel that is away or silent is passed over, and all of them are asked again.
+  // A Sentinel that is down or does not answer is skipped, and the list of them is tried again without end.
   sentinelRetryStrategy: OWN_OPTIONS.retryStrategy,
   sentinelCommandTimeout: OWN_OPTIONS.connectTimeout,
   reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
 } as const;
 
-/** Opens a connection of the store's own beside the host's client, so that neither one's settings and load touch the other's. */
+/** Opens the store's own connection, so that neither its settings and load nor those of the host's client affect the other. */
 export function openConnection(
   target: { readonly client: Redis | Cluster } | { readonly url: string },
   logger: Logger,
@@ -65,43 +65,43 @@ export function openConnection(
   let trouble: unknown;
   let isOpening = true;
 
-  function heard(said: Error & { lastNodeError?: Error }): void {
-    // A Cluster of which no node answers tells what the last one said.
+  function noteError(said: Error & { lastNodeError?: Error }): void {
+    // If no node of a Cluster answers, the last one's error is attached.
     const error = withoutCommand(said.lastNodeError ?? said);
-    // As a Cluster says of a node whose own error was heard before.
+    // A Cluster reports "Connection is closed." after a node's own error, which says more.
     if (trouble === undefined || messageOf(error) !== 'Connection is closed.') trouble = error;
-    // Where it never came up, callers may have been refused before the reason was known.
+    // If the connection never came up, callers may have been refused before the reason was known.
     logger[isOpening ? 'warn' : 'debug']('trouble with the connection to redis', { error: trouble });
     isOpening = false;
   }
 
-  const client = openClient(target, heard);
+  const client = openClient(target, noteError);
   if (isCluster(client)) {
     client.on('+node', (node: Redis) => {
-      node.on('error', heard);
-      // One that a redirection adds while all are being dropped would be waited for without end: nothing ever connects to it.
+      node.on('error', noteError);
+      // A node that a redirection adds while all are being disconnected would be waited for without end: nothing ever connects to it.
       if (client.status === 'disconnecting') node.disconnect();
     });
   }
-  client.on('error', heard);
+  client.on('error', noteError);
   client.once('ready', () => {
     isOpening = false;
   });
 
-  /** From when on the library's function is tried, on the clock of `performance.now()`; until then batches are run as scripts. */
+  /** When the library's function is tried next, on the clock of `performance.now()`; until then batches run as scripts. */
   let functionFrom = 0;
   let misses = 0;
 
   function run(batch: Batch, { isFull }: { readonly isFull: boolean }): Promise<Buffer> {
     if (functionFrom > 0 && performance.now() < functionFrom) return runAsScript(batch, isFull);
-    return tell('FCALL', batch.toArguments(formFor(isFull).name, isFull)).then(
+    return send('FCALL', batch.toArguments(formFor(isFull).name, isFull)).then(
       (reply) => {
         misses = 0;
         return reply;
       },
       (error) => {
         if (!isUnknown(error)) throw error;
-        if (performance.now() >= functionFrom) missed();
+        if (performance.now() >= functionFrom) noteMiss();
         return runAsScript(batch, isFull);
       },
     );
@@ -110,23 +110,23 @@ export function openConnection(
   async function runAsScript(batch: Batch, isFull: boolean): Promise<Buffer> {
     const { sha, script } = formFor(isFull);
     try {
-      return await tell('EVALSHA', batch.toArguments(sha, isFull));
+      return await send('EVALSHA', batch.toArguments(sha, isFull));
     } catch (error) {
       if (!isUnknown(error)) throw error;
-      return await tell('EVAL', batch.toArguments(script, isFull));
+      return await send('EVAL', batch.toArguments(script, isFull));
     }
   }
 
   /**
-   * Not as a `Command` of our own: the client may be of another installed copy of ioredis. The arguments go as one list, since each call
-   * on the way would copy them.
+   * Not as a `Command` of our own: the client may be of another installed copy of ioredis. The arguments are passed as one array, since
+   * each call on the way would copy spread ones.
    */
-  function tell(command: string, args: string[]): Promise<Buffer> {
+  function send(command: string, args: string[]): Promise<Buffer> {
     return client.callBuffer(command, args) as Promise<Buffer>;
   }
 
-  /** Loads the library, on each master of a Cluster. The function is tried at once when it is there, and else later and later. */
-  function missed(): void {
+  /** Loads the library, on each master of a Cluster. After a first miss the function is tried at once when loaded, later with back-off. */
+  function noteMiss(): void {
     functionFrom = performance.now() + Math.min(MISS_MS.first * 2 ** misses, MISS_MS.most);
     misses += 1;
     const servers = isCluster(client) ? client.nodes('master') : [client];
@@ -143,10 +143,10 @@ export function openConnection(
   }
 
   function reconnectSilent() {
-    // A server may fall silent while it is greeted, too.
-    const isGreeting = client.status === 'connect';
-    if (client.status !== 'ready' && !isGreeting) return 'none';
-    if (!isCluster(client) || isGreeting) {
+    // A server may stop answering during the handshake, too.
+    const isHandshaking = client.status === 'connect';
+    if (client.status !== 'ready' && !isHandshaking) return 'none';
+    if (!isCluster(client) || isHandshaking) {
       client.disconnect(true);
       return 'all';
     }
@@ -173,9 +173,9 @@ export function openConnection(
   };
 }
 
-/** An error without the command that it answers, as ioredis puts it there: that of a login has the password. */
+/** Removes the command that ioredis attaches to an error: that of a login contains the password. */
 function withoutCommand(error: unknown): unknown {
-  // A Cluster of which no node answers tells what the last one said.
+  // If no node of a Cluster answers, the last one's error is attached.
   for (const one of [error, Object(error).lastNodeError]) {
     if (Object(one) === one) Reflect.deleteProperty(one, 'command');
   }
@@ -184,7 +184,7 @@ function withoutCommand(error: unknown): unknown {
 
 const formFor = (isFull: boolean) => (isFull ? batchScriptWhenFull : batchScript);
 
-/** A Cluster connects anew, when it next has something to say, to a node that was dropped. */
+/** Disconnects a node that does not answer a ping. The Cluster reconnects to it with the next command for it. */
 function dropUnlessAlive(node: Redis): void {
   if (node.status === 'wait') return;
   const timer = setTimeout(() => node.disconnect(), PATIENCE_MS).unref();
@@ -204,7 +204,7 @@ function openClient(
     enableAutoPipelining: false,
     enableOfflineQueue: true,
     clusterRetryStrategy(attempt: number, reason?: Error) {
-      // Of a host without an address nothing else is told.
+      // An unknown host name is reported here alone.
       if (reason !== undefined) onError(reason);
       return OWN_OPTIONS.retryStrategy(attempt);
     },
@@ -222,7 +222,7 @@ export function isCluster(client: Redis | Cluster): client is Cluster {
   return client instanceof Cluster || 'startupNodes' in client;
 }
 
-/** The server does not know the function or script, or may not run it: nothing was run, and the same may be told in the next way. */
+/** The server does not know the function or script, or may not run it: nothing ran, and the batch may be sent in the next form. */
 function isUnknown(error: unknown): boolean {
   return /^(NOSCRIPT|ERR Function not found|ERR unknown command|NOPERM)/i.test(messageOf(error));
 }

@@ -43,7 +43,7 @@ export async function read(store: CounterStore, org = 'acme') {
   return (await store.read({ org, counters: [DEVICES] }))[0] ?? null;
 }
 
-/** What a call came to, and after how long. */
+/** The result of a call, or the code of its error, and how long it took. */
 export async function timed<T>(
   call: () => Promise<T>,
 ): Promise<{ readonly result: T | string; readonly ms: number }> {

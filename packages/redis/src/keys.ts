@@ -2,7 +2,7 @@ import { evenTags } from './tags.ts';
 
 /** The keys of one hash tag. Everything the store ever writes is named here and in the key notes of scripts/leases.ts. */
 export interface TagKeys {
-  /** What batch a process had done last, and the reply: a second copy of a batch changes nothing. Ends by itself. */
+  /** A process' last batch and its reply, so that a second copy of the batch changes nothing. Expires by itself. */
   readonly record: (process: string) => string;
   /** The store's epoch and the identity of the server that wrote it. Its loss makes every counter unknown. */
   readonly epoch: string;
@@ -11,21 +11,21 @@ export interface TagKeys {
 /** The keys of one org. */
 export interface OrgKeys {
   readonly tag: number;
-  /** Live reservations by id, and a head with bounds of their ends and number. */
+  /** Live reservations by id, and a head with bounds on their deadlines and number. */
   readonly leases: string;
   /** The counters of one window, by quota key. */
   readonly counters: (window: string) => string;
 }
 
-/** Where an ended reservation is remembered. The script spells it too. */
+/** Where an ended reservation is remembered. The script builds the same key. */
 export const endedKey = ({ leases }: OrgKeys, id: string) => `${leases.slice(0, -1)}i:${id}`;
 
-/** Where an adjustment is remembered. The script spells it too. */
+/** Where an adjustment is remembered. The script builds the same key. */
 export const adjustedKey = ({ leases }: OrgKeys, id: string) => `${leases.slice(0, -1)}a:${id}`;
 
 /**
- * Spells keys. An org's id stands in its keys so that no two orgs share one: all but A-Z, a-z, 0-9, `_` and `-` is written as `%`
- * and hexadecimal digits, so neither `:` nor `|` nor a brace comes from an id.
+ * Builds keys. An org's key contains its id, so no two orgs share one. All characters but A-Z, a-z, 0-9, `_` and `-` are written as `%`,
+ * hexadecimal digits and `.`, so that no `:`, `|` or brace comes from an id.
  */
 export function spellKeys(options: { readonly prefix: string; readonly hashTags: number }): {
   readonly tags: readonly TagKeys[];
@@ -43,7 +43,7 @@ export function spellKeys(options: { readonly prefix: string; readonly hashTags:
         tag,
         leases: `${base}|l`,
         counters(window) {
-          // Mostly the same one as the last time.
+          // Mostly the same window as in the call before.
           if (last.window !== window) {
             last = { window, key: window === 'lifetime' ? base : `${base}:${window}` };
           }

@@ -9,53 +9,53 @@ import { createServerClock } from './server-clock.ts';
 import { type Answered, createSlot, type Slot } from './slot.ts';
 import { unavailable } from './unavailable.ts';
 
-/** The batches of one hash tag: one or two on their way, everything else gathers meanwhile. */
+/** Sends the batches of one hash tag, up to two in flight; everything else gathers meanwhile. */
 export interface Lane {
-  /** Its caller is answered, or refused with `quota_unavailable`: within the time-out, at once while the store is known to be away. */
+  /** Its caller is answered or refused with `quota_unavailable` within the time-out; at once while the store is known to be away. */
   add(operation: Operation<unknown>): void;
   /** Sends empty batches when nothing was sent for a while, to notice a store that lost its data. */
   beat(): void;
-  /** Sends what waits and resolves when it is answered, or after the time-out: then everything has been answered or refused. */
+  /** Sends what waits. Resolves when all of it is answered, or after the time-out, with the rest refused. */
   drain(): Promise<void>;
 }
 
 export interface LaneOptions {
   readonly connection: Connection;
   readonly tag: TagKeys;
-  /** Others send meanwhile: one batch on its way is enough, but for one in trouble. */
+  /** There are other lanes that send meanwhile: one batch in flight is enough, beside any in trouble. */
   readonly isOneOfMany: boolean;
   readonly timeoutMs: number;
-  /** How long a commit that nobody waits for waits for company, ms. */
+  /** How long an unawaited commit may wait to be sent with another operation of its org, ms. */
   readonly gatherMs: number;
   readonly lapsedKeepMs: number;
   /** How long Redis recognises a batch, ms. */
   readonly recordMs: number;
-  /** For tests alone: what the script takes for the time. */
+  /** For tests only: the script's time. */
   readonly clock: (() => number) | undefined;
-  /** The store forgot acknowledged writes, or is another one. */
+  /** The store lost acknowledged writes, or is a different one. */
   readonly onLost: () => void;
-  /** What this process holds must be made known to the store again. */
+  /** This process' live reservations must be reasserted. */
   readonly reassert: () => void;
   readonly onAway: (cause: unknown) => void;
   readonly onBack: (awayMs: number) => void;
   /** A batch was given up: nobody knows whether Redis ran it. */
   readonly onDrop: (cause: unknown) => void;
-  /** So many operations that were to be told again will not be. */
+  /** Operations that outlive their callers are given up: so many. */
   readonly onGivenUp: (operations: number) => void;
 }
 
-/** With one, this process and Redis would wait for each other in turn; with more, batches become small and dear. */
+/** With one, this process and Redis would wait for each other in turn; with more, batches would be small and cost more per operation. */
 const SLOTS = 2;
 const MOST_OPERATIONS = 512;
-/** So many operations at once are sent as two batches: this process answers the callers of one while Redis decides on the other. */
+/** This many due operations are sent as two batches: this process answers the callers of one while Redis runs the other. */
 const WORTH_HALVING = 32;
-/** Fewer that came while a batch was on its way wait for what else has arrived with its answer. */
+/** Fewer operations that came while a batch was in flight wait for whatever else has arrived with its reply. */
 const WORTH_SENDING = 16;
 const MOST_WAITING = 10_000;
 const CHECK_SERVER_MS = 1_000;
 const PROBE_MS = 1_000;
-/** How often, and how long, what could not be done is told again: while a slot moves, keys come and go. */
-const TELL_AGAIN_MS = { every: 100, most: 60_000 };
+/** How often, and for how long, an operation is retried whose org cannot be read: while a slot moves, keys come and go. */
+const RETRY_MS = { every: 100, most: 60_000 };
 
 export function createLane(options: LaneOptions): Lane {
   const { connection, tag, isOneOfMany, timeoutMs, gatherMs, lapsedKeepMs, recordMs, clock } = options;
@@ -73,7 +73,7 @@ export function createLane(options: LaneOptions): Lane {
       clock,
       onAnswer: land,
       onTrouble(batch, sentAt, cause) {
-        // What was sent after it was answered: the store has something against this batch, or the way there is not open yet.
+        // Something sent after this batch was answered: the trouble is with the batch itself, or the way there is not open yet.
         const isServing = slots.some((other) => other.servedAt() > sentAt);
         if (!isServing) return abandon(cause);
         abandonBatch(batch, unavailable(cause));
@@ -85,37 +85,37 @@ export function createLane(options: LaneOptions): Lane {
         for (const { org, operations } of batch.portions) org.underWay -= operations.length;
         giveUp(outlivingOf(batch));
         schedule();
-        // While the store is away somebody must ask whether it still is.
+        // While the store is away something must probe it.
         if (awaySince !== undefined) setTimeout(() => probe(slot), PROBE_MS).unref();
       },
       onDroppedAnswer: answerAll,
     });
     return slot;
   });
-  /** The store's latest epoch; 0 before the first answer. */
+  /** The store's latest known epoch; 0 before the first answer. */
   let epoch = 0;
   let awaySince: number | undefined;
   let awayCause: unknown;
-  /** Long ago at first, however young this process is: it may have been started with a server that lost its last writes. */
+  /** Long ago at first, even in a young process: it may have been started together with a server that lost its last writes. */
   let checkedAt = Number.NEGATIVE_INFINITY;
   let isFlushDue = false;
-  /** How much was due at the end of the last turn of the event loop, and how much of this turn's was sent ahead. */
+  /** How many operations were due at the end of the last turn of the event loop, and how many of this turn's were sent ahead. */
   let crowd = 0;
   let sentAhead = 0;
   let isDraining = false;
   let isClosed = false;
   let gatherTimer: NodeJS.Timeout | undefined;
-  /** What could not be done, and is to be told again. */
-  const putOff: Operation<unknown>[] = [];
-  let againTimer: NodeJS.Timeout | undefined;
+  /** Operations whose org could not be read, until their next retry. */
+  const retries: Operation<unknown>[] = [];
+  let retryTimer: NodeJS.Timeout | undefined;
 
   const freeSlot = () => slots.find((slot) => slot.batch() === undefined);
   const isIdle = () => slots.every((slot) => slot.batch() === undefined);
 
   /**
-   * Sends what is due; beside a batch on its way only if it is half as much, since small batches are dear. A crowd is shared out evenly: one that
-   * went as a whole beside a small batch would come back as a whole, and this process and Redis would wait for each other in turn. What is
-   * left goes when a batch is answered, or dropped.
+   * Sends what is due. Beside a batch in flight it needs at least half that batch's size, since small batches cost more per operation.
+   * A crowd is split evenly over the slots: sent whole beside a small batch, it would come back whole, and this process and Redis would
+   * wait for each other in turn. The rest goes when a batch is answered or given up.
    */
   function launchDue(now: number): void {
     const one = freeSlot();
@@ -129,14 +129,14 @@ export function createLane(options: LaneOptions): Lane {
     if (other !== undefined) launch(other, now);
   }
 
-  /** What is in trouble holds nobody up. */
+  /** How many operations are in flight, leaving out batches in trouble, which must not hold others up. */
   function sizeUnderWay(): number {
     let size = 0;
     for (const slot of slots) if (!slot.isInTrouble()) size += slot.batch()?.size ?? 0;
     return size;
   }
 
-  /** What waits stays for when the store is back: of a batch that is dropped nothing is told again. */
+  /** Sends an empty batch: what waits is kept until the store is back, since the operations of a batch that is given up are not retried. */
   function probe(slot: Slot): void {
     if (awaySince !== undefined && !isDraining && slot.batch() === undefined)
       slot.launch([], true, performance.now());
@@ -156,8 +156,8 @@ export function createLane(options: LaneOptions): Lane {
   }
 
   /**
-   * While this process reads a crowd of requests Redis may begin with the first half of them. How many they are is known from the turn before: what
-   * is left at its end is as much again, so that it can go at once beside the first.
+   * While this process still reads a crowd of requests, Redis can begin with the first half of them. The size of the crowd is taken from
+   * the turn before. About as much again is due at the end of this turn, enough to go at once beside the first half.
    */
   function sendAhead(): void {
     if (isOneOfMany || crowd < WORTH_HALVING || queue.due() < crowd / 2) return;
@@ -168,7 +168,7 @@ export function createLane(options: LaneOptions): Lane {
     sentAhead += slot.batch()?.size ?? 0;
   }
 
-  /** While the store is away the batches on their way are its probes: nothing is added to them. */
+  /** Does nothing while the store is away: the batches in flight are its probes, and nothing is added to them. */
   function schedule(): void {
     if (isFlushDue || awaySince !== undefined) return;
     if (queue.due() === 0) gather();
@@ -183,7 +183,7 @@ export function createLane(options: LaneOptions): Lane {
     gatherTimer ??= setTimeout(gathered, Math.max(1, queue.ripensAt() - performance.now()));
   }
 
-  /** Of the event loop: what was asked in it is known now. */
+  /** Runs at the end of a turn of the event loop, when all operations that were asked in it are known. */
   function endTurn(): void {
     crowd = sentAhead + queue.due();
     sentAhead = 0;
@@ -196,7 +196,7 @@ export function createLane(options: LaneOptions): Lane {
     const now = performance.now();
     queue.ripen(now);
     if (queue.due() > 0) launchDue(now);
-    // What is patient does not wait for an answer: Redis may be slow, or away.
+    // Patient operations do not wait for a reply: Redis may be slow, or away.
     gather();
   }
 
@@ -210,14 +210,14 @@ export function createLane(options: LaneOptions): Lane {
     const checkServer = now - checkedAt > CHECK_SERVER_MS;
     if (checkServer) checkedAt = now;
     const portions = queue.take(Math.min(most, MOST_OPERATIONS), isDraining ? Number.POSITIVE_INFINITY : now);
-    // Callers of many requests are told by its answer.
+    // Its answer resumes the callers of many requests, so it belongs to none of them.
     outsideRequests(() => slot.launch(portions, checkServer, now));
   }
 
   function land(answered: Answered): void {
     const { batch, numbers } = answered;
-    // Before anything else is sent: what the others still say of the time before the outage comes first.
-    if (answered.isBack) for (const slot of slots) slot.hurry();
+    // Before anything else is sent: what other slots still hold from before the outage goes first.
+    if (answered.isBack) for (const slot of slots) slot.retryNow();
     if (awaySince !== undefined) {
       options.onBack(performance.now() - awaySince);
       awaySince = undefined;
@@ -225,13 +225,13 @@ export function createLane(options: LaneOptions): Lane {
       checkedAt = Number.NEGATIVE_INFINITY;
     }
     queue.refuseOverdue(timeoutMs);
-    // Redis works on what waits while this process works on the answers. A few had better wait for what has arrived meanwhile.
+    // Redis works on these while this process handles the answers. A few had better wait for what has arrived meanwhile.
     if (queue.due() >= WORTH_SENDING) launchDue(performance.now());
     answerAll(batch, numbers);
     for (const { org, operations } of batch.portions) org.underWay -= operations.length;
     const isLost = epoch > 0 && answered.epoch > epoch;
     if (isLost) options.onLost();
-    // One of before the loss that is handled after it: what it reserved is not known any more.
+    // The same for an answer from before the loss that is handled after it: the store no longer knows what it reserved.
     if (isLost || answered.epoch < epoch) options.reassert();
     epoch = Math.max(epoch, answered.epoch);
     schedule();
@@ -247,7 +247,7 @@ export function createLane(options: LaneOptions): Lane {
       result = operation.read(numbers);
     } catch (error) {
       if (!operation.isAbandoned) operation.reject(error);
-      if (operation.outlivesCaller) tellAgain(operation);
+      if (operation.outlivesCaller) retryLater(operation);
       return;
     }
     if (!operation.isAbandoned) {
@@ -258,14 +258,14 @@ export function createLane(options: LaneOptions): Lane {
     if (undoing !== null) add(undoing);
   }
 
-  function tellAgain(operation: Operation<unknown>): void {
+  function retryLater(operation: Operation<unknown>): void {
     const now = performance.now();
     operation.isAbandoned = true;
-    operation.putOffAt ??= now;
-    if (now - operation.putOffAt > TELL_AGAIN_MS.most || putOff.length >= MOST_WAITING) giveUp(1);
+    operation.unreadableSince ??= now;
+    if (now - operation.unreadableSince > RETRY_MS.most || retries.length >= MOST_WAITING) giveUp(1);
     else {
-      putOff.push(operation);
-      againTimer ??= setTimeout(requeuePutOff, TELL_AGAIN_MS.every).unref();
+      retries.push(operation);
+      retryTimer ??= setTimeout(requeueRetries, RETRY_MS.every).unref();
     }
   }
 
@@ -273,7 +273,7 @@ export function createLane(options: LaneOptions): Lane {
     if (operations > 0) options.onGivenUp(operations);
   }
 
-  /** How many of a batch are told though their callers have heard that they failed. */
+  /** How many operations of a batch outlive their callers. */
   function outlivingOf({ portions }: Batch): number {
     return portions.reduce(
       (sum, { operations }) => sum + operations.filter(({ outlivesCaller }) => outlivesCaller).length,
@@ -281,14 +281,14 @@ export function createLane(options: LaneOptions): Lane {
     );
   }
 
-  function requeuePutOff(): void {
-    clearTimeout(againTimer);
-    againTimer = undefined;
-    for (const operation of putOff.splice(0)) queue.add(operation);
+  function requeueRetries(): void {
+    clearTimeout(retryTimer);
+    retryTimer = undefined;
+    for (const operation of retries.splice(0)) queue.add(operation);
     schedule();
   }
 
-  /** Tells all callers that the store is away. */
+  /** Refuses all callers: the store is away. */
   function abandon(cause: unknown): void {
     awayCause = cause;
     const isNews = awaySince === undefined;
@@ -320,18 +320,18 @@ export function createLane(options: LaneOptions): Lane {
     async drain() {
       isDraining = true;
       const endsAt = performance.now() + timeoutMs;
-      requeuePutOff();
-      while ((!isIdle() || queue.size() + putOff.length > 0) && performance.now() < endsAt) {
+      requeueRetries();
+      while ((!isIdle() || queue.size() + retries.length > 0) && performance.now() < endsAt) {
         const slot = freeSlot();
         if (slot !== undefined && queue.size() > 0) launch(slot, performance.now());
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
       clearTimeout(gatherTimer);
-      clearTimeout(againTimer);
+      clearTimeout(retryTimer);
       isClosed = true;
       const closed = unavailable(new Error('The counter store is closed.'));
       queue.abandon(closed);
-      let left = queue.size() + putOff.length;
+      let left = queue.size() + retries.length;
       for (const slot of slots) {
         const batch = slot.batch();
         slot.close();

@@ -1,32 +1,32 @@
 import type { Reservation } from '@tollgate/core';
 import { LiveReservation, type OrgState, type OrgStates } from './org-states.ts';
 
-/** The reservations this process made and has not settled: what it tells a store that lost them. */
+/** The reservations that this process made and has not settled: it reasserts them to a store that lost them. */
 export interface LiveReservations {
   size(): number;
   add(org: OrgState, reservation: Reservation, leaseMs: number): void;
   has(org: OrgState, id: string): boolean;
-  /** Undefined also when its lease has run out. */
+  /** Undefined also if its lease has run out. */
   get(org: OrgState, id: string): Reservation | undefined;
   renewed(org: OrgState, id: string, leaseMs: number): void;
-  /** Whether it was there. */
+  /** Returns whether it was there. */
   remove(org: OrgState, id: string): boolean;
   /** Forgets those whose lease has run out. */
   tidy(): void;
   /** Orgs that have any. */
   orgs(): readonly OrgState[];
-  /** Live ones of an org, with the time their lease has left, ms. */
+  /** The live reservations of an org, each with the rest of its lease, ms. */
   list(org: OrgState): readonly { readonly reservation: Reservation; readonly leftMs: number }[];
 }
 
-/** @param clock - milliseconds of a clock that never goes back; for tests the one the store's script is told. */
+/** @param clock - monotonic, ms; in tests the script's own */
 export function createLiveReservations(
   states: OrgStates,
   clock: () => number = () => performance.now(),
 ): LiveReservations {
   let size = 0;
 
-  /** An org has few at a time: a look through them is cheaper than a map that is filled and emptied all day. */
+  /** A linear search: an org has few at a time, and a map that is constantly filled and emptied would cost more. */
   function find({ live }: OrgState, id: string): number {
     let index = live.length - 1;
     while (index >= 0 && live[index]?.reservation.id !== id) index -= 1;
@@ -44,7 +44,7 @@ export function createLiveReservations(
   return {
     size: () => size,
     add(org, reservation, leaseMs) {
-      // The store may have lost it and made it once more.
+      // It is here already if the store lost it and a repeat made it again.
       const index = find(org, reservation.id);
       if (index >= 0) removeAt(org, index);
       org.live.push(new LiveReservation(reservation, clock() + leaseMs));

@@ -1,4 +1,4 @@
-/** What an error says; nothing where it is none. It is not asked by its class: a client may be of another realm (a test environment of Jest's). */
+/** The message of an error, or ''. Not by `instanceof`: a client may be of another realm (as in Jest's test environment). */
 export function messageOf(error: unknown): string {
   return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : '';
 }

@@ -1,4 +1,4 @@
-/** Reads whole numbers one after the other, as msgpack has them. */
+/** Reads a sequence of msgpack integers. */
 export class NumberReader {
   readonly #bytes: Uint8Array;
   #at: number;
@@ -9,7 +9,7 @@ export class NumberReader {
     this.#at = start;
   }
 
-  /** @throws RangeError when there is none left, or something else than a whole number */
+  /** @throws RangeError when none is left, or the next value is no integer */
   next(): number {
     const type = this.#byte();
     if (type < 0x80) return type;
@@ -52,7 +52,7 @@ export class NumberReader {
   }
 }
 
-/** Where the first item of a msgpack list begins. */
+/** Where the first item of a msgpack array begins. */
 export function startOfList(bytes: Buffer): number {
   return bytes[0] === 0xdd ? 5 : bytes[0] === 0xdc ? 3 : 1;
 }

@@ -2,29 +2,29 @@ import type { BatchWriter } from './batch.ts';
 import type { NumberReader } from './number-reader.ts';
 import type { OrgState } from './org-states.ts';
 
-/** One thing asked of the batch script about one org, with its caller. */
+/** One request to the batch script about one org, with its caller. */
 export abstract class Operation<T> {
   readonly org: OrgState;
-  /** The windows whose counters it names. */
+  /** The windows of the counters that it names. */
   abstract readonly windows: readonly string[];
-  /** The key of what the store remembers of it, beside its org's; null when nothing is. */
+  /** The key, beside its org's, under which the store remembers this operation; null if there is none. */
   get ownKey(): string | null {
     return null;
   }
-  /** Whether it may wait for company of its own org. */
+  /** Whether it may wait to be sent together with another operation of its org. */
   get isPatient(): boolean {
     return false;
   }
-  /** Whether it is still told, and told again where its org could not be read, when its caller has heard that it failed. */
+  /** Whether it is still sent, and retried if its org could not be read, after its caller was told that it failed. */
   get outlivesCaller(): boolean {
     return true;
   }
-  /** Its caller has been told that the store is away. */
+  /** Its caller has been told that it failed. */
   isAbandoned = false;
-  /** Grows from one operation that a queue was given to the next. */
+  /** Its place in the order in which the queue was given operations. */
   turn = 0;
-  /** When it could not be done first, its org's keys being damaged or on the move; on the clock of `performance.now()`. */
-  putOffAt: number | undefined;
+  /** When it was first found that its org's keys are damaged or being moved, on the clock of `performance.now()`. */
+  unreadableSince: number | undefined;
   #resolve: (answer: unknown) => void = ignore;
   #reject: (error: unknown) => void = ignore;
 
@@ -40,7 +40,7 @@ export abstract class Operation<T> {
     });
   }
 
-  /** Tells the caller what `read` answered. */
+  /** Gives the caller the result of `read`. */
   resolve(answer: T): void {
     this.#resolve(answer);
   }
@@ -49,7 +49,7 @@ export abstract class Operation<T> {
     this.#reject(error);
   }
 
-  /** Tells the caller, once, that the store is away. */
+  /** Rejects, unless the caller was told before that it failed. */
   refuse(error: unknown): void {
     if (this.isAbandoned) return;
     this.isAbandoned = true;
@@ -58,13 +58,13 @@ export abstract class Operation<T> {
 
   /** Its part of the batch: JSON values, each with a comma before it. */
   abstract write(batch: BatchWriter): string;
-  /** @throws TollgateError `quota_unavailable` when the script could not do it; all its numbers have then been read. */
+  /** @throws TollgateError `quota_unavailable` when the script could not do it; all its numbers have been read then */
   abstract read(numbers: NumberReader): T;
   /** Called with the answer before its caller gets it. */
   settled(_answer: T): void {}
-  /** Called with an answer that came after the caller was told that the store is away. */
+  /** Called with an answer that came after the caller was told that it failed. */
   settledLate(_answer: T): void {}
-  /** Called after either: what undoes an answer that must not stand. */
+  /** Called after either. Returns the operation that undoes an answer which must not stand. */
   undo(_answer: T): Operation<unknown> | null {
     return null;
   }

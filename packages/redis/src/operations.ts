@@ -30,7 +30,7 @@ export class ReserveOperation extends Operation<ReserveOutcome> {
   readonly #shape: Shape;
   readonly #terms: Terms;
 
-  /** @param live - where it is noted once it is held and its caller will know */
+  /** @param live - gets the reservation once it is held and its caller will know */
   constructor(org: OrgState, request: ReserveRequest, live: LiveReservations) {
     super(org);
     this.#request = request;
@@ -96,7 +96,7 @@ abstract class SettleOperation extends Operation<SettleOutcome> {
   readonly #rememberMs: number;
   readonly #amounts: readonly number[] | undefined;
 
-  /** @param amounts - what is kept of each charge; all by default */
+  /** @param amounts - the units of each charge that a commit keeps; all by default */
   constructor(org: OrgState, reservation: Reservation, as: SettleAs, amounts?: readonly number[]) {
     super(org);
     this.#id = reservation.id;
@@ -121,11 +121,11 @@ abstract class SettleOperation extends Operation<SettleOutcome> {
   write(batch: BatchWriter): string {
     const shape = batch.indexOf(this.#shape);
     const id = quoted(this.#id);
-    const told = `${shape},${id},${this.#rememberMs}`;
-    if (!this.isCommit) return `,0,${OPERATION[this.#as]},${told}`;
+    const args = `${shape},${id},${this.#rememberMs}`;
+    if (!this.isCommit) return `,0,${OPERATION[this.#as]},${args}`;
     if (this.#amounts !== undefined)
-      return `,0,${OPERATION.commitPart},${told},${JSON.stringify(this.#amounts)}`;
-    return this.#rememberMs > 0 ? `,0,${OPERATION.commit},${told}` : `,${-shape},${id}`;
+      return `,0,${OPERATION.commitPart},${args},${JSON.stringify(this.#amounts)}`;
+    return this.#rememberMs > 0 ? `,0,${OPERATION.commit},${args}` : `,${-shape},${id}`;
   }
 
   read(numbers: NumberReader): SettleOutcome {
@@ -163,7 +163,7 @@ export class AwaitedSettleOperation extends SettleOperation {
   }
 }
 
-/** A settle that nobody waits for. */
+/** A settle whose caller does not await its end. */
 export class UnawaitedSettleOperation extends SettleOperation {
   readonly #listener: SettleListener;
 
@@ -172,7 +172,7 @@ export class UnawaitedSettleOperation extends SettleOperation {
     this.#listener = listener;
   }
 
-  /** What is given back is given back at once: others may be waiting for it. */
+  /** Only commits may wait: units that are given back may be what others are waiting for. */
   override get isPatient() {
     return this.isCommit;
   }
@@ -190,7 +190,7 @@ export class UnawaitedSettleOperation extends SettleOperation {
   }
 }
 
-/** Gives back what was reserved for a caller who was told that it was not. */
+/** Releases a reservation whose caller was told that the reserve failed. */
 class ForgetOperation extends Operation<void> {
   readonly #id: string;
   readonly #shape: Shape;
@@ -214,7 +214,7 @@ class ForgetOperation extends Operation<void> {
   }
 }
 
-/** Makes a reservation known to a store that lost it; answers whether it had. */
+/** Holds a reservation again that the store may have lost. Answers whether it had. */
 export class ReassertOperation extends Operation<boolean> {
   readonly #reservation: Reservation;
   readonly #leaseMs: number;
@@ -243,7 +243,7 @@ export class ReassertOperation extends Operation<boolean> {
     return readResult(numbers) === RESULT.done;
   }
 
-  /** One that was settled while this was on its way: the settle may have come first, in another batch, and found nothing. */
+  /** If the reservation was settled meanwhile: the settle may have run first, in another batch, and found nothing. */
   override undo(isMade: boolean) {
     return isMade && !this.#live.has(this.org, this.#reservation.id)
       ? new ForgetOperation(this.org, this.#reservation)
@@ -251,7 +251,7 @@ export class ReassertOperation extends Operation<boolean> {
   }
 }
 
-/** The plain kind: arguments that are sent as JSON, and how the answer is read. */
+/** An operation made of its JSON arguments and a function that reads its answer. */
 class SimpleOperation<T> extends Operation<T> {
   readonly windows: readonly string[];
   readonly #ownKey: string | null;
@@ -271,7 +271,7 @@ class SimpleOperation<T> extends Operation<T> {
     this.windows = windows;
     this.#ownKey = ownKey;
     this.#text = `,0,${JSON.stringify(values).slice(1, -1)}`;
-    // Asked again and again while the store is away, it is kept once.
+    // If callers repeat it while the store is away, only one copy is kept.
     this.#outlivesCaller = outlivesCaller && !org.waiting.some((kept) => this.#isKeptAs(kept));
     this.#read = read;
   }
@@ -320,7 +320,7 @@ export function adjustOperation(
     };
   };
   const ownKey = id === '' ? null : adjustedKey(org, id);
-  // Without an id nobody could tell a caller's next try from one that is told again.
+  // Without an id the store could not tell a caller's next try from our own retry, so only one with an id is retried.
   return new SimpleOperation(org, windowsOf(adjustments), values, id !== '', read, ownKey);
 }
 
@@ -375,12 +375,12 @@ export function finishRecountOperation(
   });
 }
 
-/** Stamp, added and removed units; a token that is none of ours fits no counter. */
+/** Stamp, added and removed units. A token that is not ours matches no counter. */
 function tokenNumbers(token: string): readonly number[] {
   return /^\d{1,16}\.\d{1,16}\.\d{1,16}$/.test(token) ? token.split('.').map(Number) : [-1, 0, 0];
 }
 
-/** As JSON, of an id, which holds printable characters alone. */
+/** An id as JSON. It holds printable characters only. */
 function quoted(id: string): string {
   return id.includes('"') || id.includes('\\') ? JSON.stringify(id) : `"${id}"`;
 }

@@ -2,7 +2,7 @@ import type { Reservation } from '@tollgate/core';
 import type { OrgKeys } from './keys.ts';
 import type { Operation } from './operation.ts';
 
-/** A reservation this process made and has not settled. A class, as for what waits in queue.ts: a literal's dead ones would keep it. */
+/** A reservation that this process made and has not settled. A class: dead literals in the old generation would retain the reservation. */
 export class LiveReservation {
   readonly reservation: Reservation;
   endsAt: number;
@@ -15,19 +15,19 @@ export class LiveReservation {
 
 export const NEVER = Number.POSITIVE_INFINITY;
 
-/** What this process has to do with one org at the moment. A class, so that all have one shape: they are looked into by every create. */
+/** What this process is doing for one org. A class, so that all have the same hidden class: every create reads one. */
 export class OrgState implements OrgKeys {
   readonly tag: number;
   readonly leases: string;
   readonly counters: (window: string) => string;
   /** How many operations are waiting or in flight. */
   underWay = 0;
-  /** Operations to be sent, in the order they were asked; see queue.ts, which keeps these three. */
+  /** Operations to be sent, in the order in which they were asked. Maintained by queue.ts, like the next two. */
   waiting: Operation<unknown>[] = [];
   isUrgent = false;
-  /** When the first of its patient operations has waited long enough; NEVER when it does not count. */
+  /** When its first patient operation falls due; NEVER if it has none or is urgent. */
   dueAt = NEVER;
-  /** What is told to a store that lost it; see live-reservations.ts. */
+  /** Reasserted to a store that lost them; see live-reservations.ts. */
   readonly live: LiveReservation[] = [];
 
   constructor({ tag, leases, counters }: OrgKeys) {
@@ -37,7 +37,7 @@ export class OrgState implements OrgKeys {
   }
 }
 
-/** How many orgs are kept though nothing is under way: bounds memory whatever ids come. */
+/** How many idle orgs are kept: bounds memory, whatever ids are asked for. */
 const IDLE_ORGS = 10_000;
 
 export interface OrgStates {

@@ -12,7 +12,7 @@ import {
 import { charge, openStore, read, reserve, settle, timed } from './faults.test-support.ts';
 import type { RedisCounterStoreOptions } from './options.ts';
 
-/** What a test started, to be ended after it, last first. */
+/** Stops what a test started; called after it, last first. */
 export const endings: (() => unknown)[] = [];
 afterEach(async () => {
   for (const end of endings.splice(0).reverse()) await end();
@@ -31,7 +31,7 @@ export async function proxied(redis: RedisServer): Promise<TcpProxy & { readonly
 }
 
 export function store(options: RedisCounterStoreOptions): CounterStore {
-  // Patient where the time-out is not the point: a loaded machine stalls now and then.
+  // A long time-out where that is not the point: a loaded machine stalls now and then.
   const opened = openStore({ timeoutMs: 2_000, ...options });
   endings.push(() => opened.close());
   return opened;
@@ -44,7 +44,7 @@ export function plain(redis: RedisServer): Redis {
   return client;
 }
 
-/** A host's client of whose duplicates, the stores' own connections, each call passes here: to be sent on, later or never. */
+/** A host's client whose duplicates, the stores' own connections, hand each call to `pass`, which sends it at once, later or never. */
 export function clientWhoseCalls(
   redis: RedisServer,
   pass: (send: () => Promise<unknown>, values: readonly unknown[]) => Promise<unknown>,
@@ -64,7 +64,7 @@ export function clientWhoseCalls(
   return client;
 }
 
-/** So many creates, one after the other, each of which must be admitted. */
+/** Makes creates one after the other, each of which must be admitted. */
 export async function create(counters: CounterStore, times: number): Promise<void> {
   const charges = [charge({ limit: null })];
   for (let made = 0; made < times; made += 1) {

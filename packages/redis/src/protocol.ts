@@ -1,4 +1,4 @@
-/** What the batch script is asked to do, as the first number of an operation. */
+/** Codes of the batch script's operations. */
 export const OPERATION = {
   reserve: 1,
   commit: 2,
@@ -11,13 +11,13 @@ export const OPERATION = {
   read: 8,
   beginRecount: 9,
   finishRecount: 10,
-  /** Makes a reservation known again after the store lost it; changes nothing when it is known. */
+  /** Holds a reservation again after the store lost it; changes nothing if the store knows it. */
   reassert: 11,
-  /** A release of a reservation whose caller was told that it was not made: its id is not remembered. */
+  /** Releases a reservation whose caller was told that the reserve failed; its id is not remembered. */
   forget: 12,
 } as const;
 
-/** What the batch script answers, as the first number of an operation's result. */
+/** Codes of the batch script's results: the first number of an operation's result. */
 export const RESULT = {
   /** Reserved, settled, renewed, adjusted, read. */
   done: 0,
@@ -29,18 +29,18 @@ export const RESULT = {
   gone: 6,
   /** Reserves are refused while Redis is over its `maxmemory`. */
   refused: 7,
-  /** A key has a type that is not ours, or its slot is being moved; nothing was changed. */
+  /** A key is damaged or of a foreign type, or its slot is being moved; nothing was changed. */
   unreadable: 8,
   /** Committed after the lease had run out. */
   late: 9,
-  /** Settled, but some counters that were to take units are not there. */
+  /** Settled, but some counters that should have taken units do not exist. */
   incomplete: 10,
 } as const;
 
 /** States of a reservation, by number. */
 export const STATES = ['held', 'lapsed', 'committed', 'released', 'unknown'] as const;
 
-/** Places where the units of a lapsed or unsettled charge are counted; also what a charge's `onUnknown` is sent as. */
+/** Where the units of a charge are counted once its lease lapsed or its outcome is unknown; also the wire form of `onUnknown`. */
 export const PLACE = { uncertain: 1, release: 2, commit: 3 } as const;
 
 /** Kinds of an adjustment, by number. */

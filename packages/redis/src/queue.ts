@@ -2,7 +2,7 @@ import type { Operation } from './operation.ts';
 import { NEVER, type OrgState } from './org-states.ts';
 import { unavailable } from './unavailable.ts';
 
-/** Operations of one org on their way. */
+/** The operations of one org in a batch. */
 export class Portion {
   readonly org: OrgState;
   readonly operations: readonly Operation<unknown>[];
@@ -14,30 +14,30 @@ export class Portion {
 }
 
 /**
- * Operations that wait to be sent, by org, in the order they were asked. A patient one waits for an urgent one of its own org, since
- * both together cost little more than one, but only for a while.
+ * Operations waiting to be sent, by org, in the order in which they were asked. A patient one waits a limited time for an urgent one of
+ * its org, since both sent together cost little more than one.
  */
 export interface Queue {
   size(): number;
-  /** How many operations are known to be due. */
+  /** How many operations are due: those of orgs that have an urgent one, or whose patient ones `ripen` found to have waited long enough. */
   due(): number;
-  /** Makes due what has waited long enough. */
+  /** Makes patient operations due that have waited long enough. */
   ripen(now: number): void;
-  /** When what is patient must go, on the clock of `performance.now()`; Infinity when none waits. */
+  /** When the next patient operation falls due, on the clock of `performance.now()`; Infinity if none waits. */
   ripensAt(): number;
   add(operation: Operation<unknown>): void;
   /**
-   * Takes what is due, org by org, until `most` operations are reached; of all orgs when `now` is Infinity. An org of which something is
-   * left goes behind the others: who asks without end is not served before who asks once.
+   * Takes up to `most` due operations, org by org; all are due if `now` is Infinity. An org with operations left over moves to the end of
+   * the line, so that a busy org does not hold up the others.
    */
   take(most: number, now: number): readonly Portion[];
-  /** Tells callers whom a batch passed over so long ago that the store is away; keeps what is to be sent all the same. */
+  /** Refuses the callers that a full batch left waiting `afterMs` ago or earlier; keeps operations that outlive their caller. */
   refuseOverdue(afterMs: number): void;
-  /** Tells every caller that the store is away; keeps what is to be sent all the same. */
+  /** Refuses every caller; keeps operations that outlive their caller. */
   abandon(error: unknown): void;
 }
 
-/** An org with something patient, when that was asked. */
+/** An org with a patient operation, and the `dueAt` it had when this entry was made. */
 class Patient {
   readonly org: OrgState;
   readonly dueAt: number;
@@ -50,13 +50,13 @@ class Patient {
 
 export function createQueue(patienceMs: number): Queue {
   let urgent: OrgState[] = [];
-  /** In the order in which they fall due. An org that was sent meanwhile has another `dueAt` than its entry, or none. */
+  /** In the order in which they fall due. An entry is stale once its org has another `dueAt`. */
   let patient: Patient[] = [];
   let firstPatient = 0;
   let size = 0;
   let due = 0;
   let turns = 0;
-  /** The batches that could not take all that was due, up to the last that could: when they left, and who had been asked for by then. */
+  /** The batches since the last that took all that was due: when each left, and the latest `turn` by then. */
   let passedOver: { readonly at: number; readonly turn: number }[] = [];
 
   function add(operation: Operation<unknown>): void {
@@ -97,7 +97,7 @@ export function createQueue(patienceMs: number): Queue {
     return next;
   }
 
-  /** When one has waited all its time, those that have waited half of it go along: else each would be a batch of its own. */
+  /** When one has waited its full time, those that have waited half of it go along: otherwise each would be a batch of its own. */
   function ripen(now: number): void {
     if ((nextPatient()?.dueAt ?? NEVER) > now) return;
     const ripeAt = now + patienceMs / 2;
@@ -106,9 +106,9 @@ export function createQueue(patienceMs: number): Queue {
     }
   }
 
-  /** Takes out what was asked up to a turn and is not to outlive its caller; answers whose callers are to be told. */
+  /** Removes operations up to `lastTurn` that do not outlive their caller. Returns all those whose callers must be refused. */
   function dropOverdue(org: OrgState, lastTurn: number): readonly Operation<unknown>[] {
-    // Nobody waits for one that is patient.
+    // No caller waits for a patient one.
     const isOverdue = ({ isPatient, turn }: Operation<unknown>) => !isPatient && turn <= lastTurn;
     const overdue = org.waiting.filter(isOverdue);
     const kept = org.waiting.filter((operation) => operation.outlivesCaller || !isOverdue(operation));
@@ -134,7 +134,7 @@ export function createQueue(patienceMs: number): Queue {
       let taken = 0;
       for (const org of urgent) {
         if (room <= 0) break;
-        // Taken out of its list, which stays: one that has grown old and is dropped keeps what is in it until the next full collection.
+        // The list is kept: one that was promoted to the old generation and dropped would hold its operations until the next full GC.
         const operations = org.waiting.splice(0, room);
         if (org.waiting.length > 0) left.push(org);
         else org.isUrgent = false;
@@ -188,10 +188,10 @@ export function createQueue(patienceMs: number): Queue {
   };
 }
 
-/** So many entries that are done with are kept in front of the others. */
+/** How many stale entries may stay at the head of `patient`. */
 const MOST_PASSED = 100;
 
-/** To be called when the queue is in order again: a caller may ask anew at once. */
+/** Call it only once the queue is consistent: a refused caller may ask again at once. */
 function refuseAll(operations: readonly Operation<unknown>[], error: unknown): void {
   for (const operation of operations) operation.refuse(error);
 }

@@ -32,7 +32,7 @@ import type { RedisCounterStoreOptions } from './options.ts';
 import { createOrgStates, type OrgState } from './org-states.ts';
 import { unavailable } from './unavailable.ts';
 
-/** How often a process with open reservations makes sure that the store still has its data, ms. */
+/** How often a process with live reservations checks that the store still has its data, ms. */
 const BEAT_MS = 1_000;
 const RECORD_MS = 120_000;
 const ASKED_AT_ONCE = 500;
@@ -52,9 +52,9 @@ export function redisCounterStore(options: RedisCounterStoreOptions): CounterSto
   return openRedisCounterStore(options);
 }
 
-/** For tests alone. */
+/** For tests only. */
 export interface Testing {
-  /** What the script takes for the time, instead of the server's clock. */
+  /** The script's time, instead of the server's clock. */
   readonly clock?: () => number;
   /** How long Redis recognises a batch, ms. */
   readonly recordMs?: number;
@@ -120,7 +120,7 @@ export function openRedisCounterStore(
   let beat: NodeJS.Timeout | undefined;
   void checkServer(connection, logger);
 
-  /** The data of a hash tag is not what it was: what runs in this process must count again before a recount admits others. */
+  /** The store lost a hash tag's data: reservations live in this process must be held there again before a recount admits others. */
   async function reassertAll(tag: number): Promise<void> {
     const orgs = live.orgs().filter((org) => org.tag === tag);
     await inPortions(orgs.flatMap(reassertions), ask);
@@ -143,7 +143,10 @@ export function openRedisCounterStore(
     return isHeld;
   }
 
-  /** One of this process' own that is gone: its org alone may have been lost, which no epoch tells. The store knows what has ended. */
+  /**
+   * Holds again a live reservation of this process that the store does not know: the org's data alone may have been lost, which no
+   * change of epoch shows. Changes nothing if the store remembers that the reservation has ended.
+   */
   async function holdAgain(org: OrgState, id: string, leaseMs: number): Promise<boolean> {
     const reservation = live.get(org, id);
     return reservation !== undefined && (await ask(new ReassertOperation(org, reservation, leaseMs, live)));
@@ -178,7 +181,7 @@ export function openRedisCounterStore(
     },
     settleUnawaited(reservation, as, listener) {
       const org = states.of(reservation.org);
-      // What is live was checked when it was made, but for what this settle asks beyond it.
+      // A live reservation was checked by its reserve, except for a `rememberMs` that this settle adds.
       if (!live.remove(org, reservation.id) || reservation.rememberMs !== 0) {
         try {
           checkReservation(reservation);
@@ -225,7 +228,7 @@ export function openRedisCounterStore(
   };
 }
 
-/** Asks for many things a few hundred at a time: all at once would fill the queue, and creates would find no place in it. */
+/** Asks in portions: all at once could fill the queue and leave no room for creates. */
 async function inPortions<T, R>(
   things: readonly T[],
   askFor: (thing: T) => Promise<R>,
@@ -253,7 +256,7 @@ const OPTION_NAMES = {
 function targetOf(options: RedisCounterStoreOptions) {
   const { client, url } = options ?? {};
   if (client !== undefined && url === undefined) {
-    // Clients of the package `redis` have a `duplicate` too.
+    // Not `duplicate`: clients of the package `redis` have that too.
     if (typeof Object(client).callBuffer === 'function') return { client };
     throw new TollgateError('invalid_configuration', {
       message:
@@ -261,8 +264,8 @@ function targetOf(options: RedisCounterStoreOptions) {
     });
   }
   if (client === undefined && url !== undefined) {
-    // ioredis takes an empty one, of a variable that is not set, for localhost, and a `URL` for options: TLS is lost.
-    // ioredis 5 takes a backslash for a `/`: a password that has one ended the host, and Node showed the url as invalid.
+    // ioredis takes an empty string (an unset variable) for localhost, and a `URL` object for options, which loses TLS.
+    // ioredis 5 parses a backslash as `/`: a password with one crashed the host, with an error that shows the url.
     if (isAddress(url)) return { url: url.replaceAll('\\', '%5C') };
     throw new TollgateError('invalid_configuration', {
       message:
@@ -275,7 +278,7 @@ function targetOf(options: RedisCounterStoreOptions) {
   });
 }
 
-/** Looked at here: the errors that ioredis would throw show the url, its password included. */
+/** Checked here because the errors that ioredis would throw show the url with its password. */
 function isAddress(url: unknown): url is string {
   if (typeof url !== 'string' || !/^rediss?:\/\//.test(url) || !URL.canParse(url)) return false;
   const { username, password } = new URL(url);

@@ -1,7 +1,7 @@
 import { messageOf } from './message-of.ts';
 
 /**
- * What an error reply to a batch means. `full`: over `maxmemory`. `later`: this server cannot at the moment (loading, read-only,
+ * What an error reply to a batch means. `full`: over `maxmemory`. `later`: this server cannot run it now (loading, read-only,
  * cut off from its replicas or its cluster, busy, no disk, connection ended ...). `broken`: the batch itself cannot be run.
  */
 export function classifyRefusal(error: unknown): 'full' | 'later' | 'broken' {

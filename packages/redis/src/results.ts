@@ -3,7 +3,7 @@ import type { NumberReader } from './number-reader.ts';
 import { RESULT, STATES } from './protocol.ts';
 import { unavailable } from './unavailable.ts';
 
-/** @throws TollgateError `quota_unavailable` when the script could not do the operation; it has said no more then */
+/** @throws TollgateError `quota_unavailable` when the script could not do the operation; the result has no more numbers then */
 export function readResult(numbers: NumberReader): number {
   const result = numbers.next();
   if (result === RESULT.refused) throw unavailable(new Error('Redis is over its maxmemory.'));
@@ -32,7 +32,7 @@ export function readReadings(numbers: NumberReader, count: number): readonly Cou
   return readings;
 }
 
-/** Null: there is no count. */
+/** Null if the store has no count. */
 export function readCount(numbers: NumberReader): CounterReading | null {
   return numbers.next() === 1 ? readReading(numbers) : null;
 }

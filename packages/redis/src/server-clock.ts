@@ -1,10 +1,10 @@
 /**
- * What the server's clock shows, by what it told last and how long ago that was. It may show more: an answer takes its time to arrive, and one
- * from a batch's record tells when that was run.
+ * Estimates the server's clock from the time in its last reply and the time since. The true clock may be ahead: a reply takes time to
+ * arrive, and one from a batch's record has the time at which the batch ran.
  */
 export interface ServerClock {
   /**
-   * Epoch ms; undefined when nothing was heard for so long that the clocks may have drifted apart, or when this machine slept meanwhile.
+   * Epoch ms. Undefined if the last reply is so old that the clocks may have drifted apart, or if this machine was suspended since.
    *
    * @param at - on the clock of `performance.now()`, here as below; now by default
    */
@@ -13,12 +13,12 @@ export interface ServerClock {
 }
 
 const FORGET_MS = 600_000;
-/** While a machine sleeps its calendar goes on, and the clock that never goes back stands still. */
+/** While a machine is suspended, `Date.now()` moves on and `performance.now()` stands still: more than this apart shows that it was. */
 const SLEPT_MS = 5_000;
 
-/** @param fixed - for tests alone: what the script is told to take for the time */
+/** @param fixed - for tests only: the script's time */
 export function createServerClock(fixed?: () => number): ServerClock {
-  let told = 0;
+  let serverTime = 0;
   let heardAt = Number.NEGATIVE_INFINITY;
   let heardOn = 0;
   return {
@@ -26,10 +26,10 @@ export function createServerClock(fixed?: () => number): ServerClock {
       if (fixed !== undefined) return fixed();
       const age = at - heardAt;
       const hasSlept = Math.abs(Date.now() - heardOn - age) > SLEPT_MS;
-      return age > FORGET_MS || hasSlept ? undefined : told + age;
+      return age > FORGET_MS || hasSlept ? undefined : serverTime + age;
     },
     heard(time, at = performance.now()) {
-      told = time;
+      serverTime = time;
       heardAt = at;
       heardOn = Date.now();
     },

@@ -1,7 +1,7 @@
 import type { Charge } from '@tollgate/core';
 import { PLACE } from './protocol.ts';
 
-/** What is the same for all reservations with equal charges. */
+/** What all reservations with equal charges have in common. */
 export interface Shape {
   /** As it is sent: the core and the charges with their limits. */
   readonly text: string;
@@ -9,7 +9,7 @@ export interface Shape {
   readonly windows: readonly string[];
 }
 
-/** How reservations are made. */
+/** What a reserve asks beside its id and charges. */
 export interface Terms {
   /** As it is sent: `[leaseMs, maxHeld, rememberMs]`. */
   readonly text: string;
@@ -19,15 +19,15 @@ export interface Terms {
 }
 
 const LIFETIME: readonly string[] = ['lifetime'];
-/** Most apps have few: a key, its amount and the limit of a tier. */
+/** Bounds memory. Most apps have few shapes: a key, its amount and the limit of a tier. */
 const MOST = 1_000;
 
 const shapes = new Map<string, Shape>();
-/** An engine hands the same frozen list in again and again: it need not be read each time. */
+/** By identity: an engine passes the same frozen lists again and again, and they need not be read each time. */
 const known = new Map<readonly Charge[], Shape>();
 let last: { readonly charges: readonly Charge[]; readonly shape: Shape } | undefined;
 
-/** The shape of charges; equal charges have the very same one, until there are too many to keep. */
+/** The shape of charges. Equal charges have the very same one, until there are too many to keep. */
 export function shapeOf(charges: readonly Charge[]): Shape {
   if (charges === last?.charges) return last.shape;
   let shape = known.get(charges);
@@ -70,7 +70,7 @@ function makeShape(charges: readonly Charge[]): Shape {
   return { text: JSON.stringify([core, ...rows]), windows: windowsOf(charges) };
 }
 
-/** An engine has two, with and without idempotency keys. */
+/** An engine has two: with and without idempotency keys. */
 const terms: Terms[] = [];
 
 export function termsOf(leaseMs: number, maxHeld: number, rememberMs: number): Terms {

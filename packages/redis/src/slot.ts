@@ -7,21 +7,21 @@ import type { Portion } from './queue.ts';
 import { classifyRefusal } from './refusal.ts';
 import type { ServerClock } from './server-clock.ts';
 
-/** One batch at a time on its way: told again and again until Redis answers it, or until nobody can use the answer any more. */
+/** Has one batch in flight at a time, and resends it until Redis answers it or until it is too old to be recognised. */
 export interface Slot {
-  /** The batch on its way; undefined when a new one may go. */
+  /** The batch in flight; undefined if the slot is free. */
   batch(): Batch | undefined;
   /** When Redis last answered one of its batches, on the clock of `performance.now()`. */
   ackedAt(): number;
-  /** When that batch was sent last: Redis served after this. */
+  /** When that batch was last sent: Redis was serving at some time after this. */
   servedAt(): number;
-  /** Its batch was refused, or is not answered in time. */
+  /** Its batch was refused, or was not answered in time. */
   isInTrouble(): boolean;
   /** @param now - on the clock of `performance.now()` */
   launch(portions: readonly Portion[], checkServer: boolean, now: number): void;
-  /** Sends at once what waits to be told again. */
-  hurry(): void;
-  /** Neither sends nor waits any more. */
+  /** Resends at once a batch that waits for its next retry. */
+  retryNow(): void;
+  /** Stops sending and waiting. */
   close(): void;
 }
 
@@ -29,31 +29,31 @@ export interface Answered {
   readonly batch: Batch;
   /** The results of its operations are read from here, in their order. */
   readonly numbers: NumberReader;
-  /** The store's: a number that grows. */
+  /** The store's epoch, which only grows. */
   readonly epoch: number;
-  /** Redis had refused it before, or had not answered in time: it is back. */
+  /** Redis refused it before, or did not answer it in time: it is back. */
   readonly isBack: boolean;
 }
 
 export interface SlotOptions {
   readonly connection: Connection;
-  /** Shared with the other slots of the hash tag, whose batches are spelled alike. */
+  /** Shared with the other slots of the hash tag, since their batches have most of their text in common. */
   readonly writer: BatchWriter;
-  /** Of its first batch. Far from those of other slots on the connection, so that a reply to one is never taken for a reply to another. */
+  /** The number of its first batch, far from those of other slots, so that a reply to one is never taken for a reply to another. */
   readonly firstNumber: number;
   readonly timeoutMs: number;
   readonly serverClock: ServerClock;
-  /** How long Redis recognises a batch, ms; one without an answer is dropped after half of it. */
+  /** How long Redis recognises a batch, ms; one without an answer is given up after half of that. */
   readonly recordMs: number;
-  /** For tests alone: what the script takes for the time. */
+  /** For tests only: the script's time. */
   readonly clock: (() => number) | undefined;
   /** The batch is answered, and the slot is free. */
   readonly onAnswer: (answered: Answered) => void;
-  /** Redis refused the batch, which was sent first at `sentAt`, or does not answer in time. It is told again. */
+  /** Redis refused the batch, first sent at `sentAt`, or did not answer it in time. It is resent. */
   readonly onTrouble: (batch: Batch, sentAt: number, cause: unknown) => void;
-  /** The batch is given up, and the slot is free: what it asked may have been done or not. */
+  /** The batch is given up and the slot is free. Its operations may or may not have been done. */
   readonly onDrop: (batch: Batch, cause: unknown) => void;
-  /** A batch that was given up is answered all the same, once: an earlier copy of it was run when the connection was back. */
+  /** A batch that was given up is answered after all, at most once: an earlier copy of it ran when the connection was back. */
   readonly onDroppedAnswer: (batch: Batch, numbers: NumberReader) => void;
 }
 
@@ -64,17 +64,17 @@ interface Flight {
   isFull: boolean;
   hadTrouble: boolean;
   retries: number;
-  /** Runs while it waits to be told again. */
+  /** Runs while it waits for its next retry. */
   pause: NodeJS.Timeout | undefined;
   isAnswered: boolean;
   isDropped: boolean;
 }
 
-/** The reply to so many operations is handled after whatever else has arrived with it. */
+/** The reply to this many operations is handled after whatever else has arrived with it. */
 const MANY = 16;
-/** Counted from a random one on: to draw each costs a batch of one more than it is worth. */
+/** Nonces count up from a random one: to draw each would cost a batch of one operation too much. */
 const MOST_NONCES = 2 ** 31 - 1;
-/** Instants of the server's clock are told this exactly: a number that is told again costs less to write. */
+/** Instants of the server's clock are sent this coarsely: a number that is the same as in the batch before is cheaper to write. */
 const EXACT_MS = 100;
 const RECONNECT_MS = 1_000;
 const RETRY_MS = { first: 25, most: 1_000 };
@@ -82,9 +82,9 @@ const RETRY_MS = { first: 25, most: 1_000 };
 export function createSlot(options: SlotOptions): Slot {
   const { connection, writer, timeoutMs, serverClock, recordMs, clock } = options;
   const giveUpMs = recordMs / 2;
-  /** Less than a record lives: what is judged by the server's clock was told to it a while before. */
+  /** Shorter than a record's life, since these instants are computed some time before the server's clock judges them. */
   const surelyKnownMs = recordMs - recordMs / 12;
-  /** Who Redis takes this slot for: its batches are numbered, and one that comes late or twice is recognised. */
+  /** The slot's name in Redis, under which its batches are numbered: so one that comes late or twice is recognised. */
   let process = randomName();
   const { firstNumber } = options;
   let seq = firstNumber;
@@ -134,7 +134,7 @@ export function createSlot(options: SlotOptions): Slot {
       (reply) => {
         sent.isAnswered = true;
         if (sent.isDropped) return landDropped(sent, reply);
-        // What else has arrived with the reply is read first: it goes out with the next batch, before the callers of this one go on.
+        // Whatever else has arrived with the reply is read first: it goes out with the next batch, before this one's callers continue.
         if (batch.size >= MANY) setImmediate(() => sent === flight && land(sent, reply));
         else if (sent === flight) land(sent, reply);
       },
@@ -146,7 +146,7 @@ export function createSlot(options: SlotOptions): Slot {
     const { batch, hadTrouble } = landed;
     const answer = readAnswer(batch, reply);
     if (answer === undefined) {
-      // The answer to something else: this socket's replies have slipped.
+      // The reply to something else: replies and requests on this socket are out of step.
       landed.isAnswered = false;
       watch(timeoutMs);
       connection.reconnect();
@@ -171,11 +171,11 @@ export function createSlot(options: SlotOptions): Slot {
     options.onDroppedAnswer(batch, answer.numbers);
   }
 
-  /** Redis answered with an error: as far as this copy goes, nothing was run. */
+  /** Redis answered with an error: this copy of the batch was not run. */
   function refused(sent: Flight, error: unknown): void {
     const refusal = classifyRefusal(error);
-    const toldAt = timeOf(error);
-    if (toldAt !== undefined) serverClock.heard(toldAt);
+    const serverTime = timeOf(error);
+    if (serverTime !== undefined) serverClock.heard(serverTime);
     if (refusal === 'full' && !sent.isFull) {
       sent.isFull = true;
       send(sent);
@@ -192,7 +192,7 @@ export function createSlot(options: SlotOptions): Slot {
     options.onTrouble(troubled.batch, troubled.sentAt, reason);
   }
 
-  /** Sends the same batch again after a while: an earlier copy may have been run all the same. */
+  /** Resends the same batch after a back-off: an earlier copy may have been run all the same. */
   function retry(waiting: Flight): void {
     if (performance.now() - waiting.sentAt > giveUpMs) {
       drop(waiting, cause);
@@ -212,11 +212,11 @@ export function createSlot(options: SlotOptions): Slot {
     send(waiting);
   }
 
-  /** One timer for all batches: it looks at the one that is on its way when it ends. */
+  /** One timer for all batches: when it fires, it looks at the batch then in flight. */
   function watch(ms: number): void {
     watchdog ??= setTimeout(() => {
       watchdog = undefined;
-      // One more turn of the event loop: an answer may lie in the socket while this process was busy.
+      // One more turn of the event loop: a reply may have arrived in the socket while this process was busy.
       setImmediate(look);
     }, ms).unref();
   }
@@ -226,7 +226,7 @@ export function createSlot(options: SlotOptions): Slot {
     if (looked === undefined || looked.isAnswered) return;
     const now = performance.now();
     const age = now - looked.sentAt;
-    if (age >= timeoutMs) trouble(looked, unanswered());
+    if (age >= timeoutMs) trouble(looked, timeoutError());
     if (age > giveUpMs) drop(looked, cause);
     else if (now >= reconnectAt) {
       reconnectAt = now + Math.min(age, 10_000);
@@ -235,13 +235,13 @@ export function createSlot(options: SlotOptions): Slot {
     if (flight !== undefined) watch(age < timeoutMs ? timeoutMs - age : timeoutMs);
   }
 
-  function unanswered(): Error {
+  function timeoutError(): Error {
     const cause = connection.trouble();
     const options = cause === undefined ? undefined : { cause };
     return new Error(`Redis did not answer within ${timeoutMs} ms.`, options);
   }
 
-  /** Gives a batch up, never to be sent again: a new name makes its late copies harmless to what follows. */
+  /** Gives a batch up for good. Under a new name, its late copies do no harm to later batches. */
   function drop(dropped: Flight, reason: unknown): void {
     flight = undefined;
     dropped.isDropped = true;
@@ -256,7 +256,7 @@ export function createSlot(options: SlotOptions): Slot {
     servedAt: () => servedAt,
     isInTrouble: () => flight?.hadTrouble === true,
     launch,
-    hurry() {
+    retryNow() {
       if (flight?.pause !== undefined) sendAgain(flight);
     },
     close() {
@@ -267,13 +267,13 @@ export function createSlot(options: SlotOptions): Slot {
   };
 }
 
-/** What a reply begins with. */
+/** The head of a reply. */
 interface Answer {
   readonly epoch: number;
   readonly server: number;
-  /** The server's, when it ran the batch. */
+  /** The server's time when it ran the batch. */
   readonly time: number;
-  /** The results follow. */
+  /** Positioned at the results. */
   readonly numbers: NumberReader;
 }
 
@@ -289,7 +289,7 @@ function readAnswer({ seq }: Batch, reply: unknown): Answer | undefined {
   }
 }
 
-/** The server's time, which it tells where it refuses a batch that came too late. */
+/** The server's time, as told in the error for a batch that came too late. */
 function timeOf(error: unknown): number | undefined {
   const time = /^LATEBATCH it is (\d+):/.exec(messageOf(error))?.[1];
   return time === undefined ? undefined : Number(time);

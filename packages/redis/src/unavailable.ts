@@ -1,6 +1,6 @@
 import { TollgateError } from '@tollgate/core';
 
-/** The one error of a store that cannot answer: nothing is known about what was asked, but it happens at most once. */
+/** The error of a store that cannot answer: whether the operation was done is unknown, but it is done at most once. */
 export function unavailable(cause: unknown): TollgateError {
   return new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
 }

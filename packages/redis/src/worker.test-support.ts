@@ -1,9 +1,9 @@
 import { count, openStore, reserve, settle } from './faults.test-support.ts';
 
 /**
- * A process of its own on a store, for tests that need several or that kill one.
- * `race <url> <tries>`: reserves one unit at limit 1000 so many times, 200 at once, commits what it got and prints how many.
- * `hold <url> <leaseMs> <units>`: reserves and waits. `late <url> <leaseMs>`: reserves, then commits when told by a line.
+ * A process with a store of its own, for tests that need several or that kill one.
+ * `race <url> <tries>`: tries to reserve one unit at limit 1000, 200 tries at a time, commits what it got and prints how many.
+ * `hold <url> <leaseMs> <units>`: reserves and waits. `late <url> <leaseMs>`: reserves, and commits when a line arrives.
  */
 const [task, url = '', first = '0', second = '0'] = process.argv.slice(2);
 const counters = openStore({ url, timeoutMs: 10_000 });

@@ -7,25 +7,27 @@ import { operations } from './operations.ts';
 import { rareOperations } from './rare-operations.ts';
 
 /**
- * The one script of the store: runs a batch of operations of one process, org by org, each org's as one step.
+ * The store's one script: runs a batch of operations of one process, org by org, each org's as one step.
  *
- * KEYS   1 the process' record, 2 the epoch; then, for each org, its lease hash and the hashes of the windows it names; then the keys of
- *        what is remembered of single operations, which it spells itself: a Cluster is to know them, for a slot that moves.
- *        Beside these it touches, under the same hash tag, the ids of reservations that lapse and the windows that these were charged to.
- * ARGV   1 JSON `[seq, nonce, set the clock, until when a record must exist, until when this may be run, orgs, then for each org: the number
- *        of its list of windows, how many operations, the operations]`
- *        An operation is `shape, id`, a reserve on the usual terms; `-shape, id`, a commit of all that need not be remembered; or `0, code` and what that code takes.
+ * KEYS   1 the process' record, 2 the epoch; then, for each org, its lease hash and the hashes of the windows it names; then the keys under
+ *        which single operations are remembered. The script builds the latter itself: they are declared for a Cluster whose slot moves.
+ *        Beside these it accesses, under the same hash tag, the ids of reservations that lapse and the windows that these were charged to.
+ * ARGV   1 JSON `[seq, nonce, the time in tests or false, until when a record must exist, until when this may run, orgs, then for each org:
+ *        the number of its list of windows, how many operations, the operations]`
+ *        An operation is `shape, id`, a reserve on the usual terms; `-shape, id`, a commit of all units that need not be remembered;
+ *        or `0, code` and that code's arguments.
  *        2 JSON `[refuse reserves, the epoch and the server last seen, a record's time to live, check the server, how long lapsed
- *        reservations are kept, the usual terms, shapes, lists of windows]`. Read only when it is not the text of the batch before, of whatever process.
- * Reply  msgpack list of numbers: `seq, epoch, server, the time`, then each operation's result in the order asked.
+ *        reservations are kept, the usual terms, shapes, lists of windows]`. Parsed only if it differs from that of the batch before, of
+ *        whatever process.
+ * Reply  msgpack array of numbers: `seq, epoch, server, the time`, then each operation's result in the order asked.
  *
- * Keys are checked by reading them before the org's first write; an org with a key of a foreign type changes nothing.
+ * Keys are read, and thereby checked, before the org's first write: an operation that meets a key it cannot read changes nothing.
  *
- * It is run for every create, so lists are used again for the next org, and by the next batch, instead of made anew.
+ * It runs for every create, so its lists are reused by the next org and the next batch.
  */
 const source = withConstants(`
 ${opening}${counters}${leases}${operations}${rareOperations}
--- By code: how long an operation is that begins with 0, and where in it an id stands.
+-- By code: the length of an operation that begins with 0, and the position of an id in it.
 local lengths = { 5, 5, 5, 5, 6, 4, 5, 3, 3, 3, 6, 4 }
 local idAt = { 3, 3, 3, 3, 3, 3, false, false, false, false, 3, 3 }
 
@@ -65,7 +67,7 @@ local function listIds(position, count)
   return position
 end
 
--- Decides the operations of the org at hand, which begin at a position of the batch, on what it loads. Writes nothing.
+-- Decides the current org's operations, which begin at a position of the batch, on the loaded data. Writes nothing.
 local function decide(position, count)
   openCounters()
   local isReadable = openLeases()
@@ -73,7 +75,7 @@ local function decide(position, count)
   if isReadable and now >= earliest then
     runSafely(lapseAll)
     isReadable = not isUnreadable
-    -- Kept whatever else is asked: another batch would let them lapse in another order, and look through all of them again.
+    -- Stored whatever the operations do: the next batch would scan all of them again, and let them lapse in another order.
     wrote = isReadable
   end
   local input, shapes = input, shapes
@@ -94,7 +96,7 @@ local function decide(position, count)
   end
 end
 
--- Runs the operations of an org; answers where they end. What cannot be decided, such as on a damaged value, is its own org's trouble alone.
+-- Runs the operations of an org; returns where they end. An error, as on a damaged value, is the trouble of this org alone.
 local function runOrg(position, count)
   local endsAt, before = listIds(position, count), size
   wrote = false
@@ -131,11 +133,11 @@ local function runBatch(keys, args)
 end
 `);
 
-/** The batch script in the forms in which Redis can be told to run it. */
+/** The batch script, in the forms in which Redis can run it. */
 export interface Form {
-  /** For FCALL, from the library: made once, and so the cheapest. */
+  /** For FCALL. The library is loaded once, so this is the cheapest form. */
   readonly name: string;
-  /** For EVAL: its functions are made anew at each run. */
+  /** For EVAL. Its functions are made anew by each run. */
   readonly script: string;
   /** For EVALSHA. */
   readonly sha: string;
@@ -152,10 +154,10 @@ function form(name: string, flags: string): Form {
 /** Refused by Redis, before it starts, while more memory is used than `maxmemory` allows. */
 export const batchScript = form('tollgate', '');
 
-/** The same, for a full Redis: run with "refuse reserves" set, so that it only gives back. */
+/** The same, but run also by a full Redis: only with "refuse reserves" set. */
 export const batchScriptWhenFull = form('tollgate_when_full', ' flags=allow-oom');
 
-/** Both as a library for FUNCTION LOAD. Its name tells its version, so that those of several versions can stand beside each other. */
+/** Both as a library for FUNCTION LOAD. Its name contains its version, so that several versions can be loaded side by side. */
 export const library = `#!lua name=tollgate_${version}
 ${source}
 redis.register_function('${batchScript.name}', runBatch)

@@ -1,6 +1,6 @@
 import { CHANGE, OPERATION, PLACE, RESULT, STATES } from '../protocol.ts';
 
-/** Numbers the Lua text calls by name, in capitals. */
+/** The numbers that the Lua source refers to by names in capitals. */
 const CONSTANTS: Readonly<Record<string, number>> = {
   ...prefixed('OP', OPERATION),
   ...prefixed('SAID', RESULT),
@@ -11,7 +11,7 @@ const CONSTANTS: Readonly<Record<string, number>> = {
   MOST: Number.MAX_SAFE_INTEGER,
   NEVER: 2 ** 53,
 
-  // A counter: msgpack, in this order; written only as far as there is something to say: to ADDED when it is idle.
+  // A counter: msgpack, in this order. Written only as far as there is something to say: an idle one ends at ADDED.
   COMMITTED: 1,
   STAMP: 2,
   EPOCH: 3,
@@ -33,7 +33,7 @@ const CONSTANTS: Readonly<Record<string, number>> = {
   REMEMBER: 2,
   CORE: 3,
 
-  // A remembered one: these; when it lapsed, then for each charge its stamp, place, stamp and ADDED at the lapse, and birth.
+  // A remembered one: these. One that lapsed continues, for each charge: its stamp, place, stamp and ADDED at the lapse, and birth.
   PAST_ENDS: 1,
   PAST_STATE: 2,
   PAST_REMEMBER: 3,
@@ -41,7 +41,7 @@ const CONSTANTS: Readonly<Record<string, number>> = {
   LAPSE_FIELDS: 5,
 
   MARK_MS: 600_000,
-  // Longer than any period's counters are kept: one that counts held units is unknown without the leases.
+  // Longer than any period's counters are kept: a counter with held units is unknown without the lease hash.
   LEASES_GRACE_MS: 40 * 86_400_000,
   TTL_GRACE_MS: 60_000,
   MOST_TTL_MS: 1e12,
@@ -57,7 +57,7 @@ function prefixed(prefix: string, names: Readonly<Record<string, number>>): Reco
 }
 
 /**
- * Puts the numbers in: Lua 5.1 has no constants, and a local that functions capture makes each run of a script slower.
+ * Replaces the names by their numbers: Lua 5.1 has no constants, and a local that functions capture makes each run of a script slower.
  * @throws Error for a name in capitals that is not known
  */
 export function withConstants(lua: string): string {

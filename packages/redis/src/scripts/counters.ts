@@ -1,27 +1,27 @@
 /**
- * Counters: one hash an org and window, a field a quota key, msgpack numbers as listed in constants.ts.
+ * Counters: one hash per org and window, one field per quota key, msgpack numbers as listed in constants.ts.
  *
- * A counter is absent (unknown) when there is no such field; when its epoch is not the store's; when its time is over; and when it
- * counts held units of a lease hash that is not there any more.
- * One whose first recount is still going on is a mark: it keeps what changes meanwhile, until MARK_ENDS.
- * Nothing is written here: `storeCounters` writes what was loaded once all operations of the org are done.
+ * A counter is absent (unknown) if there is no such field; if its epoch is not the store's; if its time is over; or if it counts held
+ * units of a lease hash that no longer exists.
+ * A counter whose first recount is still in progress is a mark: it collects the changes meanwhile, until MARK_ENDS.
+ * Operations change what is loaded, and write nothing: `storeCounters` writes it once all operations of the org are done.
  */
 export const counters = `
--- A time to live is never the judge of anything, so it may be late: records are judged by the instants they hold.
+-- A time to live may be late, since it decides nothing: whether a record has ended is judged by the instant it holds.
 local function ttl(ms) return max(1, min(ms + TTL_GRACE_MS, MOST_TTL_MS)) end
 
--- The org at hand: its lease hash, the windows that were declared for it, and before which of KEYS their hashes begin.
+-- The current org: its lease hash, the windows declared for it, and the position in KEYS just before their hashes.
 local leasesKey, declared, declaredAt
 local incarnation, hasLeases
--- What was loaded of it, in lists that all orgs use in turn: a counter is false where there is none.
+-- Its loaded counters, in parallel lists that are reused by the next org. A counter is false if there is none.
 local loaded, windowOf, keyOf, hashOf, counterOf = 0, {}, {}, {}, {}
--- Until when a hash must be kept, by hash; false: for good.
+-- Until when a hash must be kept, by hash; false is for good.
 local endsOf
 
--- Of many counters an index is kept, as far as it was asked for.
+-- With many counters, an index of those that were loaded before the last look-up.
 local indexed, indexOf = 0, {}
 
--- Lua passes a few thousand values at once.
+-- Lua can pass only a few thousand values at once.
 local function callWithAll(command, key, list, count)
   if count <= 4000 then return call(command, key, unpack(list, 1, count)) end
   for index = 1, count, 4000 do call(command, key, unpack(list, index, min(index + 3999, count))) end
@@ -32,7 +32,7 @@ local function openCounters()
   if indexed > 0 then indexed, indexOf = 0, {} end
 end
 
--- Where a counter stands in the lists; nil when it was not loaded.
+-- A counter's position in the lists; nil if it is not loaded.
 local function positionOf(window, key)
   if loaded <= 16 then
     for index = 1, loaded do
@@ -75,12 +75,12 @@ local function setCounter(window, key, hash, counter)
   windowOf[index], keyOf[index], hashOf[index], counterOf[index] = window, key, hash, counter
 end
 
--- false when there is none, and when its hash cannot be read: isUnreadable is set then.
+-- false if there is none, or if its hash cannot be read: isUnreadable is set then.
 local function findCounter(window, key)
   local position = positionOf(window, key)
   if position then
     local known = counterOf[position]
-    -- One may have been counted in this very batch although its window's time is over.
+    -- It may have been recounted in this very batch although its time is over.
     return known and not isOver(known) and known
   end
   local hash, counter = spell(window), false
@@ -154,7 +154,7 @@ local function writeCounter(counter)
   if not counter[FORGET_AT] and counter[REMOVED] == 0 and counter[UNCERTAIN] == 0 and counter[HELD] == 0 then
     return pack(counter[COMMITTED], counter[STAMP], counter[EPOCH], counter[ADDED])
   end
-  -- As a list it is packed at one go; the byte that says how long it is is left out.
+  -- Packed in one go as an array, without the byte that is the array's length.
   return sub(pack(counter), 2)
 end
 

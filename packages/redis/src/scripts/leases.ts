@@ -1,29 +1,29 @@
 /**
- * Reservations of an org.
+ * The reservations of an org.
  *
  * `<base>|l` hash of the live ones by id: msgpack `deadline, rememberMs, core, stamp of each charge's counter`; its field '' is the head.
- * `<base>|i:<id>` string with a time to live, one for each that ended and is remembered:
- *    msgpack `endsAt, state, rememberMs, core`, and when it lapsed, for each charge `stamp, place, stamp and ADDED at the lapse, birth`.
- * `<base>|a:<id>` string with a time to live, one for each adjustment that is remembered: when it ends.
- * A core is JSON, `[[window, key, amount, onUnknown, limit], ...]`: what a repeat is compared with and a settle
- *    goes by; those of earlier releases have no limit.
+ * `<base>|i:<id>` string with a time to live, one for each that ended and is remembered: msgpack `endsAt, state, rememberMs, core`,
+ *    and if it lapsed, for each charge `stamp, place, stamp and ADDED at the lapse, birth`.
+ * `<base>|a:<id>` string with a time to live, one for each adjustment that is remembered: when it is forgotten.
+ * A core is JSON, `[[window, key, amount, onUnknown, limit], ...]`: repeats are compared with it and settles go by it. Those of earlier
+ *    releases have no limit.
  *
- * The head holds `incarnation, earliest, rememberedUntil, keptUntil, mostLive`. Two of these are bounds, so that most batches need neither
- * look through the live reservations nor count them. None ends before `earliest`: when that has passed, all are looked through once and it
- * moves on. There are no more than `mostLive`: where that is not enough to go by, they are counted.
+ * The head holds `incarnation, earliest, rememberedUntil, keptUntil, mostLive`. Two of these are bounds, so that most batches neither scan
+ * the live reservations nor count them. No deadline is before `earliest`: once that has passed, all are scanned and it moves on. At most
+ * `mostLive` are live: they are counted only if that bound cannot decide.
  */
 export const leases = `
--- The org at hand. rememberedUntil: the last end of any remembered id; keptUntil: when the lease hash itself ends.
+-- The current org. rememberedUntil: when the last remembered id is forgotten; keptUntil: when the lease hash itself ends.
 local head, isHeadNew, earliest, rememberedUntil, keptUntil, isExtended
--- How many were live before this batch: no more than mostLive, and exactly so many when isExact. headLive: what the head says.
+-- How many were live before this batch: at most mostLive, and exactly that if isExact. headLive: the bound in the stored head.
 local mostLive, headLive, isExact
--- How many this batch adds or, below 0, takes away.
+-- How many this batch adds; below 0 if it removes more.
 local liveChange
--- leaseOf: by id, as they are stored; false when there is none. The lists serve all orgs in turn.
+-- leaseOf: by id, as stored; false if there is none. The lists are reused by the next org.
 local leaseOf, idCount, ids, touchedCount, touched, hasAll = {}, 0, {}, 0, {}, false
 local fields, removed = {}, {}
 local pastOf, isPastTouched
--- Until when adjustments of this batch are remembered, by key; nil when there is none.
+-- Until when adjustments of this batch are remembered, by key; nil if there are none.
 local adjustedUntil
 
 local function openLeases()
@@ -38,7 +38,7 @@ local function openLeases()
   hasLeases = head ~= false
   if head then
     incarnation, earliest, rememberedUntil, keptUntil, headLive = unpacked(head)
-    -- What is no number is met here, before anything is written.
+    -- A value that is no number raises its error here, before anything is written.
     if incarnation < 0 or earliest < 0 or rememberedUntil < 0 or keptUntil < 0 or headLive < 0 then fail() end
     mostLive, isExact = headLive, false
   else
@@ -56,7 +56,7 @@ local function countLive()
   return mostLive + liveChange
 end
 
--- Whether so many are live, or more.
+-- Whether at least so many are live.
 local function hasLive(least)
   return mostLive + liveChange >= least and countLive() >= least
 end
@@ -76,7 +76,7 @@ end
 
 local function pastKey(id) return base() .. '|i:' .. id end
 
--- false when there is none, and when it cannot be read: isUnreadable is set then. To be asked only while any id is remembered.
+-- false if there is none, or if it cannot be read: isUnreadable is set then. Call it only while any id is remembered.
 local function findPast(id)
   pastOf, isPastTouched = pastOf or {}, isPastTouched or {}
   local past = pastOf[id]
@@ -112,7 +112,7 @@ local function expect(deadline, rememberMs)
   if needed > keptUntil then keptUntil, isExtended = needed + LEASES_GRACE_MS, true end
 end
 
--- An org begins here: leases that ran out become what their charges say. Writes nothing by itself.
+-- Runs before an org's operations. The units of leases that ran out are counted as their charges say. Writes nothing.
 local function lapseAll()
   local function lapse(id)
     local lease = { unpacked(leaseOf[id]) }
@@ -149,7 +149,7 @@ local function lapseAll()
   for index = 1, #ended do lapse(ended[index]) end
 end
 
--- Where a lapsed charge's units are counted now: a recount that may have seen them, or the loss of the counter, took them away.
+-- Where a lapsed charge's units are counted now: nowhere after a recount that may have seen them, or the loss of the counter.
 local function placeOfLapsed(past, index, counter)
   local field = PAST_CORE + (index - 1) * LAPSE_FIELDS
   local at, stamp, added, birth = past[field + 2], past[field + 3], past[field + 4], past[field + 5]
@@ -186,7 +186,7 @@ local function storeLeases()
       removed[removedCount] = id
     end
   end
-  -- Counted, whatever the bound says: what is deleted is gone.
+  -- The exact count, not the bound: a deleted hash is gone.
   if fieldCount == 0 and rememberedUntil <= now and countLive() == 0 then
     if head then call('DEL', leasesKey) end
     return

@@ -1,20 +1,20 @@
 /**
- * Opens a batch: recognises one that was run before, decides the store's epoch, reads the clock.
+ * Opens a batch: recognises one that ran before, decides the store's epoch, reads the clock.
  *
  * keyList[1] string `seq|reply`, the process' last batch
  * keyList[2] string msgpack `epoch, replid, whether that server continues another one's history, run_id`; an epoch is a number that grows,
  *    about the second at which it began. Earlier releases write no run_id
  */
 export const opening = `
--- Redis' and Lua's own, set when a batch is run: a library may not look at them while it is loaded.
+-- Functions of Redis and Lua, set by the first batch: a library may not access them while it is being loaded.
 local unpack, floor, min, max, type, sub, pack, unpacked, call, try
 
--- The batch at hand.
+-- The current batch.
 local keyList, input, isFull, lapsedKeepMs, usualTerms, shapes, windowLists
 local nonce, epoch, now, stampNow
 -- The reply is one flat list of numbers.
 local out, size
--- Set by whoever meets a key of a foreign type. What is often done looks at it itself; what is rare is ended by fail().
+-- isUnreadable: a key cannot be read. Frequent operations check it themselves; rare ones are ended by fail().
 local isUnreadable, wrote
 
 local function say(number) size = size + 1; out[size] = number end
@@ -24,7 +24,7 @@ local function sayList(numbers)
 end
 local function fail() error('unreadable', 0) end
 
--- What the batch before this one shared, as text and decoded: most share the same.
+-- The shared argument of the batch before, as text and decoded: most batches have the same.
 local sharedText, shared
 
 local function setUp(keys, batch, text)
@@ -40,48 +40,48 @@ local function setUp(keys, batch, text)
   nonce = input[2]
 end
 
--- Stands for a server that does not say who it is: it is not asked again with each batch.
+-- The id of a server that does not tell one, so that it is not asked again with each batch.
 local nameless = '0'
 
--- The epoch's record as text and decoded: most batches find it as the one before did.
+-- The epoch's record, as text and decoded: most batches find it unchanged.
 local epochText, knownEpoch, knownServer, knownNumber, isContinuing, knownRun
 
--- Servers are named to processes by number; 0 is one that does not say who it is, as some compatible ones do not.
+-- Processes know a server by its number; 0 is one that does not tell its id, as some compatible ones do not.
 local function numberOf(id) return id and tonumber(sub(id, 1, 12), 16) or 0 end
 
 local function readEpoch(text)
   local isReadable, number, id, flag, run = pcall(unpacked, text)
-  -- One that cannot be read is as good as none.
+  -- A record that cannot be read counts as none.
   if not isReadable or type(number) ~= 'number' then number, id, flag, run = 0, nil, nil, nil end
   epochText, knownEpoch, knownServer, isContinuing, knownRun = text, number, type(id) == 'string' and id or nil, flag, run
   knownNumber = numberOf(knownServer)
 end
 
--- Whether acknowledged writes were forgotten; "seen" is the epoch in which this process' last batch was acknowledged, 0 before the first.
--- done: the number in its record, nil when there is none. isElsewhere: a server that was replaced may have acknowledged it.
+-- Whether acknowledged writes were lost. seen: the epoch in which this process' last batch was acknowledged, 0 before the first.
+-- done: the number in its record, nil if there is none. isElsewhere: a server that was replaced may have acknowledged that batch.
 local function hasForgotten(seq, seen, isElsewhere, mustBeKnown, done)
-  -- An earlier epoch is back from a copy.
+  -- The data was restored from a copy of an earlier epoch.
   if epoch < seen then return true end
-  -- In a later one what was forgotten has been noticed, unless it was written while the later one had begun on another server.
+  -- In a later epoch the loss has been noticed, unless the lost batch ran on another server after that epoch had begun on this one.
   if epoch > seen and not isElsewhere then return false end
   if done then return done < seq - 1 end
   return mustBeKnown
 end
 
--- A user who may not ask learns nothing, as with a server that does not say.
+-- Empty if the user may not run INFO, as from a server that does not tell.
 local function infoOf(section)
   local info = try('INFO', section)
   return type(info) == 'table' and '' or info
 end
 
--- Whether a server that was started has its data from a snapshot and not from an append-only file: it may lack any number of writes.
+-- Whether a server loaded its data at its start from a snapshot, not an append-only file: any number of writes may be missing.
 local function isOfSnapshot()
   local info = infoOf('persistence')
   local loaded = tonumber(string.match(info, 'rdb_last_load_keys_loaded:(%d+)'))
   return loaded and loaded > 0 and string.find(info, 'aof_enabled:0', 1, true) ~= nil
 end
 
--- Answers what is to be replied at once, because a copy of this batch or a later one was run before, or might have been; else nil.
+-- Returns the reply if nothing must run, because a copy of this batch or a later one ran before, or might have, or rights are missing.
 local function open(seq)
   local seen, serverSeen, setClock = shared[2], shared[3], input[3]
   local kept, done = call('MGET', keyList[1], keyList[2]), nil
@@ -103,7 +103,7 @@ local function open(seq)
     return redis.error_reply(string.format('LATEBATCH it is %.0f: an earlier copy might not be recognised', now))
   end
 
-  -- With some of the rights a batch would end in the middle, and what it had written would stay.
+  -- With only some of the rights a batch would end half-way, and its writes so far would stay.
   if (shared[5] or seen == 0) and redis.acl_check_cmd then
     local key = keyList[2]
     local commands = {
@@ -129,8 +129,8 @@ local function open(seq)
     local earlier = string.match(info, 'master_replid2:(%w+)')
     if id and id ~= server then
       -- A server that continues another one's history (a promoted replica, a snapshot of who had replicas) may lack its last writes.
-      -- One that began anew read its own append-only file, where what is lost shows above, or a snapshot. It gives itself another name
-      -- also while it runs.
+      -- One with a new history loaded its own append-only file, whose losses hasForgotten shows, or a snapshot. A new replication id
+      -- does not prove a restart, since a running server may change its own: the run_id does.
       continues = earlier ~= nil and string.find(earlier, '[^0]') ~= nil
       run = string.match(infoOf('server'), 'run_id:(%w+)')
       local isKnown = server and server ~= nameless
@@ -140,7 +140,7 @@ local function open(seq)
   end
   if isNewEpoch then epoch = max(floor(now / 1000), epoch + 1, seen + 1) end
   if isNewEpoch or isNewServer then call('SET', keyList[2], pack(epoch, server, continues, run)) end
-  -- As long as the reply to one create: a list that grows is made anew again and again.
+  -- As long as the reply to one create, since a list that grows is reallocated again and again.
   out, size = { seq, epoch, number, now, 0, 0, 0, 0, 0 }, 4
   return nil
 end

@@ -1,6 +1,6 @@
 /**
- * The operations that most batches consist of. Each loads all that it reads first, so that a key it cannot read ends it before anything
- * has changed (isUnreadable is set then, and nothing said); then it changes the loaded data and says its result.
+ * The operations that most batches consist of. Each first loads all that it reads, so that a key it cannot read ends it before anything
+ * has changed: it sets isUnreadable and says nothing. Then it changes the loaded data and says its result.
  *
  * A shape is `core, [window, key, amount, onUnknown, limit, forgetAt], ...`, terms are `leaseMs, maxHeld, rememberMs`; both are shared by
  * all operations of a batch.
@@ -17,13 +17,13 @@ local function isSameCore(core, other)
   return true
 end
 
--- The counters of the charges at hand, at the charges' own positions.
+-- The counters of the current charges, at the same positions.
 local found = {}
 
--- What all leases of one shape and the same terms begin with, and the one made last: many have the same stamp.
+-- The common head of all leases with one shape and terms, and the lease made last: many have the same stamp, too.
 local headShape, headTerms, leaseHead, lastStamp, lastLease
 
--- A lease on the counters that were found.
+-- A lease on the counters in found.
 local function makeLease(shape, terms)
   local stamp = found[2][STAMP]
   if shape ~= headShape or terms ~= headTerms then
@@ -101,7 +101,7 @@ local function settle(code, shape, id, askedMs, amounts)
   end
 
   if askedMs == 0 and rememberMs > 0 and lease and code ~= OP_FORGET and type(try('EXISTS', pastKey(id))) == 'table' then
-    -- A key that was not declared, and whose slot is being moved.
+    -- The key was not declared, and its slot is being moved.
     isUnreadable = true
     return
   end
@@ -124,7 +124,7 @@ local function settle(code, shape, id, askedMs, amounts)
         elseif at == PLACE_COMMIT then take(counter, COMMITTED, charge[3]) end
       end
       if isCommit then
-        -- A count that was taken meanwhile may show the new rows already: then nobody knows.
+        -- A recount since the reserve may or may not have seen the new rows.
         local isStraddled = charge[4] == PLACE_UNCERTAIN and stamp ~= counter[STAMP]
         local units = amounts and amounts[position] or charge[3]
         place(counter, isStraddled and PLACE_UNCERTAIN or PLACE_COMMIT, units)

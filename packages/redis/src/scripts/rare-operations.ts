@@ -1,6 +1,6 @@
 /**
- * The operations off the way of a create. Their functions are made only when one of them is asked for: where batches are run as
- * scripts, each function that is made costs every run as much as several calls of it.
+ * The operations outside the path of a create. Their functions are made only when one of them is asked for: where batches run as
+ * scripts, making a function costs each run as much as several calls of it.
  */
 export const rareOperations = `
 local function runRarely(code, at)
@@ -27,7 +27,7 @@ local function runRarely(code, at)
     return missing
   end
 
-  -- Loads many at once: one command a window.
+  -- Loads many at once, with one command per window.
   local function loadCounters(refs)
     local missing = {}
     for index = 1, #refs do
@@ -61,7 +61,7 @@ local function runRarely(code, at)
     counter[REMOVED] = min(counter[REMOVED] + units, MOST)
   end
 
-  -- Units of live leases on a counter that is about to get a record.
+  -- The units that live leases hold of a counter.
   local function sumHeld(window, key)
     loadAllLeases()
     local sum = 0
@@ -76,7 +76,7 @@ local function runRarely(code, at)
     return sum
   end
 
-  -- For a reservation that this store no longer knows though its holder does. Whether a count saw it is not known: stamp 0.
+  -- Holds a reservation again that the store lost. Whether a recount has seen its rows is not known: stamp 0.
   local function reassert(shape, id, leaseMs, rememberMs)
     local past = not leaseOf[id] and now < rememberedUntil and findPast(id)
     if isUnreadable then fail() end
@@ -160,7 +160,7 @@ local function runRarely(code, at)
         keepUntil(window, now + MARK_MS)
         wrote = true
       end
-      -- Of one that was never counted nobody has seen anything yet, whoever began to count it before.
+      -- No count has seen any change yet if there was none before, even if an earlier recount has begun.
       local isKnown = isCounted(counter)
       say(counter[STAMP])
       say(isKnown and counter[ADDED] or 0)
@@ -177,7 +177,7 @@ local function runRarely(code, at)
       local counter = findCounter(window, key)
       if not counter or counter[STAMP] ~= stamp then say(0) say(0)
       else
-        -- A lease that ran out while its slot moved may have been taken off a counter that was not there yet.
+        -- A lease may have lapsed while its slot moved and this counter was not here: its units were not taken off.
         if counter[HELD] > 0 then counter[HELD] = sumHeld(window, key) end
         local kept = min(count, MOST - counter[HELD])
         local gone = min(kept, max(0, counter[REMOVED] - removed))
