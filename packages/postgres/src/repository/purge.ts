@@ -4,7 +4,7 @@ import type { Store } from './store.ts';
 /** How many rows are deleted in one transaction, well within its time-out. */
 const ROWS_AT_ONCE = 10_000;
 
-/** Deletes rows that meet a condition on `value` (`$1`), in `order`, a bounded number of them. Skips rows that others are deleting. Returns how many. */
+/** Deletes a bounded number of rows that meet a condition on `value` (`$1`), in `order`, skipping locked ones. Returns how many. */
 export async function purge(
   { ask, s }: Store,
   table: string,
