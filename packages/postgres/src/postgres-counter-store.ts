@@ -56,7 +56,7 @@ export interface PostgresCounterStore extends CounterStore {
 /** How often a process looks for orgs with something to forget, ms. */
 const TIDY_EVERY_MS = 10_000;
 
-/** The counter store on an opened database. `now` is a seam for tests alone. */
+/** The counter store on an opened database. `tables.now` is replaced by tests only. */
 export function counterStoreOn(
   database: Database,
   tables: CounterTables,
@@ -69,7 +69,7 @@ export function counterStoreOn(
   let tidying: Promise<unknown> = Promise.resolve();
   const underWay = new Set<Promise<unknown>>();
 
-  /** Failures of the database are failures to count. */
+  /** Runs a call, unless the store is closed. A failure of the database becomes `quota_unavailable`. */
   async function counting<T>(run: () => Promise<T>): Promise<T> {
     if (isClosed) throw new TollgateError('quota_unavailable', { message: 'The counter store is closed.' });
     const running = run();
@@ -95,7 +95,7 @@ export function counterStoreOn(
       );
       if (Math.abs(now - tidiedAt) >= TIDY_EVERY_MS) {
         tidiedAt = now;
-        // The step is done: its caller does not wait for this. What it cannot do the next one does.
+        // The step is done, and its caller does not wait for this. Whatever fails here is done by the next run.
         tidying = tidyOrgs(database, tables).catch(() => {});
       }
       return result;
@@ -121,7 +121,7 @@ export function counterStoreOn(
           return outcome;
         });
       } catch (error) {
-        // It may be done all the same, and nobody will use it. An id that is remembered may be asked for again.
+        // The reserve may have been committed all the same, and nobody will use it. With a remembered id it may be asked for again.
         if (isTaken && request.rememberMs === 0 && !isClosed)
           lateSettles.add({ ...request, as: 'release' }, error, { mayBeDone: false });
         throw error;
@@ -148,7 +148,7 @@ export function counterStoreOn(
       let failure: unknown;
       for (const org of new Set(leases.map((lease) => lease.org))) {
         if (renewed.orgs.has(org)) continue;
-        // One that is locked holds up no other; after a whole lease there is nothing left to renew.
+        // A locked org must not hold up the others. After a whole lease there is nothing left to renew.
         if (failure !== undefined && performance.now() >= endsAt) break;
         try {
           await stepping(org, { counters: [] }, (ledger, now) => {
@@ -196,7 +196,7 @@ export function counterStoreOn(
     async close() {
       await lateSettles.close(timeoutMs);
       isClosed = true;
-      // Some may wait for their turn yet. Each ends in its time.
+      // Some calls may still wait for their turn. Each ends within its time-out.
       await Promise.allSettled(underWay);
       await tidying;
       await database.close();

@@ -4,7 +4,7 @@ export interface ChangedRows<Row> {
   readonly gone: readonly Row[];
 }
 
-/** Compares rows by what names them and then whole. */
+/** Matches rows by name, and compares those with the same name as a whole. */
 export function changedRows<Row>(
   before: readonly Row[],
   after: readonly Row[],

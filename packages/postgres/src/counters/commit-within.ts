@@ -4,7 +4,7 @@ import { sqlOn } from '../database/pg-database.ts';
 import type { PgClient } from '../database/pg-types.ts';
 import { type CounterTables, step } from './org-step.ts';
 
-/** How long a strict commit is recognised, at least, ms: the guard that reserved settles once more when its handler ends. */
+/** Shortest time for which a strict commit is remembered, ms: the guard that reserved settles again when its handler ends. */
 const REMEMBER_MS = 600_000;
 
 /** Commits a reservation on the host's own client; see `PostgresCounterStore.commitWithin`. */
@@ -14,12 +14,12 @@ export async function commitWithin(
   timeoutMs: number,
   reservation: Reservation & { readonly amounts?: readonly number[] },
 ): Promise<void> {
-  // A query builder's transaction is none of `pg`: no repeat helps.
+  // A transaction of a query builder is no client of `pg`: a retry would not help.
   if (typeof client?.query !== 'function') throw noTransaction();
   const sql = sqlOn(client, performance.now() + timeoutMs);
   const { org, id } = reservation;
   try {
-    // The host's own lock_timeout is put back, so that the rest of its transaction runs as it chose.
+    // The host's own lock_timeout is restored afterwards, so that the rest of its transaction runs as it chose.
     const [host] = await sql<{ timeout: string }>(`select current_setting('lock_timeout') as timeout`);
     await sql(`select set_config('lock_timeout', $1, true)`, [`${Math.max(1, Math.floor(timeoutMs))}`]);
     const outcome = await step(
@@ -29,9 +29,9 @@ export async function commitWithin(
       { counters: [], reservation: id },
       (ledger, now, transaction) => {
         if (!transaction.isOpen) return 'no transaction';
-        // Lets leases run out first: one that has is refused here, where a late commit elsewhere would be counted.
+        // Reading lapses leases that ran out: one of those is refused here, where a late commit elsewhere would be counted.
         ledger.read([], now);
-        // Settled before counts as well: one reservation is good for one transaction.
+        // One that was settled before is refused as well: a reservation is good for one transaction.
         if (!ledger.live.has(id)) return 'not held';
         const rememberMs = Math.max(reservation.rememberMs, REMEMBER_MS);
         return ledger.settle({ ...reservation, rememberMs, as: 'commit' }, now).outcome;

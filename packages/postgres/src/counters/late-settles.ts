@@ -1,30 +1,30 @@
 import { outsideRequests, type SettleOutcome, type SettleRequest, TollgateError } from '@tollgate/core';
 
 /**
- * Settles that failed, told again until the database takes them. Left to the end of their leases, metered units would be given back
- * although what they paid for was made.
+ * Retries failed settles until the database takes them. Left to the end of their leases, metered units would be given back although
+ * what they paid for was created.
  */
 export interface LateSettles {
   /**
-   * @param error - what it failed with; only what may pass is told again
-   * @param progress - of the try that failed
+   * @param error - why it failed; only a transient failure is retried
+   * @param progress - how far the failed attempt came
    */
   add(request: SettleRequest, error: unknown, progress: SettleProgress): void;
-  /** Tells them once more, in so many ms and the time that the last of them takes. */
+  /** Retries all once more, within `withinMs` and the time that the last attempt takes. */
   close(withinMs: number): Promise<void>;
 }
 
-/** How far the tries of a settle came. */
+/** How far the attempts at a settle came. */
 export interface SettleProgress {
-  /** One found its reservation, and may have settled it though it failed: its reply was lost. */
+  /** An attempt found the reservation and may have settled it although it failed: its reply was lost. */
   mayBeDone: boolean;
 }
 
 const EVERY_MS = 500;
 const MOST_WAITING = 10_000;
-/** So many orgs in a row that cannot be settled: it is the database. */
+/** After this many orgs in a row that cannot be settled, the fault is taken to be the database's. */
 const MOST_FAILURES = 3;
-/** Told again, a settle whose reply was lost finds its reservation gone by its own doing. */
+/** A retry of a settle whose reply was lost finds its reservation gone, by its own doing. */
 const DONE: SettleOutcome = { outcome: 'settled', late: false, overLimit: false };
 
 interface Late {
@@ -33,21 +33,21 @@ interface Late {
   readonly until: number;
 }
 
-const mayPass = (error: unknown) => error instanceof TollgateError && error.code === 'quota_unavailable';
+const isTransient = (error: unknown) => error instanceof TollgateError && error.code === 'quota_unavailable';
 
-/** @param keepMs - for how long one is told again: what is not settled by then the store has forgotten */
+/** @param keepMs - how long a settle is retried: after that the store has forgotten its reservation */
 export function createLateSettles(
   settle: (request: SettleRequest, progress: SettleProgress) => Promise<SettleOutcome>,
   keepMs: number,
 ): LateSettles {
   let waiting: Late[] = [];
   let timer: NodeJS.Timeout | undefined;
-  let telling: Promise<void> | undefined;
-  /** When no more of a round is told, on the clock of `performance.now()`. */
+  let retrying: Promise<void> | undefined;
+  /** When a round stops, on the clock of `performance.now()`. */
   let endsAt = Number.POSITIVE_INFINITY;
 
-  /** Those that fail again come last the next time: orgs that cannot be written hold up no other. A database that is away ends the round. */
-  async function tell(): Promise<void> {
+  /** One round of retries. Settles that fail again go last, so that stuck orgs hold up no other. A database that is down ends it. */
+  async function retryAll(): Promise<void> {
     const round = waiting.filter(({ until }) => performance.now() < until);
     waiting = [];
     const skipped: typeof round = [];
@@ -67,29 +67,29 @@ export function createLateSettles(
     waiting = [...skipped, ...waiting, ...failed];
   }
 
-  /** False when it is to be told again. */
+  /** Returns false if the settle must be retried. */
   async function settles({ request, progress }: Late): Promise<boolean> {
     let outcome: SettleOutcome;
     try {
       outcome = await settle(request, progress);
     } catch (error) {
-      return !mayPass(error);
+      return !isTransient(error);
     }
     try {
       const isDone = outcome.outcome === 'gone' && progress.mayBeDone && request.rememberMs === 0;
       request.onLateAnswer?.(isDone ? DONE : outcome);
     } catch {
-      // Whoever is told is not to be in the way of the others.
+      // A listener that throws must not affect the other settles.
     }
     return true;
   }
 
-  function tellOnce(): Promise<void> {
-    telling ??= tell().finally(() => {
-      telling = undefined;
+  function retryOnce(): Promise<void> {
+    retrying ??= retryAll().finally(() => {
+      retrying = undefined;
       schedule();
     });
-    return telling;
+    return retrying;
   }
 
   function schedule(): void {
@@ -97,22 +97,22 @@ export function createLateSettles(
     timer ??= outsideRequests(() =>
       setTimeout(() => {
         timer = undefined;
-        void tellOnce();
+        void retryOnce();
       }, EVERY_MS).unref(),
     );
   }
 
   return {
     add(request, error, progress) {
-      if (!mayPass(error) || waiting.length >= MOST_WAITING) return;
-      // An id that was forgotten may be another's by then.
+      if (!isTransient(error) || waiting.length >= MOST_WAITING) return;
+      // Once an id is forgotten, another reservation may have it.
       const knownMs = request.rememberMs > 0 ? Math.min(keepMs, request.rememberMs) : keepMs;
       waiting.push({ request, progress, until: performance.now() + knownMs });
       schedule();
     },
     async close(withinMs) {
       endsAt = performance.now() + withinMs;
-      await tellOnce();
+      await retryOnce();
       waiting = [];
       clearTimeout(timer);
     },

@@ -4,7 +4,7 @@ type Counter = CounterLedger['counters'] extends Map<string, infer Value> ? Valu
 type Open = CounterLedger['live'] extends Map<string, infer Value> ? Value : never;
 type Settled = CounterLedger['settled'] extends Map<string, infer Value> ? Value : never;
 
-/** Rows of one org as the tables have them, under the columns' names. */
+/** The rows of one org, with the tables' column names. */
 export interface LedgerRows {
   readonly counters: readonly CounterRow[];
   readonly reservations: readonly ReservationRow[];
@@ -20,7 +20,7 @@ interface CounterRow {
   readonly serial: number;
   readonly committed: number;
   readonly uncertain: number;
-  /** Digits: these sums may pass 2^53-1. */
+  /** As digits, since these sums may exceed 2^53-1. */
   readonly added: string;
   readonly removed: string;
   readonly counted_at: number;
@@ -52,7 +52,7 @@ interface AdjustmentRow {
   readonly ends_at: number;
 }
 
-/** Fills an empty ledger with what was stored. */
+/** Fills an empty ledger from stored rows. */
 export function fillLedger(ledger: CounterLedger, rows: LedgerRows): void {
   for (const row of rows.counters) {
     const counter: Counter = {

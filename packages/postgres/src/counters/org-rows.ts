@@ -13,9 +13,9 @@ export interface OrgState {
   readonly transaction: string;
 }
 
-/** What is read of an org beside its reservations and their counters: only what is asked for, since far more may be stored. */
+/** What is read of an org beside its reservations and their counters. Only what is asked for, since far more may be stored. */
 export interface Asked {
-  /** @default those whose time is over, which tidying is after */
+  /** @default those whose time is over, which tidying needs */
   readonly counters?: readonly CounterRef[];
   /** A remembered id. */
   readonly reservation?: string;
@@ -28,8 +28,8 @@ const rowsIn = (table: string, condition: string) =>
 const refOf = ({ key, window }: CounterRef): CounterRef => ({ key, window });
 
 /**
- * The counters in `$4` and all that the org's open reservations charge. Looked up one by one whatever the planner makes of it: it takes each
- * reservation for a hundred charges, and would sooner read all counters of the org.
+ * The counters in `$4` and those charged by the org's open reservations. They are looked up one by one, whatever the planner estimates: it
+ * expects a hundred charges per reservation, and would rather read all counters of the org.
  */
 const askedCounters = (s: string) => `
   select counter.* from unnest(array(
@@ -42,11 +42,11 @@ const askedCounters = (s: string) => `
 export interface OrgLock {
   /** What tells one transaction from the next. */
   readonly transaction: string;
-  /** Whether the org takes no room yet but for the row that was made to be locked. */
+  /** Whether nothing of the org is stored yet but the row that was inserted to lock it. */
   readonly isNew: boolean;
 }
 
-/** Locks the org against every other step, until the transaction ends. */
+/** Locks the org against all other steps until the transaction ends. */
 export async function lockOrg(sql: Sql, s: string, now: string, org: string): Promise<OrgLock> {
   for (let isNew = false; ; ) {
     const [row] = await sql<{ transaction: string }>(
@@ -64,7 +64,7 @@ export async function lockOrg(sql: Sql, s: string, now: string, org: string): Pr
   }
 }
 
-/** Takes back the row that {@link lockOrg} made for an org of which nothing came to be stored. */
+/** Deletes the row that {@link lockOrg} inserted for an org of which nothing had to be stored. */
 export async function dropOrg(sql: Sql, s: string, org: string): Promise<void> {
   await sql(`delete from ${s}.counter_orgs where org = $1`, [org]);
 }
@@ -100,8 +100,8 @@ export async function loadOrgRows(
 export type OrgChanges = { readonly [Table in keyof LedgerRows]: ChangedRows<LedgerRows[Table][number]> };
 
 /**
- * Writes what changed in one statement. The org's own row is always among it: a transaction on an older snapshot then fails at
- * its lock instead of deciding on the past.
+ * Writes what changed, in one statement. It always updates the org's own row: so a transaction on an older snapshot fails at its lock
+ * instead of deciding on stale data.
  */
 export async function saveOrgRows(
   sql: Sql,

@@ -4,10 +4,10 @@ import { changedRows } from './changed-rows.ts';
 import { fillLedger, type LedgerRows, rowsOf } from './ledger-rows.ts';
 import { type Asked, dropOrg, loadOrgRows, lockOrg, type OrgState, saveOrgRows } from './org-rows.ts';
 
-/** What steps on counters are made from. */
+/** What all steps on counters share. */
 export interface CounterTables {
   readonly s: string;
-  /** The SQL expression that tells the time; the database's own clock. */
+  /** The SQL expression for the time: the database's own clock. */
   readonly now: string;
   readonly lapsedKeepMs: number;
 }
@@ -17,7 +17,7 @@ const nameById = (row: { readonly id: string }) => row.id;
 
 function openLedger(state: OrgState, tables: CounterTables): { ledger: CounterLedger; serial: () => number } {
   let serial = state.serial;
-  // A standby that was promoted may not know the last ones that were given: its clock is past them.
+  // A promoted standby may not know the last serials that were given. Its clock is past them.
   const nextSerial = () => {
     serial = Math.max(serial + 1, state.now);
     return serial;
@@ -27,7 +27,7 @@ function openLedger(state: OrgState, tables: CounterTables): { ledger: CounterLe
   return { ledger, serial: () => serial };
 }
 
-/** Looks at an org without locking or writing anything. */
+/** Reads an org without locking or writing anything. */
 export async function peek<T>(
   sql: Sql,
   tables: CounterTables,
@@ -39,14 +39,14 @@ export async function peek<T>(
   return look(openLedger(state, tables).ledger, state.now);
 }
 
-/** A step and the transaction it ran in, as seen before and after the lock: two of them say that none is open. */
+/** Compares the transaction before and after the lock: if they are two, the host has no transaction open. */
 export interface StepTransaction {
   readonly isOpen: boolean;
 }
 
 /**
- * Takes one step on an org: locks it, reads it, lets `take` decide on it, and writes what changed. The decision itself is the one
- * the memory store makes, so that both give the same answers. The lock lasts until the caller's transaction ends.
+ * Takes one step on an org: locks it, reads it, lets `take` decide, and writes what changed. The decision is made by the same code as in
+ * the memory store, so that both give the same answers. The lock lasts until the caller's transaction ends.
  */
 export async function step<T>(
   sql: Sql,

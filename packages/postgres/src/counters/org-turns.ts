@@ -3,20 +3,20 @@ import type { Database, HeldDatabase } from '../database/database.ts';
 import { within } from '../database/within.ts';
 
 /**
- * Steps of one org that a process asks the database for at once. All others would wait there for the org's lock, each with a connection
- * of the host's pool, and those of all other orgs for a connection.
+ * How many steps of one org a process runs at once. More would only wait in the database for the org's lock, each with a connection of the
+ * host's pool, while the steps of other orgs wait for a connection.
  */
 const AT_ONCE = 2;
 
 /**
- * How long those who wait hand a connection on, ms: where the pool is busy each would wait for one again, two at a time. Others
- * wait for it so much longer: it is shared by the orgs, for of many one alone need not keep the database busy.
+ * How long the waiting steps of an org hand a connection on to each other, ms: otherwise each would wait for a busy pool again. Other users
+ * of the pool wait this much longer, so the orgs with waiting steps share this time: with many, no single one need keep the database busy.
  */
 const HAND_ON_MS = 100;
 
 /**
- * Runs `run` when it is the turn of its org, with where to run it and the ms that are left to it.
- * @throws TollgateError `repository_unavailable` when its turn does not come in time, and what `run` throws
+ * Runs `run` when its org has a turn for it, with the database to use and the time left, ms.
+ * @throws TollgateError `repository_unavailable` when its turn does not come in time; and what `run` throws
  */
 export type InTurn = <T>(
   org: string,
@@ -25,22 +25,22 @@ export type InTurn = <T>(
 
 interface Turns {
   running: number;
-  /** The one that came first is the first. */
+  /** In order of arrival. */
   readonly waiting: Set<(place: HeldDatabase) => void>;
 }
 
-/** @param timeoutMs - longest time for a step, the wait for its turn included */
+/** @param timeoutMs - longest time for a step, waiting for its turn included */
 export function createOrgTurns(database: Database, timeoutMs: number): InTurn {
   const orgs = new Map<string, Turns>();
 
-  /** Of how many orgs some wait. */
+  /** How many orgs have waiting steps. */
   function crowded(): number {
     let count = 0;
     for (const { waiting } of orgs.values()) if (waiting.size > 0) count += 1;
     return count;
   }
 
-  /** Gives a place to the next one. */
+  /** Passes the place to the next waiting step, if there is one. */
   function leave(org: string, turns: Turns, place: HeldDatabase): void {
     const [next] = turns.waiting;
     place.letGoAfter(next === undefined ? 0 : HAND_ON_MS / crowded());
@@ -66,7 +66,7 @@ export function createOrgTurns(database: Database, timeoutMs: number): InTurn {
     try {
       return await within(called, timeoutMs, () => new Error('Other steps of the org did not end in time.'));
     } catch (cause) {
-      // Called in the same moment: the place goes on.
+      // Its turn came at the same moment: the place is passed on.
       if (!turns.waiting.delete(call)) leave(org, turns, await called);
       throw new TollgateError('repository_unavailable', { cause, retryAfterSeconds: 1 });
     }

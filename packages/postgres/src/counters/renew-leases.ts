@@ -8,14 +8,14 @@ export interface LeaseRef {
 }
 
 export interface RenewedLeases {
-  /** The orgs that were looked at; each of the others has to be waited for, or has no row. */
+  /** The orgs that could be locked. Any other one is locked by a step, or has no row. */
   readonly orgs: ReadonlySet<string>;
   readonly isHeld: (lease: LeaseRef) => boolean;
 }
 
 const nameOf = ({ org, id }: LeaseRef) => JSON.stringify([org, id]);
 
-/** Renews the leases of all orgs that nobody has locked, in two statements: a process may hold leases of thousands of them. */
+/** Renews the leases of all orgs that nobody has locked, in two statements, since a process may hold leases of thousands of orgs. */
 export async function renewFreeLeases(
   sql: Sql,
   { s, now }: CounterTables,
@@ -29,7 +29,7 @@ export async function renewFreeLeases(
   );
   const orgs = new Set(free.map(({ org }) => org));
   const asked = leases.filter(({ org }) => orgs.has(org)).map(({ org, id }) => ({ org, id }));
-  // Read behind the locks. As with every write, the org's own row is among it.
+  // Leases are read after the orgs are locked. As with every write, the org's own row is updated.
   const renewed = await sql<LeaseRef>(
     `with
        clock as materialized (select (extract(epoch from ${now}) * 1000)::bigint as now),

@@ -2,12 +2,12 @@ import type { Database } from '../database/database.ts';
 import { type CounterTables, step } from './org-step.ts';
 
 const ORGS_AT_ONCE = 20;
-/** How long an org is left alone after it was tidied, ms. */
+/** How long an org is left alone after a tidying, ms. */
 const REST_MS = 60_000;
-/** Remembered ids that are dropped at once; what is left is for the next time. */
+/** How many remembered ids are dropped at once; the rest is left for the next time. */
 const IDS_AT_ONCE = 20_000;
 
-/** Forgets what nobody will ask for again in the orgs tidied longest ago, so that tables stay bounded. Answers how many orgs. */
+/** Deletes what nobody will ask for again, in the orgs that were tidied longest ago: keeps tables bounded. Returns how many orgs. */
 export async function tidyOrgs(database: Database, tables: CounterTables): Promise<number> {
   const { s, now } = tables;
   await dropRemembered(database, tables);
@@ -32,7 +32,7 @@ export async function tidyOrgs(database: Database, tables: CounterTables): Promi
   });
 }
 
-/** Drops ids whose time is over, of all orgs, without reading them nor stopping anybody: one org may have a day's creates of them. */
+/** Drops expired ids of all orgs, without loading them or blocking anybody: one org may have as many as it makes creates in a day. */
 async function dropRemembered(database: Database, { s, now }: CounterTables): Promise<void> {
   for (const table of ['settled_reservations', 'adjustments']) {
     await database.transaction((sql) =>

@@ -1,8 +1,8 @@
 import type { Migration } from './migration.ts';
 
 /**
- * Counters and reservations, for hosts that count in Postgres (strict mode). Times are whole ms of the epoch: they are only
- * ever compared with each other, also inside a host's transaction whose time zone and DateStyle are its own.
+ * Counters and reservations, for hosts that count in Postgres (strict mode). Times are whole epoch ms: they are only ever compared with
+ * each other, also inside a host's transaction with a time zone and DateStyle of its own.
  */
 export const counters: Migration = {
   number: 2,
