@@ -56,7 +56,7 @@ export interface BillingOptions<K extends string = string> {
   readonly inventoryTimeoutMs?: number;
   /** How often metered use is written to the repository, ms: the most that is lost with a counter store. @default 2_000 */
   readonly snapshotEveryMs?: number;
-  /** How long an idempotency key, or a reservation settled from its record, is recognised after its create, ms. @default 86_400_000 */
+  /** How long an idempotency key, or a reservation whose record was taken, is recognised after its create ended, ms. @default 86_400_000 */
   readonly idempotencyMs?: number;
 
   /** Origins that a portal's `return_url` may have, such as `https://app.example.com`; http only for loopback. @default none */
