@@ -29,14 +29,14 @@ const FRICTION_NAMES = {
   isExempt: true,
 } as const satisfies { readonly [P in keyof Required<FrictionOptions<object>>]: true };
 
-/** What an option may be; functions of the request are asked later. */
+/** The allowed values of each option. What a function of the request returns is checked when it is called. */
 const CHOICES: Readonly<Record<string, readonly unknown[]>> = {
   onStoreError: ['closed', 'open', 'recount'],
   onFailure: ['release', 'charge'],
   deniedStatus: [429, 402, 403],
 };
 
-/** @throws TollgateError `invalid_configuration` for a misspelt option, which would silently leave its default in force, or a wrong value. */
+/** @throws TollgateError `invalid_configuration` for a wrong value or a misspelt option, which would silently keep its default in force. */
 export function checkGuardOptions(
   guard: 'requireQuota' | 'releaseQuota',
   options: { readonly key: unknown },
@@ -45,8 +45,8 @@ export function checkGuardOptions(
   checkNamesOf(options, NAMES, '', faults);
   for (const [name, choices] of Object.entries(CHOICES)) {
     const value = (options as Readonly<Record<string, unknown>>)[name];
-    const isAskedLater = typeof value === 'function' && name !== 'deniedStatus';
-    if (value === undefined || isAskedLater || choices.includes(value)) continue;
+    const isPerRequest = typeof value === 'function' && name !== 'deniedStatus';
+    if (value === undefined || isPerRequest || choices.includes(value)) continue;
     faults.push(`${name}: is not one of ${choices.join(', ')}. Choose one of these.`);
   }
   const { key, amount, org, scope } = options as Readonly<Record<string, unknown>>;
@@ -56,7 +56,7 @@ export function checkGuardOptions(
     if (value !== undefined && typeof value !== 'function' && !isText)
       faults.push(`${name}: is no text. Give one, or a function of the request.`);
   }
-  // Several, or a function of the request, only where a create is charged.
+  // Only `requireQuota` takes several keys, or a function of the request.
   const isCharged = guard === 'requireQuota';
   if (isCharged && Array.isArray(key) && key.length > 0) {
     for (const one of key) {
@@ -84,7 +84,7 @@ function checkCharge(charge: KeyCharge, faults: string[]): void {
   checkAmount(`amount${ofKey}`, charge.amount, faults);
 }
 
-/** Each request would be told that its amount is wrong, which the host wrote down. */
+/** Without this check, every request would be refused for an amount that is fixed in the host's code. */
 function checkAmount(name: string, amount: unknown, faults: string[]): void {
   if (amount === undefined || (Number.isSafeInteger(amount) && Number(amount) >= 1)) return;
   faults.push(`${name}: is no whole number from 1 to ${Number.MAX_SAFE_INTEGER}. Give one.`);

@@ -39,7 +39,7 @@ export const FRICTION_HEADER = 'X-Degradation-Delay';
 
 const UNTOUCHED: FrictionOutcome = { headers: {}, proceed: true };
 const NO_FRICTION: StageAt = { stage: 'none', level: 0 };
-/** A store that does not tell the level in this time, ms, or a host whether the caller is exempt, is not waited for. */
+/** How long to wait for the level, and for whether the caller is exempt, ms. After that the request is not delayed. */
 const LOOKUP_MS = 250;
 
 const rooms = new WeakMap<Engine, WaitingRoom>();
@@ -56,7 +56,7 @@ function roomOf(engine: Engine): WaitingRoom {
  * Finds the standing of a request's org, for a host that would rather shrink a page or a batch than delay it.
  *
  * @throws TollgateError `invalid_configuration` when the engine or the org cannot be found, and what `billing.standing` throws.
- * A request of nobody's stands at level 0.
+ * A request without an org is at level 0.
  */
 export function createStandingOf<R extends object>(
   options: StandingOptions<R> = {},
@@ -70,8 +70,8 @@ export function createStandingOf<R extends object>(
 }
 
 /**
- * `friction` without a framework: holds a request of a degraded org for `level x maxDelayMs`, and refuses none. Not held: requests of
- * admins, requests beyond the number that may wait, and all of them while the level, or who is an admin, cannot be found out.
+ * `friction` without a framework: delays a request of a degraded org by `level x maxDelayMs`, and refuses none. It does not delay requests
+ * of admins, requests beyond `maxWaiting`, and any request whose level, or whether its caller is an admin, cannot be determined.
  *
  * @param key - what is delayed, for the metric.
  * @throws TollgateError `invalid_configuration` for a fault in its options

@@ -47,7 +47,7 @@ export type Entered =
     }
   | { readonly admitted: false; readonly reply: HttpReply };
 
-/** What the options come to for one request. */
+/** The options' values for one request. */
 interface GuardValues<K extends string> {
   readonly key: GuardKeys<K>;
   readonly org: string;
@@ -90,7 +90,7 @@ export function createGuard<R extends object, K extends string>(
   checkGuardOptions('requireQuota', options);
   const resolve = perRequest<R, GuardValues<K>>(pick(options, VALUES));
   const fixed = fixedCharges(options);
-  /** The engine that is known to have all keys the host wrote down. */
+  /** The engine whose catalog is known to have all of this guard's fixed keys. */
   let checked: Engine | null = null;
 
   function orgFor(values: Partial<GuardValues<K>>, guarded: GuardedRequest<R>, engine: Engine) {
@@ -103,7 +103,7 @@ export function createGuard<R extends object, K extends string>(
     values: Partial<GuardValues<K>>,
     known: string | null | undefined,
   ): Promise<Entered> {
-    const org = checkKnown(known);
+    const org = requireOrg(known);
     const charges = fixed ?? chargesOf(values);
     if (checked !== engine && typeof options.key !== 'function') {
       checkKeys(charges, engine);
@@ -113,7 +113,7 @@ export function createGuard<R extends object, K extends string>(
     const request: { -readonly [N in keyof ReserveRequest]: ReserveRequest[N] } = { org, charges };
     if (onStoreError !== undefined) request.onStoreError = onStoreError;
     if (onFailure !== undefined) request.onFailure = onFailure;
-    // An absent header is an empty text to some frameworks: both are no key.
+    // Some frameworks return an empty string for an absent header: both mean that there is no key.
     if (values.idempotencyKey) request.idempotencyKey = values.idempotencyKey;
     return engine.billing.reserve(request).then(
       (admission) =>
@@ -128,11 +128,11 @@ export function createGuard<R extends object, K extends string>(
     guarded: GuardedRequest<R>,
     engine: Engine,
     resolving: Partial<GuardValues<K>> | Promise<Partial<GuardValues<K>>>,
-    asked?: PromiseLike<string | null | undefined>,
+    orgLookup?: PromiseLike<string | null | undefined>,
   ): Promise<Entered> {
     try {
       const values = await resolving;
-      return await enter(guarded, engine, values, await (asked ?? orgFor(values, guarded, engine)));
+      return await enter(guarded, engine, values, await (orgLookup ?? orgFor(values, guarded, engine)));
     } catch (error) {
       return failed(error, guarded, engine);
     }
@@ -156,7 +156,7 @@ export function createGuard<R extends object, K extends string>(
     };
   }
 
-  // No async function, since every create passes here: nearly always all is known at once.
+  // Not async, since every create passes here, and nearly always everything is known synchronously.
   return (guarded) => {
     let engine: Engine;
     try {
@@ -177,10 +177,10 @@ export function createGuard<R extends object, K extends string>(
   };
 }
 
-/** Requests that a guard stopped: their handler does not run, so earlier guards give their units back even if they see no answer. */
+/** Requests that a guard refused. Their handler does not run, so earlier guards give their units back even if they see no response. */
 const refused = new WeakSet<object>();
 
-/** What the client gets if its request could not be decided. */
+/** The reply to a request that could not be decided. */
 function failed<R extends object>(
   error: unknown,
   guarded: GuardedRequest<R>,
@@ -235,14 +235,14 @@ class Admitted {
 
 const NONE: readonly never[] = [];
 
-/** The first ending but `unseen` counts. */
+/** Only the first ending other than `unseen` takes effect. */
 function settle(reservation: ReservationHandle, ending: Ending): void {
   if (ending === 'unseen') reservation.letLapse();
   else if (ending === 'failed' || ending.status >= 500) settleUnawaited(reservation, 'unknown');
   else settleUnawaited(reservation, ending.status >= 400 ? 'release' : 'commit');
 }
 
-/** The org that a guard was given, by itself or as a function of the request; else the one that the engine's own option finds. */
+/** The org from the guard's option, a value or a function of the request; without one, from the engine's option. */
 export async function givenOrg<R>(
   option: PerRequest<R, string> | undefined,
   guarded: GuardedRequest<R>,
@@ -252,7 +252,7 @@ export async function givenOrg<R>(
   return typeof option === 'function' ? await option(guarded.native) : option;
 }
 
-/** The org that the engine's own option finds on the request. */
+/** The org that the engine's option finds for the request. */
 function orgOf(request: HttpRequest, { settings }: Engine) {
   if (settings.org !== undefined) return settings.org(request);
   throw new TollgateError('invalid_configuration', {
@@ -260,8 +260,8 @@ function orgOf(request: HttpRequest, { settings }: Engine) {
   });
 }
 
-/** Nobody known: nothing is charged, nothing is created. */
-function checkKnown(org: string | null | undefined): string {
+/** Without an org there is nobody to charge. @throws TollgateError `unauthorized` */
+function requireOrg(org: string | null | undefined): string {
   if (org == null || org === '') throw new TollgateError('unauthorized');
   return org;
 }
@@ -279,7 +279,7 @@ function chargesOf<K extends string>({
   return list.map((item) => (typeof item === 'string' ? { key: item, ...same } : item));
 }
 
-/** The charges that are the same for every request, frozen, so that they are planned once; null when requests tell. */
+/** The charges if they are the same for every request, frozen so that they are planned once. Null if they depend on the request. */
 function fixedCharges<R, K extends string>(options: KeyedGuardOptions<R, K>): readonly KeyCharge<K>[] | null {
   const given = pick(options, ['key', 'amount', 'scope']);
   if (Object.values(given).some((option) => typeof option === 'function')) return null;
@@ -287,7 +287,7 @@ function fixedCharges<R, K extends string>(options: KeyedGuardOptions<R, K>): re
   return Object.freeze(charges.map((charge) => Object.freeze({ ...charge })));
 }
 
-/** Keys that the host wrote down are the host's fault when they are wrong, not the client's. */
+/** An unknown key in the host's code is a fault in its configuration, not the client's fault. */
 function checkKeys<K extends string>(charges: readonly KeyCharge<K>[], { catalog }: Engine): void {
   const unknown = charges.find(({ key }) => catalog.quota(key) === undefined);
   if (unknown === undefined) return;
@@ -312,23 +312,23 @@ export function createRelease<R extends object, K extends string>(
 
   return (guarded) => {
     const engine = findEngine(guarded, options.billing);
-    // Asked before the handler, as by a guard: a router within may give the request other parameters.
-    const asked = givenOrg(options.org, guarded, engine).then(checkKnown);
-    asked.catch(() => undefined);
+    // Found before the handler runs, as in a guard: a nested router may change the request's parameters.
+    const orgLookup = givenOrg(options.org, guarded, engine).then(requireOrg);
+    orgLookup.catch(() => undefined);
     return async () => {
       try {
-        const org = await asked;
+        const org = await orgLookup;
         const { amount, scope, idempotencyKey } = await resolve(guarded.native);
         await engine.billing.release({
           org,
           key,
           ...(amount === undefined ? {} : { amount }),
           ...(scope === undefined ? {} : { session: scope }),
-          // An absent header is an empty text to some frameworks: both are no key.
+          // Some frameworks return an empty string for an absent header: both mean that there is no key.
           ...(idempotencyKey ? { idempotencyKey } : {}),
         });
       } catch (error) {
-        // The row is gone and the client is told so; the count is found out of date at the next refusal.
+        // The row is gone, and the client's response says so. The next refusal finds the count out of date, and recounts.
         engine.telemetry.count('tollgate.unreleased', 1, { key });
         engine.logger.warn('a delete could not be reported to the counter store', {
           key,
@@ -349,8 +349,8 @@ function withGiven<R, K extends string>(
   keyed: KeyedGuardOptions<R, K>,
   given: GuardOptions<R, K>,
 ): KeyedGuardOptions<R, K> {
-  const said = Object.entries(keyed).filter(([, value]) => value !== undefined);
-  return { ...given, ...(Object.fromEntries(said) as typeof keyed) };
+  const defined = Object.entries(keyed).filter(([, value]) => value !== undefined);
+  return { ...given, ...(Object.fromEntries(defined) as typeof keyed) };
 }
 
 function isKeyed<R, K extends string>(

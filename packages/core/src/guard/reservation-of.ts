@@ -8,7 +8,7 @@ const RESERVATIONS = Symbol.for('@tollgate/reservations');
 
 type Sharing = { [RESERVATIONS]?: WeakMap<object, ReservationHandle> };
 
-/** For requests whose shape must be left alone; collecting it costs more than a property does. Installed copies of this package share it. */
+/** For requests that must keep their shape; it costs the collector more than a property. All installed copies of this package share it. */
 const reservations = (globalThis as Sharing)[RESERVATIONS] ?? new WeakMap<object, ReservationHandle>();
 (globalThis as Sharing)[RESERVATIONS] = reservations;
 
@@ -17,7 +17,7 @@ export function attachReservation(native: object, reservation: ReservationHandle
   (native as Holding)[RESERVATION] = reservation;
 }
 
-/** Stores it beside the request: Express gives each request a shape of its own, on which adding properties is slow. */
+/** Stores it beside the request: Express gives each request a hidden class of its own, to which adding properties is slow. */
 export function keepReservation(native: object, reservation: ReservationHandle): void {
   reservations.set(native, reservation);
 }
