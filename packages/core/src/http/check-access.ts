@@ -3,14 +3,14 @@ import type { Permission } from '../ports/access.ts';
 import type { HttpRequest } from '../ports/http-message.ts';
 import type { Engine } from './engine.ts';
 
-/** Engines that were told once already that their hook answers something else. */
-const told = new WeakSet<Engine>();
+/** Engines that have already logged that their hook returns something else than it must. */
+const warned = new WeakSet<Engine>();
 
 /**
- * Asks the host who calls and whether they may; answers who.
+ * Asks the host who the caller is and whether they are allowed; returns who.
  *
- * @throws TollgateError `unauthorized` when the host knows nobody, `forbidden` unless it says yes in so many words,
- * `invalid_configuration` when it says yes to somebody without a name: the audit trail needs one.
+ * @throws TollgateError `unauthorized` if the host knows no caller, `forbidden` unless `allowed` is exactly true,
+ * `invalid_configuration` if it allows a caller without a name: the audit trail needs one.
  */
 export async function checkAccess(
   engine: Engine,
@@ -18,8 +18,8 @@ export async function checkAccess(
 ): Promise<string> {
   const answer = await engine.access(asked);
   if (answer === null || answer === undefined) throw new TollgateError('unauthorized');
-  if (typeof answer !== 'object' && !told.has(engine)) {
-    told.add(engine);
+  if (typeof answer !== 'object' && !warned.has(engine)) {
+    warned.add(engine);
     engine.logger.error(
       'Configuration error: the access option must answer { actor, allowed }, or null for nobody. Whatever else it answers is a refusal.',
       { answered: typeof answer },

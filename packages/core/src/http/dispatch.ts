@@ -59,7 +59,7 @@ function orgOf(segment: string | undefined, pattern: RegExp): string {
   return checkOrgId(segment === undefined ? null : decodeSegment(segment), pattern);
 }
 
-/** Known before its body is read: nobody makes us hold a body for a provider that is not there. */
+/** Checked before the body is read, so that no body is held for an unknown provider. */
 function providerOf(segment: string | undefined, engine: Engine): string {
   const name = segment === undefined ? null : decodeSegment(segment);
   if (name === null || name !== engine.provider?.name) throw new TollgateError('unknown_provider');
@@ -77,16 +77,16 @@ function commonHeaders(path: string): Record<string, string> {
   return /^\/(?:orgs|admin)\//.test(path) ? { 'Cache-Control': 'no-store' } : {};
 }
 
-/** Engines that were told once already that their webhooks cannot work. */
-const toldOfRawBody = new WeakSet<Engine>();
+/** Engines that have already logged that their webhooks cannot work. */
+const warnedOfRawBody = new WeakSet<Engine>();
 
 function report(engine: Engine, route: Route, error: unknown, requestId: string): void {
   const { operationId } = route;
   if (!(error instanceof TollgateError) || error.code === 'internal_error') {
     engine.logger.error('A billing operation failed.', { requestId, operationId, ...describeError(error) });
   } else if (error.code === 'raw_body_unavailable') {
-    if (toldOfRawBody.has(engine)) return;
-    toldOfRawBody.add(engine);
+    if (warnedOfRawBody.has(engine)) return;
+    warnedOfRawBody.add(engine);
     engine.logger.error(
       'Configuration error: webhooks cannot be verified, because a body parser takes their bytes and keeps none. ' +
         'Either mount billingRouter before the parser, or let the bytes be kept: ' +

@@ -11,12 +11,12 @@ export interface Engine
   readonly billing: Billing;
 }
 
-// Registered, so that an engine made by one installed copy of this package is known to another.
+// From the global registry, so that one installed copy of this package recognises the engine of another.
 const ENGINE = Symbol.for('@tollgate/engine');
 
 type Bound = { readonly [ENGINE]?: Engine };
 
-/** Makes `billing` carry what routes and guards need to know of its wiring. `createBilling` does this once. */
+/** Attaches to `billing` the parts of its wiring that routes and guards need. `createBilling` does this once. */
 export function bindEngine<B extends Billing>(billing: B, wiring: Omit<Engine, 'billing'>): B {
   const { access, catalog, clock, ids, logger, provider, settings, telemetry } = wiring;
   const engine: Engine = { billing, access, catalog, clock, ids, logger, provider, settings, telemetry };
@@ -24,7 +24,7 @@ export function bindEngine<B extends Billing>(billing: B, wiring: Omit<Engine, '
   return billing;
 }
 
-/** Whether the object is an engine, and not the options for one. */
+/** Whether the object is an engine rather than the options for one. */
 export function isBilling(value: object): value is Billing {
   return (value as Bound | undefined)?.[ENGINE] !== undefined;
 }

@@ -42,7 +42,7 @@ function add(recording: Recording, chunk: unknown, message: IncomingMessage): vo
   else recording.chunks.length = 0;
 }
 
-/** The whole body as kept or recorded; null when it was not, or not to its end. */
+/** The whole body as kept or recorded; null if there is none, or only a part of it. */
 export function keptBytes(message: IncomingMessage): Uint8Array | null {
   const kept = (message as Keeping)[KEPT];
   if (kept === undefined) return null;

@@ -11,7 +11,7 @@ import { type BodyLimits, readBody } from './read-body.ts';
 export interface NodeRequestSource<N = unknown> {
   readonly message: IncomingMessage;
   readonly native: N;
-  /** The request target as the client sent it, including what routers have cut off since. */
+  /** The request target as the client sent it, including the prefixes that routers have removed since. */
   readonly targetOf: (native: N) => string;
   /** Where the host's body parser leaves the parsed body and, by the usual name `rawBody`, its bytes or text. */
   readonly parsed: { readonly body?: unknown; readonly rawBody?: unknown };
@@ -22,18 +22,18 @@ const DEFAULT_LIMITS: BodyLimits = { maxBodyBytes: 1_048_576, bodyTimeoutMs: 10_
 
 const NOTHING = new Uint8Array(0);
 
-/** The neutral request over a Node message. The body is read only on demand. Any number of them may be made of one message. */
+/** A framework-neutral request over a Node message; one message may have several. The body is read on demand only. */
 export function createNodeRequest<N>(source: NodeRequestSource<N>): HttpRequest {
   return new NodeRequest(source);
 }
 
-/** The bodies that were asked for, since the wire has them once. */
+/** Bodies by message, since a stream can be read only once. */
 const bodies = new WeakMap<IncomingMessage, Promise<Uint8Array>>();
 
-/** Messages whose bodies were read off the wire here, and not by a parser. */
+/** Messages whose bodies were read here, and not by the host's parser. */
 const readHere = new WeakSet<IncomingMessage>();
 
-/** A class, since a literal with a getter gives each object a shape of its own: old garbage by the thousand a second. */
+/** A class, since a literal with a getter gives each object its own hidden class: thousands a second, garbage of the old generation. */
 class NodeRequest<N> implements HttpRequest {
   readonly #source: NodeRequestSource<N>;
 
@@ -69,14 +69,14 @@ class NodeRequest<N> implements HttpRequest {
     const { message } = this.#source;
     let bytes = bodies.get(message);
     if (bytes === undefined) {
-      bytes = takeBytes(this.#source);
+      bytes = bytesOf(this.#source);
       bodies.set(message, bytes);
     }
     return bytes;
   }
 
   json(): Promise<unknown> {
-    return takeJson(this.#source, () => this.bytes());
+    return jsonOf(this.#source, () => this.bytes());
   }
 }
 
@@ -88,7 +88,7 @@ function headerOf(message: IncomingMessage, name: string): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
-async function takeBytes(source: Pick<NodeRequestSource, 'message' | 'parsed'>): Promise<Uint8Array> {
+async function bytesOf(source: Pick<NodeRequestSource, 'message' | 'parsed'>): Promise<Uint8Array> {
   const { message } = source;
   const limits = checkHead(message);
   const kept = keptBytes(message) ?? asBytes(source.parsed.rawBody) ?? asBytes(source.parsed.body, 'no text');
@@ -103,14 +103,14 @@ async function takeBytes(source: Pick<NodeRequestSource, 'message' | 'parsed'>):
   return readBody(message, limits);
 }
 
-async function takeJson(
+async function jsonOf(
   source: Pick<NodeRequestSource, 'message' | 'parsed'>,
   bytes: () => Promise<Uint8Array>,
 ): Promise<unknown> {
   const { message } = source;
   checkHead(message);
   const parsed = source.parsed.body;
-  // Some parsers leave an empty object where they did nothing: only a body that they really read counts.
+  // Some parsers leave an empty object where they did nothing: a parsed body only counts if a parser has read the stream.
   const isTheirs = message.readableDidRead && !readHere.has(message);
   if (isTheirs && parsed !== undefined && !isUint8Array(parsed)) {
     return typeof parsed === 'string' ? parseJson(parsed) : parsed;
@@ -118,7 +118,7 @@ async function takeJson(
   return parseJson(decode(await bytes()));
 }
 
-/** What the head alone rules out, however the body is got at. */
+/** Refuses what the headers alone rule out, wherever the body comes from. */
 function checkHead(message: IncomingMessage): BodyLimits {
   const limits = passageOf(message)?.engine.settings ?? DEFAULT_LIMITS;
   const encoding = headerOf(message, 'content-encoding');
@@ -132,7 +132,7 @@ function checkHead(message: IncomingMessage): BodyLimits {
 
 function announcesBody(message: IncomingMessage): boolean {
   return (
-    // HTTP/2 tells where a body ends by itself.
+    // HTTP/2 marks the end of a body in its frames, without a header.
     message.httpVersionMajor > 1 ||
     headerOf(message, 'transfer-encoding') !== undefined ||
     Number(headerOf(message, 'content-length') ?? 0) > 0

@@ -92,7 +92,7 @@ function toSuccess(route: Route): Json {
   };
 }
 
-/** Every code the operation may answer: its own and those that come with how it is called. */
+/** Every error code of the operation: its own, and those that follow from its path, its access and its body. */
 function errorsOf(route: Route): readonly ErrorCode[] {
   const codes = new Set<ErrorCode>(route.responses.errors);
   if (route.path.includes('{id}')) codes.add('invalid_org_id');

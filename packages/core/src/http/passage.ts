@@ -16,7 +16,7 @@ type Passing = IncomingMessage & { [PASSAGE]?: Passage };
 /**
  * Marks the request. If it passes several routers, the one with the longest path that the request is under counts; among equals, the last.
  *
- * @param path - the request's current path, which the host may have rewritten, including what routers took off.
+ * @param path - the request's current path, which the host may have rewritten, including the prefixes that routers removed.
  */
 export function attachPassage(
   message: IncomingMessage,
@@ -25,12 +25,12 @@ export function attachPassage(
 ): void {
   const passing = message as Passing;
   const earlier = passing[PASSAGE];
-  if (earlier !== undefined && shareOf(path, earlier) > shareOf(path, passage)) return;
+  if (earlier !== undefined && matchLength(path, earlier) > matchLength(path, passage)) return;
   passing[PASSAGE] = passage;
 }
 
-/** How much of a path leads to the routes; -1 if it leads elsewhere. Case is ignored, so that no client can choose by it. */
-function shareOf(path: string, { basePath }: Passage): number {
+/** The length of the base path if the path is under it, else -1. Case is ignored, so that a client cannot choose an engine by it. */
+function matchLength(path: string, { basePath }: Passage): number {
   const [whole, base] = [path.toLowerCase(), basePath.toLowerCase()];
   const isUnder = whole === base || whole.startsWith(`${base}/`);
   return isUnder ? base.length : -1;

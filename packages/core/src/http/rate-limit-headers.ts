@@ -35,7 +35,7 @@ export function rateLimitHeaders(
   if (denied.length > 0) {
     if (upgradeLink !== null) headers.Link = `<${escapeTarget(upgradeLink)}>; rel="upgrade"`;
     const ends = denied.map((quota) => quota.window.endsAt);
-    // A window that never refills, or refills to nothing, makes waiting useless, whatever the others do.
+    // If one window never refills, or has a limit of 0, waiting is useless whatever the others do.
     const isWorthWaiting = denied.every((quota) => quota.limit.value !== 0);
     if (isWorthWaiting && ends.every((end) => end !== null))
       headers['Retry-After'] = String(secondsUntil(Math.max(...ends), now));
@@ -44,8 +44,8 @@ export function rateLimitHeaders(
 }
 
 /**
- * Sets the headers of an admitted create, from {@link rateLimitHeaders}, on Node's response. Each by its name: to list what an object
- * holds costs every create more. And by a method that is looked up once: on Express' responses each look is dear.
+ * Sets the headers of an admitted create, from {@link rateLimitHeaders}, on Node's response. Each is set by name, since enumerating an
+ * object would cost every create more. The method is looked up once, since each lookup on an Express response is expensive.
  */
 export function setRateLimitHeaders(
   response: Pick<ServerResponse, 'setHeader'>,
@@ -58,7 +58,7 @@ export function setRateLimitHeaders(
   setHeader.call(response, 'RateLimit', limits);
 }
 
-/** What the headers say of a quota besides the units that are left. */
+/** The parts of a quota's headers that do not depend on how many units are left. */
 interface FixedParts {
   readonly key: string;
   readonly period: QuotaPeriod;
@@ -74,15 +74,15 @@ interface FixedParts {
   readonly reset: string;
 }
 
-/** Those told last, looked through from the first: every create asks for some, an app has few, and they change but once a second. */
-const parts: FixedParts[] = [];
+/** The most recent ones, searched in order. Every create needs some, but an app has few, and they change at most once a second. */
+const recentParts: FixedParts[] = [];
 const MOST_PARTS = 32;
 let oldest = 0;
 
 function fixedParts({ key, period, window }: QuotaState, value: number, now: number): FixedParts {
   const { startsAt, endsAt } = window;
   const seconds = endsAt === null ? 0 : secondsUntil(endsAt, now);
-  for (const known of parts) {
+  for (const known of recentParts) {
     if (
       known.key === key &&
       known.period === period &&
@@ -107,12 +107,12 @@ function fixedParts({ key, period, window }: QuotaState, value: number, now: num
     start: `${name};r=`,
     reset: endsAt === null ? '' : `;t=${seconds}`,
   };
-  parts[oldest] = made;
+  recentParts[oldest] = made;
   oldest = (oldest + 1) % MOST_PARTS;
   return made;
 }
 
-/** A structured-field string: what it cannot hold is dropped, what it must escape is escaped. */
+/** A structured-field string: characters that it cannot hold are dropped, quotes and backslashes escaped. */
 function quoted(text: string): string {
   return `"${text.replace(/[^\x20-\x7e]/g, '').replace(/["\\]/g, '\\$&')}"`;
 }

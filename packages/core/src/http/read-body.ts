@@ -7,9 +7,9 @@ export interface BodyLimits {
 }
 
 /**
- * Reads a request's body, holding never more than `maxBodyBytes` of it and waiting never longer than `bodyTimeoutMs`.
+ * Reads a request's body. Never holds more than `maxBodyBytes` of it, and never waits longer than `bodyTimeoutMs`.
  *
- * @throws TollgateError `body_too_large`, `body_timeout`, or `invalid_request` when the client left before its end.
+ * @throws TollgateError `body_too_large`, `body_timeout`, or `invalid_request` if the client disconnects before its end.
  */
 export function readBody(message: IncomingMessage, limits: BodyLimits): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
@@ -22,12 +22,12 @@ export function readBody(message: IncomingMessage, limits: BodyLimits): Promise<
       message.off('end', onEnd);
       message.off('error', onBroken);
       message.off('close', onBroken);
-      // A late error of a stream nobody listens to would end the process.
+      // A late error on a stream without a listener would end the process.
       message.on('error', () => {});
     };
     const fail = (error: TollgateError) => {
       stop();
-      // What still comes is thrown away as it comes, so that the client can read its answer.
+      // The rest of the body is read and dropped, so that the client can read its response.
       message.resume();
       reject(error);
     };

@@ -31,7 +31,7 @@ export async function readJson(
   throw new TollgateError('invalid_request', { message: `The field "${field}" is not valid.` });
 }
 
-/** Forms and plain text are what another site's page can send along with a cookie; JSON is not. */
+/** A page of another site can send a form or plain text along with the user's cookies, but not JSON. */
 function checkMediaType(contentType: string | undefined): void {
   const [type, ...parameters] = (contentType ?? '').split(';').map((part) => part.trim().toLowerCase());
   const readable = parameters.every(
@@ -43,7 +43,7 @@ function checkMediaType(contentType: string | undefined): void {
 function checkFields(fields: readonly string[], schema: z.ZodObject): void {
   const unknown = fields.find((field) => !Object.hasOwn(schema.shape, field));
   if (unknown === undefined) return;
-  // Only a name that looks like one is repeated to the caller.
+  // Only what looks like a field name is repeated to the caller.
   const named = /^[\w.-]{1,64}$/.test(unknown)
     ? { message: `The request body has a field this operation does not know: "${unknown}".` }
     : {};

@@ -3,15 +3,15 @@ import { TollgateError } from '../errors/tollgate-error.ts';
 import type { HttpReply } from '../ports/http-message.ts';
 import type { ApiError } from './wire/api-error.ts';
 
-/** Codes whose repeat may succeed soon, even where the error itself names no time. */
-const WORTH_REPEATING: ReadonlySet<ErrorCode> = new Set([
+/** Codes for which a retry may soon succeed, even if the error itself names no time. */
+const WORTH_RETRYING: ReadonlySet<ErrorCode> = new Set([
   'quota_unavailable',
   'repository_unavailable',
   'provider_busy',
   'event_in_progress',
 ]);
 
-/** A JSON answer, serialised here once for every framework. */
+/** A JSON response, serialised here once for every framework. */
 export function jsonReply(
   status: number,
   body: object,
@@ -39,9 +39,9 @@ export function errorReply(
 ): HttpReply {
   const known = asTollgateError(error);
   const extra: Record<string, string> = { ...headers };
-  const seconds = known.retryAfterSeconds ?? (WORTH_REPEATING.has(known.code) ? 1 : undefined);
+  const seconds = known.retryAfterSeconds ?? (WORTH_RETRYING.has(known.code) ? 1 : undefined);
   if (seconds !== undefined) extra['Retry-After'] = String(Math.max(0, Math.ceil(seconds)));
-  // Whoever lets us wait for a body may not keep the connection.
+  // A client that is too slow to send its body does not keep the connection.
   if (known.code === 'body_timeout') extra.Connection = 'close';
   const body: ApiError = { message: known.message, error_code: known.code, correlationId: requestId };
   return jsonReply(known.status, body, requestId, extra);

@@ -10,14 +10,14 @@ export type RouteBody = z.ZodObject | 'bytes' | null;
 
 type BodyOf<R extends RouteBody> = R extends z.ZodType ? z.output<R> : R extends 'bytes' ? Uint8Array : null;
 
-/** What a handler is given: everything checked, nothing of HTTP left but the query and headers of `request`. */
+/** What a handler receives. Everything is checked; of HTTP only the query and headers of `request` are left. */
 export interface RouteContext<B> {
   readonly billing: Billing;
   readonly engine: Engine;
   readonly request: HttpRequest;
-  /** The org in the path, of the host's form; empty on routes without one. */
+  /** The org in the path, which matches `orgIdPattern`; empty on routes without one. */
   readonly org: string;
-  /** The caller, as returned by the host's `access`; empty on routes that do not ask it. */
+  /** The caller, as returned by the host's `access`; empty on routes that do not call it. */
   readonly actor: string;
   /** The payment provider in the path; empty on routes without one. */
   readonly provider: string;
@@ -37,7 +37,7 @@ export interface RouteDefinition<R extends RouteBody, S extends z.ZodType> {
   readonly method: 'GET' | 'POST' | 'PUT';
   /** The path below the mount point, parameters in braces: `{id}` is the org, `{provider}` the payment provider. */
   readonly path: string;
-  /** The permission that is required: the host's, `public` for none, `signature` if the provider's signature is the proof. */
+  /** The permission that `access` must grant; `public` for none, `signature` if the provider's signature proves who calls. */
   readonly access: Permission | 'public' | 'signature';
   readonly query?: readonly {
     readonly name: string;

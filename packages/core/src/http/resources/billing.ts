@@ -6,7 +6,7 @@ import { plansResponse, toPlansResponse } from '../wire/plans.ts';
 import { billingPlanResponse, toBillingPlanResponse } from '../wire/subscriptions.ts';
 import { quotaReport, toQuotaReport } from '../wire/usage.ts';
 
-/** Reading what an org has, may and uses. */
+/** Reads an org's plan, limits and usage. */
 export const orgRoutes = [
   defineRoute({
     operationId: 'get_org_billing_plan',

@@ -6,7 +6,7 @@ import {
   toDegradationStatus,
 } from '../wire/degradation.ts';
 
-/** The over-capacity lifecycle of an org, and its admins' say in it. */
+/** The over-capacity lifecycle of an org, and its admins' choices. */
 export const degradationRoutes = [
   defineRoute({
     operationId: 'get_org_billing_degradation',

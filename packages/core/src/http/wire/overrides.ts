@@ -6,7 +6,7 @@ import type { Override } from '../../ports/billing-repository.ts';
 import { named } from './registry.ts';
 import { fromInstant, instant, toInstant } from './scalars.ts';
 
-/** The wire's word for no limit, where the field must be a number. */
+/** No limit, in a wire field that must be a number. */
 const UNLIMITED = -1;
 
 const limitValue = z.int().min(UNLIMITED).meta({ format: 'int64', description: '-1 is unlimited.' });
@@ -52,7 +52,7 @@ export const quotaOverrideList = named(
 );
 
 /**
- * An operator's wish in the library's own words.
+ * An operator's request in the library's own terms.
  *
  * @throws TollgateError `unknown_period`, or `invalid_request` for an `expires_at` that is no RFC 3339 instant.
  */
@@ -77,7 +77,7 @@ function readExpiry(text: string): number {
     throw new TollgateError('invalid_request', {
       message: 'The field "expires_at" is not an RFC 3339 instant.',
     });
-  // All of the past is equally past, and no store keeps times before 1970.
+  // Every past instant means the same, and no store keeps times before 1970.
   return Math.max(0, at);
 }
 
