@@ -4,15 +4,15 @@ import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { NoticeListener, NoticeMap, NoticeName } from './types.ts';
 
-/** Tells the host's listeners what happened. */
+/** Notifies the host's listeners of what happened. */
 export interface Notices {
   /**
-   * Adds a listener; answers how to take it off again.
+   * Adds a listener; returns a function that removes it.
    *
-   * @throws TollgateError `invalid_configuration` for a name that nothing is told under, or a listener that is no function
+   * @throws TollgateError `invalid_configuration` for an unknown event name, or a listener that is not a function
    */
   on<N extends NoticeName>(name: N, listener: NoticeListener<N>): () => void;
-  /** Tells every listener of the name, and waits for none. A listener that throws or rejects is logged and harms nothing. */
+  /** Calls every listener of the event, and waits for none. A listener that throws or rejects is logged, and affects nothing else. */
   tell<N extends NoticeName>(name: N, notice: NoticeMap[N]): void;
 }
 
@@ -27,7 +27,7 @@ const NAMES = {
   'invoice.paid': true,
 } as const satisfies { readonly [N in NoticeName]: true };
 
-/** Makes the notices of one engine. Listeners are of this process; what is told once is decided before `tell` is called. */
+/** Creates the notices of one engine. Its listeners are those of this process; a caller of `tell` has already ruled out repeats. */
 export function createNotices({ logger }: { readonly logger: Logger }): Notices {
   const listeners = new Map<NoticeName, Set<{ readonly hear: (notice: never) => unknown }>>();
 

@@ -4,27 +4,28 @@ import type { QuotaState } from '../quota/types.ts';
 import type { Wiring } from '../wiring.ts';
 import type { Notices } from './notices.ts';
 
-/** Watches decisions for shares of a limit that are reached. */
+/** Watches decisions for percentages of a limit that are reached. */
 export interface UsageThresholds {
   /**
-   * Looks at the windows of a decision, waiting for nothing. A threshold that was crossed upwards is told once over all processes: per window
-   * for metered keys, and for capacity keys, whose use falls again, each time anew that a decision saw it below. Sessions and limits of 0 are left out.
+   * Checks the windows of a decision, without waiting. A threshold crossed upwards is reported once among all processes: once per window for
+   * metered keys, and for capacity keys, whose use can fall, once each time after a decision saw the use below it. Ignores sessions and
+   * limits of 0.
    */
   observe(org: string, quotas: readonly QuotaState[]): void;
-  /** Waits for what is being written. */
+  /** Waits for writes in progress. */
   close(): Promise<void>;
 }
 
-/** What this process last wrote of one org's key and period. */
+/** What this process last wrote for an org's key and period. */
 interface Seen {
   readonly spell: number;
   readonly level: number;
   readonly at: number;
 }
 
-/** Most counters that are remembered as seen; beyond it the one seen longest ago goes, and is asked about once more. */
+/** Most counters remembered; beyond it, the one seen longest ago is evicted, and the repository is asked about it once more. */
 const MAX_SEEN = 10_000;
-/** After so long the repository is asked again whether another process saw the use fall. */
+/** After this long the repository is asked again, since another process may have seen the use fall. */
 const SEEN_TTL_MS = 60_000;
 
 export function createUsageThresholds(
@@ -35,16 +36,16 @@ export function createUsageThresholds(
   const { usageThresholds: thresholds } = settings;
   const lowest = thresholds[0] ?? Number.POSITIVE_INFINITY;
   const seen = new Map<string, Seen>();
-  /** Orgs with anything seen: most have nothing to look for. One that is in vain here costs a look. */
+  /** Orgs with an entry in `seen`. Most have none, and need no lookup; a stale entry here only costs one. */
   let seenOrgs = new Set<string>();
-  /** The last write of each org's key and period. They follow each other: one that is overtaken would take a level back. */
+  /** The last write per org, key and period. Writes run one after the other: an overtaken one would set the level back. */
   const writing = new Map<string, Promise<void>>();
 
   function levelOf(used: number, limit: number): number {
     return thresholds.findLast((percent) => used * 100 >= percent * limit) ?? 0;
   }
 
-  /** Whether the repository need not be asked. */
+  /** Whether the repository need not be asked about this level. */
   function isKnown(known: Seen | undefined, now: Seen, isCapacity: boolean): boolean {
     if (known === undefined || known.spell !== now.spell) return now.level === 0;
     if (now.level < known.level) return !isCapacity;
@@ -68,7 +69,7 @@ export function createUsageThresholds(
     const request = { org, subject: `usage:${key}:${period}`, spell };
     const before = await repository.moveCrossing({ ...request, level });
     const isCapacity = catalog.quota(key)?.kind === 'capacity';
-    // A slower process must not take a window back to a level it has left behind.
+    // A slower process must not set a window back to a level that it has already passed.
     if (before > level && !isCapacity) await repository.moveCrossing({ ...request, level: before });
     for (const threshold of thresholds) {
       if (threshold <= before || threshold > level) continue;

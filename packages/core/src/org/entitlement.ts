@@ -10,8 +10,8 @@ export interface EntitlementRules {
 }
 
 /**
- * The tier a subscription grants at `now`; null for none. An unknown status, an unknown price, an ended subscription and a
- * past-due one beyond its grace grant nothing.
+ * The tier that a subscription grants at `now`, or null. An unknown status, an unknown price, an ended subscription and a
+ * past-due one beyond its grace period grant nothing.
  */
 function grantedTier(
   subscription: Subscription,
@@ -26,7 +26,7 @@ function grantedTier(
   return granted ? (catalog.tier(subscription.tier) ?? null) : null;
 }
 
-/** Statuses in which a subscription exists at the provider and can be changed rather than bought anew. */
+/** Statuses in which a subscription exists at the provider, and can be changed rather than bought again. */
 const LIVE_STATUSES: ReadonlySet<string> = new Set(['trialing', 'active', 'past_due', 'unpaid', 'paused']);
 
 /** Whether the subscription can be changed: it has begun and has not ended. */
@@ -34,7 +34,7 @@ export function isLive(subscription: Subscription): boolean {
   return subscription.endedAt === null && LIVE_STATUSES.has(subscription.status);
 }
 
-/** What an org's subscriptions add up to. */
+/** The combined result of an org's subscriptions. */
 export interface Entitlement<S extends Subscription = Subscription> {
   readonly tier: Tier;
   readonly isDefault: boolean;
@@ -43,8 +43,8 @@ export interface Entitlement<S extends Subscription = Subscription> {
 }
 
 /**
- * The tier an org is on: the highest that any of its subscriptions grants, else the default tier. So another subscription's
- * end never takes away what a living one grants.
+ * The tier an org is on: the highest that any of its subscriptions grants, else the default tier. So the end of one
+ * subscription never takes away what another one grants.
  */
 export function entitlementOf<S extends Subscription>(
   subscriptions: readonly S[],

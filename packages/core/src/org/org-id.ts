@@ -5,8 +5,8 @@ import { isStorableText } from '../storable-text.ts';
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f]/;
 
 /**
- * Whether it is an org id of the host's form. Whatever that form allows, an id is no longer than 256 characters, holds no
- * control character and no half of a surrogate pair, and is not `__proto__`.
+ * Whether this is an org id that matches `pattern`. Whatever the pattern allows, an id has at most 256 characters, no control
+ * character and no lone surrogate, and is not `__proto__`.
  */
 export function isOrgId(org: unknown, pattern: RegExp): org is string {
   return (
@@ -19,10 +19,10 @@ export function isOrgId(org: unknown, pattern: RegExp): org is string {
   );
 }
 
-/** Answers what is an org id. @throws TollgateError `invalid_org_id` */
+/** Returns `org` if it is an org id. @throws TollgateError `invalid_org_id` */
 export function checkOrgId(org: unknown, pattern: RegExp): string {
   if (isOrgId(org, pattern)) return org;
-  // Null is what a client sent and could not be decoded; anything else that is no text comes from the host.
+  // Null stands for what a client sent and could not be decoded. Any other value that is not a string comes from the host.
   const isSent = org === null || typeof org === 'string';
   throw new TollgateError('invalid_org_id', isSent ? {} : { message: 'The org id must be a text.' });
 }

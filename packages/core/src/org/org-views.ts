@@ -10,35 +10,35 @@ import { resolveLimit } from './limits.ts';
 import { nextChangeAt } from './next-change.ts';
 import { checkOrgId } from './org-id.ts';
 
-/** What an org has and may, as of the last read of the repository. */
+/** An org's subscriptions and limits, as of the last read of the repository. */
 export interface OrgView {
   readonly org: string;
   /** The tier the limits come from, at `now`. */
   tier(now: number): { readonly tier: Tier; readonly isDefault: boolean };
-  /** The subscription that grants the tier, else the live one that grants nothing just now, else null. */
+  /** The subscription that grants the tier, else a live one that grants nothing at present, else null. */
   subscription(now: number): StoredSubscription | null;
-  /** Until when, epoch ms, nothing of this view changes by the mere passing of time; Infinity for never. */
+  /** The instant, epoch ms, until which nothing in this view changes by time alone; Infinity for never. */
   steadyUntil(now: number): number;
   /** The limit in force at `now`; null for a period in which neither tier nor override limits the key. */
   limit(key: string, period: QuotaPeriod, now: number): EffectiveLimit | null;
-  /** What its creates were planned to be charged: the planner's, kept as long as the view. */
+  /** The charges planned for its creates: owned by the planner, kept as long as the view. */
   readonly plans: Plans;
 }
 
 /** Views of orgs, cached for `limitsTtlMs`. */
 export interface OrgViews {
-  /** A cached view at once, else a promise of a fresh one. @throws TollgateError `invalid_org_id`; `repository_unavailable` in the promise */
+  /** The cached view, else a promise of a fresh one. @throws TollgateError `invalid_org_id`; `repository_unavailable` in the promise */
   of(org: string): OrgView | Promise<OrgView>;
-  /** A view read now, past the cache. */
+  /** A view read from the repository now, bypassing the cache. */
   fresh(org: string): Promise<OrgView>;
-  /** Forgets the org's view: after a change made in this process. */
+  /** Drops the org's cached view, after a change made in this process. */
   drop(org: string): void;
 }
 
-/** Most orgs whose view is kept; beyond it the one loaded longest ago goes. */
+/** Most views kept; beyond it, the one loaded longest ago is evicted. */
 const MAX_VIEWS = 10_000;
 
-/** Caches what the repository says of an org. Concurrent first reads of one org share one load; a failed load is not kept. */
+/** Caches what the repository stores of an org. Concurrent first reads of an org share one load; a failed load is not cached. */
 export function createOrgViews(
   wiring: Pick<Wiring, 'catalog' | 'settings' | 'repository' | 'clock' | 'logger'>,
 ): OrgViews {
@@ -52,7 +52,7 @@ export function createOrgViews(
     const promise = repository.loadOrg(org).then((billing) => {
       for (const subscription of billing.subscriptions) if (isLive(subscription)) checkTier(subscription);
       const view = viewOf(org, billing, wiring);
-      // A drop while the load was under way leaves its result out of the cache: it may predate the change.
+      // If the view was dropped during the load, the result is not cached: it may predate the change.
       if (loads.get(org) === promise) keepNewest(views, org, { view, loadedAt }, MAX_VIEWS);
       return view;
     });
@@ -64,7 +64,7 @@ export function createOrgViews(
     return promise;
   }
 
-  /** A tier that was removed, renamed or misspelt shows nowhere else, and somebody pays for it. Said once in a process. */
+  /** A tier that was removed, renamed or misspelt shows nowhere else, and a customer pays for it. Logged once per process. */
   function checkTier({ org, tier, provider, id }: StoredSubscription): void {
     if (tier === null || catalog.tier(tier) !== undefined || missingTiers.has(tier)) return;
     missingTiers.add(tier);
@@ -81,7 +81,7 @@ export function createOrgViews(
       const known = views.get(org);
       if (known !== undefined) {
         const ageMs = clock.now() - known.loadedAt;
-        // A clock that was set back must not make a view last longer.
+        // A clock that was set back must not extend the life of a view.
         if (ageMs >= 0 && ageMs < settings.limitsTtlMs) return known.view;
       }
       return loads.get(org) ?? load(checkOrgId(org, settings.orgIdPattern));
@@ -99,7 +99,7 @@ function viewOf(
   billing: OrgBilling,
   { catalog, settings }: Pick<Wiring, 'catalog' | 'settings'>,
 ): OrgView {
-  // Asked several times for the same instant by every create.
+  // Every create asks several times for the same instant.
   let last: { readonly at: number; readonly is: Entitlement<StoredSubscription> } | null = null;
   const entitlement = (now: number) => {
     if (last?.at !== now) {

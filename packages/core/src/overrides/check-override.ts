@@ -5,18 +5,18 @@ import { isStorableText } from '../storable-text.ts';
 import type { Wiring } from '../wiring.ts';
 import type { SetOverrideRequest } from './types.ts';
 
-/** An override before it has an id, an author and times. */
+/** An override without its id, author and timestamps. */
 export type CheckedOverride = Omit<Override, 'id' | 'createdBy' | 'createdAt' | 'updatedAt'>;
 
 const UNLIMITED = -1;
 const MAX_REASON_LENGTH = 500;
-/** The last instant that RFC 3339 can tell: its years have four digits. */
+/** The last instant that RFC 3339 can express: its years have four digits. */
 const LAST_INSTANT = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 /**
- * Checks an operator's wish, field by field, and says it in the library's own terms.
+ * Checks an operator's request field by field, and converts it to the library's own terms.
  *
- * @throws TollgateError with the code of the first fault, see `Overrides.set`
+ * @throws TollgateError with the code of the first fault; see `Overrides.set`
  */
 export function checkOverride(
   request: SetOverrideRequest,
@@ -39,7 +39,7 @@ function checkLimit(limit: unknown): number | null {
   if (limit === UNLIMITED) return null;
   if (typeof limit !== 'number' || !Number.isSafeInteger(limit) || limit < 0)
     throw new TollgateError('invalid_limit');
-  // A negative zero would be answered as "-0" by some encoders.
+  // Some encoders would write a negative zero as "-0".
   return limit === 0 ? 0 : limit;
 }
 

@@ -8,14 +8,14 @@ import type { SetOverrideRequest } from './types.ts';
 /** Limits that operators set for one subject. */
 export interface Overrides {
   /**
-   * Inserts or replaces the override of (subject type, subject id, key, period); an omitted period is one of its own, for every period of
-   * the key. In force at once in this process, elsewhere within `limitsTtlMs`.
+   * Inserts or replaces the override of (subject type, subject id, key, period). An override without a period is a separate one, for every
+   * period of the key. In force immediately in this process, and within `limitsTtlMs` in others.
    *
    * @throws TollgateError `unknown_subject_type`, `invalid_org_id`, `unknown_quota_key`, `unknown_period`, `invalid_limit`,
-   * `invalid_request` for an odd instant or reason or nobody's name, `repository_unavailable`
+   * `invalid_request` for an invalid instant, reason or actor, `repository_unavailable`
    */
   set(request: SetOverrideRequest & { readonly actor: string }): Promise<Override>;
-  /** Those in force, by id; with `includeExpired` all. */
+  /** The overrides in force, ordered by id; all of them with `includeExpired`. */
   list(request?: { readonly includeExpired?: boolean }): Promise<readonly Override[]>;
 }
 
@@ -31,7 +31,7 @@ export function createOverrides(
       const now = clock.now();
       const override = { ...checked, id: ids.next(), createdBy: actor, createdAt: now, updatedAt: now };
       const stored = await repository.upsertOverride({ override, actor });
-      // Of whatever type it is: a subject id that is an org's too costs one read more, nothing else.
+      // Whatever the subject's type: if an org happens to have the same id, this costs one more read and nothing else.
       orgViews.drop(stored.subjectId);
       return stored;
     },
