@@ -9,16 +9,16 @@ import { findRow, listRows } from './list-rows.ts';
 import { SELECTION_POLICIES } from './picking-order.ts';
 import type { DegradationReport } from './types.ts';
 
-/** What an org's admins decide of its wind-down. */
+/** What an org's admins decide about its wind-down. */
 export interface AdminChoices {
-  /** Stores the policy and picks anew at once. @throws TollgateError `invalid_request` for no policy, and what `report` throws */
+  /** Stores the policy and picks the rows again. @throws TollgateError `invalid_request` for an unknown policy, and what `report` throws */
   setSelectionPolicy(request: {
     readonly org: string;
     readonly policy: SelectionPolicy;
     readonly actor: string;
   }): Promise<DegradationReport>;
   /**
-   * Pins or unpins a row and picks anew at once. A pin whose row is gone stands in nobody's way.
+   * Pins or unpins a row and picks the rows again. Pins of rows that are gone do not use up the limit.
    *
    * @throws TollgateError `invalid_request` for a key that is never wound down, `resource_not_found` for a row that is not the org's,
    * `keep_limit_reached` for more pins than the limit, and what `report` throws
@@ -57,7 +57,7 @@ export function createAdminChoices(
     };
   }
 
-  /** Unpins rows that no longer exist; answers how many. Reads the host's rows as a stream. */
+  /** Unpins rows that no longer exist; returns how many. Reads the host's rows as a stream. */
   async function unpinGone(org: string, resource: string): Promise<number> {
     const { pins } = await repository.loadDegradation(org);
     const gone = new Set(pins.filter((pin) => pin.resource === resource).map((pin) => pin.id));
@@ -67,7 +67,7 @@ export function createAdminChoices(
     }
     let unpinned = 0;
     for (const id of gone) {
-      // A list that is read in pages may pass a row over when others go meanwhile.
+      // A list that is read in pages may skip a row if others are deleted meanwhile.
       if ((await findRow(inventory, { org, key: resource, id, timeoutMs })) !== null) continue;
       const pin = { resource, id };
       const audit = pinAudit(org, 'system', pin, false);

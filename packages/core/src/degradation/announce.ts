@@ -12,8 +12,8 @@ const NOTICE_OF = {
 } as const;
 
 /**
- * Tells of every stage between what was stored and what was saved in its place, in order. To be called by the one writer whose
- * save went through: so each crossing is told once, by one process.
+ * Announces every stage after the one that was stored, up to the one saved in its place, in order. Only the writer whose save
+ * succeeded calls this, so that one process announces each crossing once.
  */
 export function announce(
   notices: Notices,

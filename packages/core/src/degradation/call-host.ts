@@ -2,9 +2,9 @@ import type { RowCallback } from '../options.ts';
 import type { RowAction } from '../ports/sweep-list.ts';
 
 /**
- * Calls the host for one row, with a time limit and the action's own idempotency key.
+ * Calls the host for one row, with a time-out and the action's own idempotency key.
  *
- * @throws what the host throws, or an error when it does not end within `timeoutMs`; its signal is aborted then.
+ * @throws what the host throws, or an error if it does not finish within `timeoutMs`; then its signal is aborted.
  */
 export async function callHost(
   callback: RowCallback,
@@ -32,7 +32,7 @@ export async function callHost(
     await Promise.race([work, timeUp]);
   } finally {
     clearTimeout(timer);
-    // A callback that fails after its time is nobody's to catch but ours.
+    // A callback that fails after its time-out must not become an unhandled rejection.
     work.catch(() => undefined);
   }
 }

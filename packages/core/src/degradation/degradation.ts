@@ -14,23 +14,23 @@ import type { DegradationReport } from './types.ts';
 /** The over-capacity lifecycle of all orgs. */
 export interface Degradations extends AdminChoices, Previews, Pick<Sweeps, 'sweep' | 'startSweeper'> {
   /**
-   * The status as of now: starts the clock when the org is over a limit, clears everything when it is not.
+   * The current status: starts the clock if the org is over a limit, and clears everything if it is not.
    *
-   * @param use - the org's use as just reported, so that both say the same; counted by default.
+   * @param use - the org's use as just reported, so that both reports agree; counted by default.
    * @throws TollgateError `invalid_org_id`, `quota_unavailable`, `repository_unavailable`
    */
   report(org: string, use?: UsageReport): Promise<DegradationReport>;
   /** Evaluates the org in the background: after something that may have moved it over a limit or back. */
   reportSoon(org: string): void;
   readonly standing: Standings['of'];
-  /** Ends sweepers and waits for what is under way. */
+  /** Stops sweepers and waits for work in progress. */
   close(): Promise<void>;
 }
 
 /**
- * Makes the lifecycle's service.
+ * Creates the lifecycle's service.
  *
- * @param services.usage - the org's use, counted as recently as a refusal would want it.
+ * @param services.usage - the org's use, counted as recently as a refusal requires.
  */
 export function createDegradation(
   wiring: Omit<Wiring, 'access' | 'provider' | 'counters'>,
@@ -44,7 +44,7 @@ export function createDegradation(
   const { usage, orgViews, notices } = services;
   const background = createBackground(wiring);
   const onFreed = (org: string) => {
-    // The rows are free by now; their restoring need not wait for the next sweep.
+    // The rows can be restored now, without waiting for the next sweep.
     if (settings.lifecycle !== null) background.run(`free ${org}`, () => sweeps.lookAt(org));
   };
   const evaluations = createEvaluations(wiring, { usage, orgViews, notices, onFreed });

@@ -13,27 +13,27 @@ import { picksAnything, selectRows } from './select-rows.ts';
 import { beginningAt } from './two-clocks.ts';
 import type { DegradationReport, Overage } from './types.ts';
 
-/** An org as it was just found and stored. */
+/** An org's state as just determined and stored. */
 export interface Evaluation {
   readonly report: DegradationReport;
-  /** The instant it was judged at, epoch ms. */
+  /** The instant at which it was judged, epoch ms. */
   readonly now: number;
   /** The repository's clock when it was read. */
   readonly readAt: number;
-  /** The version that is stored now, or null when other writers kept this one from storing what it found. */
+  /** The version that is stored now; null if other writers kept this one from storing its result. */
   readonly version: number | null;
 }
 
-/** Brings what is stored of an org's lifecycle in line with its usage. */
+/** Brings the stored lifecycle of an org in line with its use. */
 export interface Evaluations {
   /**
-   * Counts, starts or ends the spell, picks the rows, and stores what differs. Racing evaluations of an org end in one state, and
-   * each notice is told by the one that stored the crossing. A spell begins and ends only by limits that were read for it, since
-   * another process may have changed them, and begins only where the host counts too many rows: a create that ends while it is counted
+   * Counts, starts or ends the spell, picks the rows, and stores what differs. Concurrent evaluations of an org end in one state, and
+   * a notice is sent by the one that stored the crossing. A spell begins or ends only by limits that are read afresh, since another
+   * process may have changed them. It begins only if the host itself counts too many rows, since a create that ends during a recount
    * may be counted twice for a moment.
    *
-   * @param options.use - the use to go by at first; null counts, as recently as a refusal would want it; 'now' counts at this moment.
-   * @param options.lookAt - 'now' puts the org on the sweep's list when something was stored; 'unchanged' is for the sweep itself.
+   * @param options.use - the use for the first attempt; null counts as recently as a refusal requires, 'now' recounts.
+   * @param options.lookAt - 'now' puts the org on the sweep's list if something was stored; 'unchanged' is for the sweep itself.
    * @throws TollgateError `quota_unavailable`, `repository_unavailable`
    */
   evaluate(
@@ -41,22 +41,22 @@ export interface Evaluations {
     options: { readonly lookAt: 'now' | 'unchanged'; readonly use: UsageReport | 'now' | null },
   ): Promise<Evaluation>;
   /**
-   * Whether the org is over a limit, counted as recently as a refusal would want it. Reads no rows and stores nothing.
+   * Whether the org is over a limit, counted as recently as a refusal requires. Reads no rows and stores nothing.
    *
    * @throws TollgateError `quota_unavailable`, `repository_unavailable`
    */
   isOver(org: string): Promise<boolean>;
 }
 
-/** What an org uses; capacity counts older than `maxCountAgeMs` are taken anew first. */
+/** Returns an org's use; first recounts capacity keys whose count is older than `maxCountAgeMs`. */
 export type ExactUsage = (org: string, options?: { readonly maxCountAgeMs?: number }) => Promise<UsageReport>;
 
-/** What the lifecycle needs of the other services. */
+/** What the lifecycle needs from the other services. */
 export interface EvaluationServices {
   readonly usage: ExactUsage;
   readonly orgViews: Pick<OrgViews, 'fresh'>;
   readonly notices: Notices;
-  /** Told when rows that may be suspended are no longer picked, after that was stored. */
+  /** Called after it is stored that rows which may be suspended are no longer picked. */
   readonly onFreed: (org: string) => void;
 }
 
@@ -72,13 +72,13 @@ export function createEvaluations(
 
   async function countUse(org: string, use: UsageReport | 'now' | null): Promise<readonly QuotaUse[]> {
     if (settings.overCapacity === null) return [];
-    // Every count is older than -1 ms, one of this very millisecond too.
+    // Every count is older than -1 ms, even one of this very millisecond.
     const report =
       use === 'now' ? await services.usage(org, { maxCountAgeMs: -1 }) : (use ?? (await services.usage(org)));
     return report.items;
   }
 
-  /** The overages by limits read now; none where the host's own count is above none of them. */
+  /** The overages against limits read afresh; none unless the host's own count is above one of them. */
   async function checkOverages(org: string, items: readonly QuotaUse[]): Promise<readonly Overage[]> {
     const view = await services.orgViews.fresh(org);
     const now = clock.now();

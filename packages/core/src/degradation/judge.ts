@@ -2,16 +2,16 @@ import type { Degradation, DegradationStage } from '../ports/billing-repository.
 import { STAGES, type StageAt, stageAt } from './stage-at.ts';
 import { beginningAt, judgedAt, type TwoClocks } from './two-clocks.ts';
 
-/** Where an org stands now, and what of it is to be stored. */
+/** An org's stage and level now, and what to store. */
 export interface Judgement extends StageAt {
   readonly overCapacityAt: number | null;
-  /** The furthest stage of the spell, which is the stage that was announced last. */
+  /** The furthest stage of the spell, which is the last one announced. */
   readonly furthest: DegradationStage;
-  /** The instant it was judged at, epoch ms. */
+  /** The instant at which it was judged, epoch ms. */
   readonly now: number;
 }
 
-/** Starts, keeps or ends the spell of an org, and says where it stands. */
+/** Starts, keeps or ends an org's spell, and determines its stage and level. */
 export function judge(
   stored: Pick<Degradation, 'overCapacityAt' | 'stage'>,
   isOver: boolean,

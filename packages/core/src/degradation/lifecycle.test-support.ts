@@ -89,7 +89,7 @@ export function testHost() {
 
 export type TestHost = ReturnType<typeof testHost>;
 
-/** A host that switches rows off and on, and remembers every call; a call may be made to fail, or to do more. */
+/** A host that suspends and restores rows and records every call; a call can be made to fail, or to do more. */
 export function testLifecycle(
   options: {
     readonly host?: TestHost;
@@ -125,7 +125,7 @@ export function testLifecycle(
   return { lifecycle, calls, keys, off, hooks };
 }
 
-/** One process with the lifecycle's services on real counters; pass `host` and `repository` of another one to be its peer. */
+/** One process with the lifecycle's services on real counters; pass another one's `host` and `repository` to make it a peer. */
 export function lifecycleOnMemory(
   options: Partial<BillingOptions> = {},
   shared: {
@@ -187,7 +187,7 @@ export function lifecycleOnMemory(
     notices,
     told,
     log,
-    /** Of the warnings, in their order. */
+    /** The facts of the warnings, in order. */
     facts,
     overrides,
     degradation,

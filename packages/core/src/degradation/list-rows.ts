@@ -3,13 +3,13 @@ import { TollgateError } from '../errors/tollgate-error.ts';
 import type { InventoryRow, ResourceInventory } from '../ports/resource-inventory.ts';
 import { within } from '../within.ts';
 
-/** A host that has its rows at hand answers without a pause: after so many the process sees to its other requests. */
+/** Rows listed before the event loop gets a turn: a host with its rows in memory would otherwise never yield. */
 const ROWS_A_TURN = 1_000;
 
 /**
- * The host's rows of a key as a stream, each asked for only when the one before it is used up.
+ * The host's rows of a key as a stream, each requested only after the one before it was consumed.
  *
- * @throws TollgateError `quota_unavailable` when the host fails, lets the next row wait longer than `timeoutMs`, or answers what is no row.
+ * @throws TollgateError `quota_unavailable` if the host fails, takes longer than `timeoutMs` for a row, or returns what is not a row.
  */
 export async function* listRows(
   inventory: ResourceInventory,
@@ -34,12 +34,12 @@ export async function* listRows(
     isOver = true;
     throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
   } finally {
-    // Left early: the host may let go of its cursor. Not waited for, it may be what hangs.
+    // Abandoned early, so the host may close its cursor. Not awaited, since it may be what hangs.
     if (!isOver) rows?.return?.()?.catch(() => undefined);
   }
 }
 
-/** A host without types may well answer ids that are numbers and instants that are texts: pins and order would go by chance. */
+/** A host without types may return numeric ids or textual instants, which would make pins and order arbitrary. */
 function checkRow({ id, createdAt, lastUsedAt }: InventoryRow, key: string): void {
   const isRow =
     typeof id === 'string' &&
@@ -52,9 +52,9 @@ function checkRow({ id, createdAt, lastUsedAt }: InventoryRow, key: string): voi
 }
 
 /**
- * The row, or null when the host does not know it.
+ * The row, or null if the host does not know it.
  *
- * @throws TollgateError `quota_unavailable` when the host fails or does not answer within `timeoutMs`.
+ * @throws TollgateError `quota_unavailable` if the host fails or does not reply within `timeoutMs`.
  */
 export async function findRow(
   inventory: ResourceInventory,
@@ -62,7 +62,7 @@ export async function findRow(
 ): Promise<InventoryRow | null> {
   const { org, key, id, timeoutMs } = request;
   try {
-    // The first row of an empty result is undefined.
+    // A host may return the first row of an empty result, which is undefined.
     return (await within(timeoutMs, Promise.resolve(inventory.find({ org, key, id })))) ?? null;
   } catch (cause) {
     throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });

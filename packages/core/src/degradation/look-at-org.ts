@@ -14,14 +14,14 @@ import {
 } from './row-actions.ts';
 
 /**
- * Looks at one claimed org: evaluates it on counts and limits of now, does what is due, and ends the claim.
+ * Processes one claimed org: evaluates it with fresh counts and limits, performs the actions that are due, and ends the claim.
  *
  * @param options.claimedAt - the repository's clock at the claim.
  * @param options.lookAgainMs - how soon an org that is not settled is due again.
- * @param options.actForMs - after which no more actions are begun: the org is due again, behind the others. From the first one on that went
- * well: what hangs each time must not keep what is behind it from its turn, nor must a host that is slow to list.
- * @param options.isToEnd - asked before each action; when true, the look ends there.
- * @throws TollgateError when the org could not be evaluated; the claim is ended all the same.
+ * @param options.actForMs - how long actions are begun; then the org is due again, behind the others. Measured from the first success, so
+ * that neither actions that always hang nor a host that is slow to list use up the time of the actions behind them.
+ * @param options.shouldStop - asked before each action; when true, the look ends there.
+ * @throws TollgateError if the org could not be evaluated; the claim is ended nevertheless.
  */
 export type LookAtOrg = (
   claim: SweepClaim,
@@ -29,13 +29,13 @@ export type LookAtOrg = (
     readonly claimedAt: number;
     readonly lookAgainMs: number;
     readonly actForMs: number;
-    readonly isToEnd: () => boolean;
+    readonly shouldStop: () => boolean;
   },
 ) => Promise<ActionTally>;
 
-/** Actions between two evaluations, where there are few. */
+/** Actions between two evaluations, unless there are too many for that. */
 const ACTIONS_A_ROUND = 20;
-/** About how many evaluations a look may take: a large wind-down has more actions a round instead. */
+/** About how many evaluations a look may take: a large wind-down does more actions a round instead. */
 const MAX_ROUNDS = 40;
 
 export function createLookAtOrg(
@@ -55,10 +55,10 @@ export function createLookAtOrg(
     return await evaluations.evaluate(org, { lookAt: 'unchanged', use: 'now' });
   }
 
-  /** Does what is due, evaluating anew between the rounds; answers the last evaluation if all is as it should be, else null. */
+  /** Does what is due, with a new evaluation after each round. Returns the last evaluation if nothing is left to do, else null. */
   async function work(look: Look): Promise<Evaluation | null> {
     const { claim, failedRows, outdated } = look;
-    // A key that is outdated twice is left to the next sweep: its count and its list disagree, or change faster than we look.
+    // A key that is outdated twice is left to the next sweep: its count and its list disagree, or change faster than they are read.
     const isOutdated = ({ action, resource }: RowAction) =>
       action !== 'restore' && (outdated.get(resource) ?? 0) > 1;
     const isLeft = (action: RowAction) =>
@@ -66,7 +66,7 @@ export function createLookAtOrg(
     let found = await evaluate(claim.org);
     const startedAt = found.readAt;
     if (lifecycle === null) {
-      // What a process with a lifecycle suspended is restored when there is one again: until then the org stays on the list.
+      // Rows suspended by a process with a lifecycle can only be restored by such a process: until then the org stays on the list.
       const isSettled = isWithinLimits(found) && (await repository.loadRowActions(claim.org)).length === 0;
       return isSettled ? found : null;
     }
@@ -77,11 +77,11 @@ export function createLookAtOrg(
         flags: found.report.flagged,
         actions: known,
         now: found.now,
-        // One look is one sighting, however many rounds it takes.
+        // A look is one sighting, however many rounds it takes.
         readAt: startedAt,
         sightingMs: lifecycle.sightingMs,
         removeAfterMs: lifecycle.remove === null ? null : (settings.overCapacity?.degradedMs ?? null),
-        // A look tries no more after so many failures of an action: the next one goes on behind them.
+        // A look gives an action up after this many failures: the next look starts behind them.
         startAt: claim.fence * MAX_FAILURES_IN_A_ROW,
         newKey: () => ids.next(),
       });
@@ -99,24 +99,24 @@ export function createLookAtOrg(
     return null;
   }
 
-  return async (claim, { claimedAt, lookAgainMs, actForMs, isToEnd }) => {
+  return async (claim, { claimedAt, lookAgainMs, actForMs, shouldStop }) => {
     const look: Look = {
       claim,
       actForMs,
-      isToEnd,
+      shouldStop,
       endsAt: Number.POSITIVE_INFINITY,
       failedRows: new Set(),
       failuresInARow: new Map(),
       outdated: new Map(),
       tally: { suspended: 0, restored: 0, removed: 0, failed: 0 },
     };
-    // Never due again in the same sweep, whatever the clocks say meanwhile.
+    // Later than the claim, so that the org is never due again in the same sweep, whatever the clocks say.
     const soonest = claimedAt + 1;
     let lookAt: number | null = soonest + lookAgainMs;
     try {
       const settled = await work(look);
       if (settled !== null) {
-        // A spell begins when it should: the sweep looks again when time alone changes a limit.
+        // The sweep looks again when time alone changes a limit, so that a spell begins on time.
         const change = nextChangeAt(
           await repository.loadOrg(claim.org),
           settled.now,
@@ -125,7 +125,7 @@ export function createLookAtOrg(
         lookAt = change === null ? null : Math.max(change, soonest);
       }
     } finally {
-      // Where this fails too, the claim runs out by itself.
+      // If this fails too, the claim expires by itself.
       await repository.finishSweep({ ...claim, lookAt }).catch(() => false);
     }
     return look.tally;
@@ -137,9 +137,9 @@ function isWithinLimits({ report, version }: Evaluation): boolean {
 }
 
 /**
- * The actions of the next round. Removals come few at a time: nothing undoes them.
+ * The actions of the next round. Removals are done a few at a time, since they cannot be undone.
  *
- * @param share - the part of the look's first list that is done a round.
+ * @param share - how many actions a round spread the look's first list over its rounds.
  */
 function roundOf(due: readonly RowAction[], share: number): readonly RowAction[] {
   const firstRemoval = due.findIndex(({ action }) => action === 'remove');

@@ -15,7 +15,7 @@ const STATE_OF: Readonly<Record<DegradationStage, FlagState | null>> = {
 
 /**
  * The flags after a selection, in the order of `chosen`: every chosen row in the state of the stage. A row that was flagged before
- * keeps its times, a new one is flagged at `now`, the later of the two clocks; `markedAt` is when the row was first seen marked and null
+ * keeps its times. A new one is flagged at `now`, the later of the two clocks. `markedAt` is when the row was first seen marked; null
  * before that.
  */
 export function mergeFlags(
@@ -39,12 +39,12 @@ export function mergeFlags(
   });
 }
 
-/** One text for a row's key and id, which no other row has. */
+/** A unique string for a row's key and id. */
 export function rowName({ resource, id }: ChosenRow): string {
   return JSON.stringify([resource, id]);
 }
 
-/** Whether both lists say the same of the same rows in the same order. */
+/** Whether both lists hold equal flags of the same rows in the same order. */
 export function sameFlags(a: readonly Flag[], b: readonly Flag[]): boolean {
   return (
     a.length === b.length &&

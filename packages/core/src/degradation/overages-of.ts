@@ -3,8 +3,8 @@ import type { QuotaUse } from '../quota/types.ts';
 import type { Overage } from './types.ts';
 
 /**
- * The capacity keys whose use is above their limit, in the order of the items. Keys that are never wound down count too;
- * metered keys never do: above a lowered limit they are refused until their window turns.
+ * The capacity keys whose use is above their limit, in the order of the items, including keys that are never wound down.
+ * Metered keys are not overages: above a lowered limit they are refused until their window ends.
  */
 export function overagesOf(items: readonly QuotaUse[], catalog: Pick<Catalog, 'quota'>): readonly Overage[] {
   return items.flatMap(({ key, unit, current, limit }) => {

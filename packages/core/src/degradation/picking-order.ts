@@ -8,16 +8,16 @@ export const SELECTION_POLICIES = [
   'manual',
 ] as const satisfies readonly SelectionPolicy[];
 
-/** A row as selection ranks it: the smaller is picked first. */
+/** A row as selection ranks it: the lowest rank is picked first. */
 export interface RankedRow {
   readonly id: string;
   readonly isPinned: boolean;
-  /** Instant that ranks it under the policy, negated where the latest goes first. */
+  /** The instant by which the policy ranks it, negated if the latest comes first. */
   readonly rank: number;
 }
 
 /**
- * How the policy ranks a row. `manual` ranks as `newest_first`, which chooses what an admin left open. A row whose use is not
+ * How the policy ranks a row. `manual` ranks as `newest_first`, which decides what the admins left open. A row whose use is not
  * tracked ranks by its creation.
  */
 export function rankRow(row: InventoryRow, policy: SelectionPolicy, isPinned: boolean): RankedRow {
@@ -32,7 +32,7 @@ export function rankRow(row: InventoryRow, policy: SelectionPolicy, isPinned: bo
   }
 }
 
-/** Below 0 when `a` is picked before `b`: pinned rows last, then by rank, ties by id (code units, ascending). */
+/** Below 0 if `a` is picked before `b`: pinned rows last, then by rank, ties by id (code units, ascending). */
 export function comparePicks(a: RankedRow, b: RankedRow): number {
   if (a.isPinned !== b.isPinned) return a.isPinned ? 1 : -1;
   if (a.rank !== b.rank) return a.rank - b.rank;

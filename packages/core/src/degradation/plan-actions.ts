@@ -2,12 +2,12 @@ import type { Flag } from '../ports/billing-repository.ts';
 import type { RowAction } from '../ports/sweep-list.ts';
 import { type ChosenRow, rowName } from './merge-flags.ts';
 
-/** What one look at an org has to write and to do. */
+/** What one look at an org has to store and to do. */
 export interface ActionPlan {
-  /** To be stored before anything is done. */
+  /** To be stored before any action. */
   readonly note: readonly RowAction[];
   readonly forget: readonly ChosenRow[];
-  /** To be done, in this order; each is stored as `started` first. */
+  /** To be performed in this order; each is first stored as `started`. */
   readonly act: readonly RowAction[];
 }
 
@@ -15,24 +15,25 @@ export interface ActionPlan {
 export interface ActionFacts {
   readonly flags: readonly Flag[];
   readonly actions: readonly RowAction[];
-  /** The instant at which stages are judged. */
+  /** The instant at which the stage was judged. */
   readonly now: number;
-  /** The repository's clock, on which sightings are told apart. */
+  /** The repository's clock, on which the time between sightings is measured. */
   readonly readAt: number;
   readonly sightingMs: number;
-  /** How long a row must have been flagged, and suspended, before it is removed; null when the host removes nothing. */
+  /** How long a row must have been flagged, and suspended, before it is removed; null if the host removes nothing. */
   readonly removeAfterMs: number | null;
-  /** With which of the actions that were begun before to begin, around in a circle: the first may be those that always fail. */
+  /** Where to start among the actions begun before, modulo their number: those that always fail must not always come first. */
   readonly startAt: number;
   readonly newKey: () => string;
 }
 
 /**
- * Compares what is flagged with what was done, and says what comes next.
+ * Compares what is flagged with what was done, and plans what comes next.
  *
- * A row whose state is degraded or marked is suspended, and a marked one then removed if the host does that, `removeAfterMs` after its
- * suspension; each only when it was found due by an earlier look at least `sightingMs` ago. Every other row that may have been suspended is
- * restored, at once and first. What may have been begun is repeated under its own key, and comes after what was not tried yet.
+ * A row whose state is degraded or marked is suspended. If the host removes rows, a marked one is removed `removeAfterMs` after its
+ * suspension. Either happens only if an earlier look, at least `sightingMs` ago, found it due. Every other row that may have been
+ * suspended is restored immediately, before everything else. An action that may have been begun is retried with its own key, after
+ * those not tried yet.
  */
 export function planActions(facts: ActionFacts): ActionPlan {
   const flags = new Map(facts.flags.map((flag) => [rowName(flag), flag]));
@@ -40,23 +41,23 @@ export function planActions(facts: ActionFacts): ActionPlan {
   const note: RowAction[] = [];
   const forget: ChosenRow[] = [];
   const fresh: RowAction[] = [];
-  const begun: RowAction[] = [];
-  // Flags come in the order of the policy.
+  const retries: RowAction[] = [];
+  // Flags are in the policy's order.
   for (const name of new Set([...flags.keys(), ...actions.keys()])) {
     const flag = flags.get(name);
     const known = actions.get(name);
     const next = wantsNothing(flag) ? backToActive(known) : onwards(flag, known, facts);
     if (next === 'forget') {
       if (known !== undefined) forget.push(known);
-    } else if (next?.state === 'started') (known?.state === 'started' ? begun : fresh).push(next);
+    } else if (next?.state === 'started') (known?.state === 'started' ? retries : fresh).push(next);
     else if (next !== null) note.push(next);
   }
-  const start = begun.length > 0 ? facts.startAt % begun.length : 0;
-  const inTurn = [...fresh, ...begun.slice(start), ...begun.slice(0, start)];
-  return { note, forget, act: IN_ORDER.flatMap((kind) => inTurn.filter(({ action }) => action === kind)) };
+  const start = retries.length > 0 ? facts.startAt % retries.length : 0;
+  const ordered = [...fresh, ...retries.slice(start), ...retries.slice(0, start)];
+  return { note, forget, act: IN_ORDER.flatMap((kind) => ordered.filter(({ action }) => action === kind)) };
 }
 
-/** Restores before everything else. Of each, what was begun before comes after what was not tried yet, so that it holds nobody up. */
+/** Restores come first. Of each kind, retries come after what was not tried yet, so that they hold nothing up. */
 const IN_ORDER = ['restore', 'suspend', 'remove'] as const;
 
 function wantsNothing(flag: Flag | undefined): flag is undefined | (Flag & { state: 'flagged' }) {
@@ -80,7 +81,7 @@ function onwards(flag: Flag, known: RowAction | undefined, facts: ActionFacts): 
     case 'restore':
       return known;
     case 'suspend':
-      // A removal counts from the try that went well: it may come weeks after the sighting, where nobody swept or those before failed.
+      // Removal counts from the attempt that succeeds, which may be weeks after the sighting: nobody swept, or earlier attempts failed.
       if (known.state === 'started') return { ...known, sightedAt: readAt };
       if (known.state === 'sighted')
         return isConfirmed ? { ...known, state: 'started', sightedAt: readAt } : null;
@@ -95,7 +96,7 @@ function onwards(flag: Flag, known: RowAction | undefined, facts: ActionFacts): 
   }
 }
 
-/** Its flag may be old where nobody swept for weeks, or the stages were made shorter: its org has not felt the loss yet. */
+/** An old flag is not enough: if nobody swept for weeks, or the stages were shortened, the org has not yet noticed the loss. */
 function wasDownLongEnough({ sightedAt }: RowAction, { readAt, removeAfterMs }: ActionFacts): boolean {
   return removeAfterMs !== null && readAt - sightedAt >= removeAfterMs;
 }

@@ -18,7 +18,7 @@ export interface PreviewRequest {
   readonly at?: number;
 }
 
-/** What becomes of the rows of one key, by their ids. */
+/** What would happen to the rows of one key, by their ids. */
 export interface PreviewKey extends Overage {
   /** In the order in which they would be wound down; empty for a key that is never wound down. */
   readonly flagged: readonly string[];
@@ -44,7 +44,7 @@ export interface Preview {
   } | null;
 }
 
-/** Foretells what a change of tier does, changing nothing. */
+/** Predicts what a change of tier would do, without changing anything. */
 export interface Previews {
   /** @throws TollgateError `invalid_org_id`, `unknown_tier`, `quota_unavailable`, `repository_unavailable` */
   preview(request: PreviewRequest): Promise<Preview>;
@@ -112,7 +112,7 @@ export function createPreviews(
     policy: SelectionPolicy,
   ): Preview['timeline'] {
     if (!isOver || overCapacity === null) return null;
-    // An org that is over capacity already stays in the spell it is in.
+    // An org that is already over capacity stays in its current spell.
     const warnedAt = Math.min(since ?? at, at);
     const degradedAt = warnedAt + overCapacity.warnedMs;
     const flaggedAt = policy === 'manual' ? Math.max(degradedAt, at) : at;

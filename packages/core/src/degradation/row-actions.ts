@@ -18,34 +18,34 @@ export interface ActionTally {
   readonly failed: number;
 }
 
-/** One claimed org while it is looked at: counts and refusals add up over the rounds. */
+/** The state of one look at a claimed org, kept over all its rounds. */
 export interface Look {
   readonly claim: SweepClaim;
-  /** How long actions are begun once one went well, ms. */
+  /** How long actions are begun after the first one succeeded, ms. */
   readonly actForMs: number;
-  /** Asked before each action; when true, nothing more is begun. */
-  readonly isToEnd: () => boolean;
-  /** Rows with which the host failed in this look; they are not tried twice. */
+  /** Asked before each action; when true, no more are begun. */
+  readonly shouldStop: () => boolean;
+  /** Rows whose action failed in this look; it does not retry them. */
   readonly failedRows: Set<string>;
-  /** By action: a host that cannot restore may well suspend. */
+  /** By action: a host that cannot restore may still suspend. */
   readonly failuresInARow: Map<RowAction['action'], number>;
-  /** How often a key's count left no room for an action that was due. */
+  /** By key: how often a recount found too few rows in excess for an action that was due. */
   readonly outdated: Map<string, number>;
-  /** When no more is begun, by the process' clock. */
+  /** When no more actions are begun, on the process's clock. */
   endsAt: number;
   tally: ActionTally;
 }
 
-/** Does actions of a plan on the host's rows and keeps the record of them. */
+/** Performs the actions of a plan on the host's rows, and keeps their records. */
 export interface RowActions {
   /**
-   * Does the actions in order. Before each one its record says `started`, in a write that is refused once the claim is another's; before
-   * each suspend and remove the rows are counted again. A row that is gone is forgotten.
+   * Performs the actions in order. Before each one its record is set to `started`, in a write that is refused once the claim is lost.
+   * Before each suspend and remove the rows are counted again. The record of a row that is gone is deleted.
    *
-   * @param flagged - the rows that are picked, first picked first: of fewer rows too many the last are picked no more.
+   * @param flagged - the picked rows, in the order of picking: if fewer rows are in excess, the last ones are no longer picked.
    *
-   * Answers `done` when all were tried that the host does not keep failing with, or when the count left no room for one; `stop` when the
-   * claim is lost, or the look or the sweep is to end.
+   * Returns `done` if all were tried but those that the host keeps failing with, or if a count left no room for one. Returns `stop` if
+   * the claim is lost, or the look or the sweep has to end.
    */
   perform(
     look: Look,
@@ -53,7 +53,7 @@ export interface RowActions {
     known: readonly RowAction[],
     flagged: readonly ChosenRow[],
   ): Promise<'done' | 'stop'>;
-  /** Writes and forgets records of the claim's org; false when the claim is lost. */
+  /** Saves and deletes records of the claim's org; false if the claim is lost. */
   record(
     claim: SweepClaim,
     save: readonly RowAction[],
@@ -61,7 +61,7 @@ export interface RowActions {
   ): Promise<boolean>;
 }
 
-/** After so many failures of one action, one after the other, the host is not asked for it until the next sweep. */
+/** After this many consecutive failures of an action, the host is not asked for it again until the next sweep. */
 export const MAX_FAILURES_IN_A_ROW = 3;
 
 /** Whether the host has failed with this kind of action too often for this look. */
@@ -71,7 +71,7 @@ export function keepsFailing({ failuresInARow }: Look, { action }: RowAction): b
 
 const TALLY_OF = { suspend: 'suspended', restore: 'restored', remove: 'removed' } as const;
 
-/** How long a claim lasts that nobody renews, ms: what a sweeper that died can hold an org up. */
+/** How long a claim lasts without renewal, ms: how long a sweeper that died can hold an org up. */
 export function claimLeaseMs({ lifecycle }: Pick<Wiring['settings'], 'lifecycle'>): number {
   return 6 * (lifecycle?.callbackTimeoutMs ?? 10_000);
 }
@@ -91,7 +91,7 @@ export function createRowActions(
   const record: RowActions['record'] = (claim, save, forget) =>
     repository.saveRowActions({ ...claim, leaseMs, save, forget });
 
-  /** Whether rows and limit, both read now, still leave more rows too many than these. */
+  /** Whether more than `rows` rows are in excess, by the host's count and a limit read now. */
   async function hasExcess(org: string, resource: string, rows: number): Promise<boolean> {
     const view = await orgViews.fresh(org);
     const limit = view.limit(resource, 'lifetime', clock.now())?.value ?? null;
@@ -100,9 +100,9 @@ export function createRowActions(
     return count - limit > rows;
   }
 
-  /** Whether the row is there; null when the host cannot say. */
-  async function isThere(org: string, { resource, id }: RowAction): Promise<boolean | null> {
-    // Of a key that is no longer counted the inventory need not know anything: taken for gone, a row would stay suspended.
+  /** Whether the row exists; null if the host cannot say. */
+  async function exists(org: string, { resource, id }: RowAction): Promise<boolean | null> {
+    // The inventory need not know a key that is no longer counted. If its rows were taken for gone, they would stay suspended.
     if (catalog.quota(resource)?.kind !== 'capacity') return true;
     try {
       return (await findRow(inventory, { org, key: resource, id, timeoutMs })) !== null;
@@ -116,7 +116,7 @@ export function createRowActions(
     }
   }
 
-  /** Calls the host; answers whether that went well. */
+  /** Calls the host; returns whether it succeeded. */
   async function call(look: Look, action: RowAction): Promise<boolean> {
     const callback = lifecycle?.[action.action] ?? null;
     if (lifecycle === null || callback === null) return true;
@@ -135,7 +135,7 @@ export function createRowActions(
     }
   }
 
-  function wentWell(look: Look): void {
+  function startDeadline(look: Look): void {
     look.endsAt = Math.min(look.endsAt, clock.now() + look.actForMs);
   }
 
@@ -144,7 +144,7 @@ export function createRowActions(
     look.tally = { ...look.tally, [outcome]: look.tally[outcome] + 1 };
     const failures = isDone ? 0 : (look.failuresInARow.get(action.action) ?? 0) + 1;
     look.failuresInARow.set(action.action, failures);
-    if (isDone) wentWell(look);
+    if (isDone) startDeadline(look);
     else look.failedRows.add(rowName(action));
     telemetry.count('tollgate.sweep.actions', 1, {
       action: action.action,
@@ -162,21 +162,21 @@ export function createRowActions(
       for (const row of known.filter(isDown)) idsDown(row.resource).add(row.id);
       const places = placesOf(flagged);
       const placeOf = (row: ChosenRow) => places.get(rowName(row)) ?? 0;
-      /** Picked rows that went. One that is to be restored was picked before nobody. */
+      /** Picked rows that are gone. A row to be restored is not among the picked ones. */
       const gone: RowAction[] = [];
-      /** How many rows of its key were picked before it and are there. */
+      /** How many rows of its key were picked before it and still exist. */
       const pickedBefore = (row: RowAction) =>
         placeOf(row) -
         gone.filter((one) => one.resource === row.resource && placeOf(one) < placeOf(row)).length;
       for (const action of actions) {
-        if (look.isToEnd() || clock.now() >= look.endsAt) return 'stop';
+        if (look.shouldStop() || clock.now() >= look.endsAt) return 'stop';
         if (keepsFailing(look, action)) continue;
         const { resource, id } = action;
-        const isFound = await isThere(org, action);
+        const isFound = await exists(org, action);
         if (isFound === false) {
           if (places.has(rowName(action))) gone.push(action);
           if (!(await record(claim, [], [action]))) return 'stop';
-          wentWell(look);
+          startDeadline(look);
           continue;
         }
         if (isFound === null) {
@@ -197,18 +197,18 @@ export function createRowActions(
         count(look, action, isDone);
         if (!isDone) continue;
         if (action.action === 'remove') gone.push(action);
-        const isKept =
+        const isSaved =
           action.action === 'restore'
             ? await record(claim, [], [action])
             : await record(claim, [{ ...action, state: 'done' }], []);
-        if (!isKept) return 'stop';
+        if (!isSaved) return 'stop';
       }
       return 'done';
     },
   };
 }
 
-/** By row: how many of its key were picked before it. */
+/** By row: how many rows of its key were picked before it. */
 function placesOf(flagged: readonly ChosenRow[]): ReadonlyMap<string, number> {
   const places = new Map<string, number>();
   const sizes = new Map<string, number>();
@@ -220,7 +220,7 @@ function placesOf(flagged: readonly ChosenRow[]): ReadonlyMap<string, number> {
   return places;
 }
 
-/** Whether the row may be switched off now. */
+/** Whether the row may be suspended now. */
 function isDown({ action, state }: RowAction): boolean {
   if (action === 'suspend') return state !== 'sighted';
   return !(action === 'remove' && state === 'done');

@@ -5,9 +5,9 @@ import { comparePicks, type RankedRow, rankRow } from './picking-order.ts';
 
 /** What decides which rows of one key are wound down. */
 export interface Selection {
-  /** How many rows are too many. */
+  /** How many rows are in excess. */
   readonly excess: number;
-  /** Never so many are picked that fewer than this many rows remain: the limit. */
+  /** At least this many rows are left unpicked: the limit. */
   readonly keepAtLeast: number;
   readonly policy: SelectionPolicy;
   readonly pinned: ReadonlySet<string>;
@@ -16,8 +16,8 @@ export interface Selection {
 
 /**
  * The ids of the rows to wind down, in the order in which the policy picks them: exactly `excess`, or fewer if the stream has fewer
- * than `keepAtLeast + excess` rows. None within limits, and none under `manual` while warned. Reads the rows as a stream and holds
- * no more than `excess` of them.
+ * than `keepAtLeast + excess` rows. None within limits, and none under `manual` while warned. Reads the rows as a stream and holds at
+ * most `excess` of them.
  */
 export async function selectRows(
   rows: AsyncIterable<InventoryRow> | Iterable<InventoryRow>,
@@ -37,7 +37,7 @@ export async function selectRows(
     .map((row) => row.id);
 }
 
-/** Whether any row would be picked at all: if not, the rows need not be read. */
+/** Whether any row would be picked; if not, the rows need not be read. */
 export function picksAnything({
   excess,
   policy,

@@ -1,6 +1,6 @@
 import type { DegradationStage } from '../ports/billing-repository.ts';
 
-/** An org's stage at an instant, and the level (0 to 1) of friction. */
+/** An org's stage at an instant, and its level of friction (0 to 1). */
 export interface StageAt {
   readonly stage: DegradationStage;
   readonly level: number;
@@ -15,11 +15,11 @@ export const STAGES = [
 ] as const satisfies readonly DegradationStage[];
 
 /**
- * The stage and level of an org that is over capacity since `overCapacityAt` (epoch ms; null: within limits).
+ * The stage and level of an org that has been over capacity since `overCapacityAt` (epoch ms; null: within limits).
  *
- * `warned` lasts `warnedMs`, then `degraded` lasts `degradedMs` with a level that rises evenly from 0 to 1, then
- * `marked_for_delete` stays. Each stage begins at its first instant. A clock that was set back to before the spell began reads
- * as its first moment.
+ * `warned` lasts `warnedMs`, then `degraded` lasts `degradedMs` with a level that rises linearly from 0 to 1, then
+ * `marked_for_delete` stays. A stage includes the instant at which it begins. A clock that was set back to before the spell began
+ * counts as its first instant.
  */
 export function stageAt(spell: {
   readonly overCapacityAt: number | null;

@@ -5,7 +5,7 @@ import type { Wiring } from '../wiring.ts';
 import type { Evaluations } from './evaluations.ts';
 import { type StageAt, stageAt } from './stage-at.ts';
 
-/** Where an org stands, known cheaply. */
+/** An org's stage and level, looked up cheaply. */
 export interface Standings {
   /**
    * The org's stage and level now, on a spell read at most `limitsTtlMs` ago; `none` when the lifecycle is off.
@@ -17,12 +17,12 @@ export interface Standings {
 
 interface Spell {
   readonly overCapacityAt: number | null;
-  /** By how much the repository's clock is behind this process', ms; 0 when it is ahead. */
+  /** By how much the repository's clock is behind this process's, ms; 0 if it is ahead. */
   readonly behindMs: number;
   readonly readAt: number;
 }
 
-/** Most orgs whose spell is kept; beyond it the one read longest ago goes. */
+/** Most spells kept; beyond it, the one read longest ago is evicted. */
 const MAX_SPELLS = 10_000;
 
 export function createStandings(
@@ -38,7 +38,7 @@ export function createStandings(
     const stored = await repository.loadDegradation(org);
     const behindMs = Math.max(0, readAt - stored.readAt);
     const { overCapacityAt } = stored;
-    // Most orgs are within their limits: only the others are worth a count, and only where something has changed are all their rows.
+    // Most orgs are within their limits. Only the others are counted, and only if something has changed are all their rows read.
     const isStored =
       overCapacityAt === null ||
       (stageOf({ overCapacityAt, behindMs }).stage === stored.stage && (await evaluations.isOver(org)));

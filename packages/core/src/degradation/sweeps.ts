@@ -20,12 +20,12 @@ export interface SweepResult extends ActionTally {
 export interface SweepRequest {
   /** More orgs to look at: those whose rows may have bypassed the guards, or after limits in the catalog were lowered. */
   readonly orgs?: Iterable<string> | AsyncIterable<string>;
-  /** Ends the sweep before its next action; what is left is due again. */
+  /** Ends the sweep before its next action; what is left stays due. */
   readonly signal?: AbortSignal;
 }
 
 export interface Sweeper {
-  /** Stops sweeping; resolves when what was under way has ended. */
+  /** Stops sweeping; resolves once the work in progress has ended. */
   stop(): Promise<void>;
 }
 
@@ -33,31 +33,31 @@ export interface Sweeper {
 export interface Sweeps {
   /**
    * Looks at every org that is due now, the longest due first, in bounded batches. An org that fails is logged, counted and due again; it
-   * stops nobody.
+   * does not stop the others.
    *
-   * @throws TollgateError `invalid_request` for `orgs` that are no list, `repository_unavailable` when the list itself cannot be read
+   * @throws TollgateError `invalid_request` if `orgs` is not a list, `repository_unavailable` if the list of due orgs cannot be read
    */
   sweep(request?: SweepRequest): Promise<SweepResult>;
   /**
-   * Sweeps at once and then `everyMs` after each sweep has ended, until stopped. A failed sweep is logged.
+   * Sweeps immediately, and then `everyMs` after the end of each sweep, until stopped. A failed sweep is logged.
    *
-   * @throws TollgateError `invalid_configuration` for an interval that no timer keeps
+   * @throws TollgateError `invalid_configuration` for an interval that a timer cannot keep
    */
   startSweeper(options: { readonly everyMs: number }): Sweeper;
   /** Looks at one org, due or not, unless a sweeper holds it. */
   lookAt(org: string): Promise<void>;
-  /** Ends every sweep before its next action; resolves when what was under way has ended. */
+  /** Ends every sweep before its next action; resolves once the work in progress has ended. */
   close(): Promise<void>;
 }
 
-/** Orgs claimed at once, and looked at side by side. */
+/** Orgs claimed at once, and orgs processed concurrently. */
 const BATCH = 32;
-const SIDE_BY_SIDE = 8;
-/** How long a sweeper acts on one org at least before it goes on with the others, ms. */
+const CONCURRENCY = 8;
+/** The shortest time that a sweeper gives the actions of one org before it turns to the others, ms. */
 const ACT_MS = 60_000;
 /** Orgs put on the list in one write. */
 const WATCH_BATCH = 500;
-/** What is longer, a timer takes for no time at all. */
+/** A timer fires immediately for any longer delay. */
 const LONGEST_TIMER_MS = 2_147_483_647;
 
 const TO_THE_END = { lookAgainMs: 0, actForMs: Number.POSITIVE_INFINITY };
@@ -75,7 +75,7 @@ export function createSweeps(
   const leaseMs = claimLeaseMs(settings);
   let isClosed = false;
   const sweepers = new Set<Sweeper>();
-  /** Those that the host asked for by itself. */
+  /** Sweeps that the host started by `sweep`. */
   const underWay = new Set<Promise<SweepResult>>();
 
   async function look(claim: SweepClaim, options: Parameters<LookAtOrg>[1]): Promise<SweepResult> {
@@ -93,7 +93,7 @@ export function createSweeps(
     }
   }
 
-  /** Lets the claims last while the work does, however long they wait for it or for the host; each until it is taken out. */
+  /** Renews the claims in `held` until the work ends, however long they wait for their turn or for the host. */
   async function whileHeld(held: ReadonlySet<SweepClaim>, work: () => Promise<unknown>): Promise<void> {
     const renew = (claim: SweepClaim) =>
       repository.saveRowActions({ ...claim, leaseMs, save: [], forget: [] }).catch(() => false);
@@ -105,12 +105,12 @@ export function createSweeps(
     }
   }
 
-  /** What is due, longest due first. Claimed a batch at a time and only when somebody is free for it, so that one slow org holds up no other. */
-  async function* claimDue(held: Set<SweepClaim>, isToEnd: () => boolean) {
+  /** Yields what is due, longest due first. Claims the next batch only when a lane is free, so that one slow org holds up no other. */
+  async function* claimDue(held: Set<SweepClaim>, shouldStop: () => boolean) {
     let dueAt: number | null = null;
-    while (!isToEnd()) {
+    while (!shouldStop()) {
       const { now, claims } = await repository.claimSweeps({ org: null, dueAt, limit: BATCH, leaseMs });
-      // What becomes due during the sweep is for the next one: so it ends.
+      // What becomes due during the sweep is left to the next one, so that this one ends.
       dueAt ??= now;
       if (claims.length === 0) return;
       for (const claim of claims) held.add(claim);
@@ -126,23 +126,23 @@ export function createSweeps(
       isStopped,
     }: { readonly lookAgainMs: number; readonly actForMs: number; readonly isStopped: () => boolean },
   ): Promise<SweepResult> {
-    const isToEnd = () => isClosed || isStopped() || request.signal?.aborted === true;
+    const shouldStop = () => isClosed || isStopped() || request.signal?.aborted === true;
     if (request.orgs !== undefined) await watch(request.orgs);
     let result = NOTHING;
     const held = new Set<SweepClaim>();
-    const due = claimDue(held, isToEnd);
+    const due = claimDue(held, shouldStop);
     const lane = async () => {
       for await (const { claim, now, claimedAt } of due) {
-        if (isToEnd()) await giveBack(claim, now);
+        if (shouldStop()) await giveBack(claim, now);
         else {
-          const looked = await look(claim, { claimedAt, lookAgainMs, actForMs, isToEnd });
+          const looked = await look(claim, { claimedAt, lookAgainMs, actForMs, shouldStop });
           result = sum(result, looked);
         }
         held.delete(claim);
       }
     };
     await whileHeld(held, async () => {
-      const ends = await Promise.allSettled(Array.from({ length: SIDE_BY_SIDE }, lane));
+      const ends = await Promise.allSettled(Array.from({ length: CONCURRENCY }, lane));
       for (const end of ends) if (end.status === 'rejected') throw end.reason;
     });
     return result;
@@ -155,7 +155,7 @@ export function createSweeps(
   async function watch(orgs: NonNullable<SweepRequest['orgs']>): Promise<void> {
     checkList(orgs);
     let batch: string[] = [];
-    // A text alone is many texts, of one letter each.
+    // A string by itself would be iterated letter by letter.
     for await (const org of typeof orgs === 'string' ? [orgs] : orgs) {
       if (!isOrgId(org, settings.orgIdPattern)) {
         logger.warn('An org id given to sweep is not valid. It is left out.');
@@ -172,7 +172,7 @@ export function createSweeps(
 
   async function lookAtOne(org: string): Promise<void> {
     const { now, claims } = await repository.claimSweeps({ org, dueAt: null, limit: 1, leaseMs });
-    const options = { ...TO_THE_END, claimedAt: now, isToEnd: () => isClosed };
+    const options = { ...TO_THE_END, claimedAt: now, shouldStop: () => isClosed };
     for (const claim of claims) await whileHeld(new Set([claim]), () => look(claim, options));
   }
 

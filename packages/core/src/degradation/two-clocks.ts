@@ -1,13 +1,13 @@
 /**
- * The two clocks that must agree before time has passed for an org: this process' and the repository's. What begins, a spell or
- * a row's being picked, begins at the later and is judged at the earlier, so that one clock that is wrong, either way, shortens nobody's grace.
+ * The two clocks that must agree that time has passed for an org: this process's and the repository's. A spell, or the flagging of a
+ * row, begins at the later and is judged at the earlier, so that one wrong clock, fast or slow, shortens nobody's grace period.
  */
 export interface TwoClocks {
   readonly process: number;
   readonly repository: number;
 }
 
-/** The instant at which what is seen now begins: a spell, or a row's being picked. */
+/** The instant at which a spell, or the flagging of a row, that is seen now begins. */
 export function beginningAt(clocks: TwoClocks): number {
   return Math.max(clocks.process, clocks.repository);
 }

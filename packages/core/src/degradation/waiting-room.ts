@@ -1,15 +1,15 @@
-/** What tells that a client went away: a `ServerResponse`, or anything that emits `close`. */
+/** What shows that a client disconnected: a `ServerResponse`, or anything else that emits `close`. */
 export interface Leaving {
   readonly destroyed: boolean;
   once(event: 'close', listener: () => void): unknown;
   off(event: 'close', listener: () => void): unknown;
 }
 
-/** Holds requests for a while, never more than a fixed number of them at once. */
+/** Holds requests for a while, at most a fixed number at once. */
 export interface WaitingRoom {
-  /** Waits `ms`; answers `full` at once when as many wait already, and `left` as soon as the client is gone. */
+  /** Waits `ms`. Returns `full` immediately if that many are waiting already, and `left` as soon as the client disconnects. */
   wait(ms: number, client: Leaving): Promise<'waited' | 'full' | 'left'>;
-  /** How many wait now. */
+  /** How many are waiting now. */
   readonly waiting: number;
 }
 

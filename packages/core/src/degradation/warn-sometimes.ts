@@ -1,6 +1,6 @@
 import type { Logger } from '../ports/logger.ts';
 
-/** Warns of failures that may come by the thousand, sweep after sweep: of each kind at once, and then now and again with how many there were. */
+/** Limits warnings that may come by the thousand: logs the first of each kind, then one at intervals with the number since the last. */
 export type WarnSometimes = (kind: string, message: string, facts: Readonly<Record<string, unknown>>) => void;
 
 const WARN_EVERY_MS = 10_000;
