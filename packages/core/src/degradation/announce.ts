@@ -12,8 +12,8 @@ const NOTICE_OF = {
 } as const;
 
 /**
- * Announces every stage after the one that was stored, up to the one saved in its place, in order. Only the writer whose save
- * succeeded calls this, so that one process announces each crossing once.
+ * Announces every stage after the one that was stored, up to the one saved in its place, in order; or the end of the spell. Only
+ * the writer whose save succeeded calls this, so that one process announces each crossing once.
  */
 export function announce(
   notices: Notices,

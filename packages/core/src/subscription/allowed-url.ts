@@ -1,12 +1,12 @@
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
-/** Scheme, `//`, then a plain authority: no user info, no percent-encoded or foreign letters a parser would fold into a host. */
+/** Scheme, `//`, then a plain authority: no user info, and no percent-encoded or non-ASCII letters that a parser would fold into a host. */
 const PLAIN_START = /^https?:\/\/[A-Za-z0-9.:[\]-]+(?=[/?#]|$)/i;
-/** Printable ASCII without the characters browsers strip or rewrite (white space, backslash, controls). */
+/** Printable ASCII without the characters that browsers strip or rewrite (white space, backslash, controls). */
 const PLAIN_TEXT = /^[\x21-\x5b\x5d-\x7e]+$/;
 
 /**
- * The address in its normal form if it may be sent to a browser, else null: https (http for a loopback host only), its whole
- * origin literally in `origins`, no user info, no white space, control character or backslash, at most `maxLength` characters.
+ * The URL in normal form if it may be sent to a browser, else null. It must be https (http for a loopback host only) with its whole
+ * origin literally in `origins`, without user info, white space, control characters or backslashes, of at most `maxLength` characters.
  */
 export function allowedUrl(text: string, origins: readonly string[], maxLength: number): string | null {
   if (

@@ -4,10 +4,10 @@ import type { Terms } from '../ports/payment-provider.ts';
 const MAX_QUANTITY = 999_999;
 
 /**
- * Terms as the provider takes them, what was left out left out.
+ * The terms in the form that the provider takes, without those that were left out.
  *
- * @throws TollgateError `invalid_request` for an interval that is neither month nor year, or a quantity that is no whole number from 1
- * to 999999.
+ * @throws TollgateError `invalid_request` for an interval that is neither month nor year, or a quantity that is not a whole number
+ * from 1 to 999999.
  */
 export function checkTerms(given: {
   readonly interval: Terms['interval'] | undefined;

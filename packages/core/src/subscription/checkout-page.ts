@@ -9,19 +9,19 @@ import { checkPageUrl } from './page-url.ts';
 import type { Reconcile } from './reconcile.ts';
 import type { CheckoutResult } from './types.ts';
 
-/** The provider's hosted page of an org's one checkout. */
+/** The provider's hosted page for an org's one checkout. */
 export interface CheckoutPage {
   /**
-   * Opens a page for a claimed attempt and saves the attempt as open. Where the customer is gone, it is for another one, linked in
-   * its place.
+   * Opens a page for a claimed attempt and saves the attempt as open. If the customer is gone, the page is for another one, linked
+   * in its place.
    *
-   * @throws TollgateError `provider_error` for a page on a foreign origin, `checkout_in_progress` when the claim was lost meanwhile;
-   * the page is ended in both cases.
+   * @throws TollgateError `provider_error` for a page on a foreign origin, `checkout_in_progress` if the claim was lost meanwhile;
+   * in both cases the page is expired.
    */
   open(attempt: CheckoutAttempt, customer: Customer, terms: Terms, actor: string): Promise<CheckoutResult>;
   /**
-   * Answers the page of an open attempt if the org's customer can still pay there, on these terms, and nothing was bought meanwhile;
-   * else ends both and answers null.
+   * Returns the page of an open attempt if the org's customer can still pay there, on these terms, and nothing was bought meanwhile.
+   * Otherwise ends the page and the attempt, and returns null.
    */
   reopen(attempt: CheckoutAttempt, terms: Terms, actor: string): Promise<CheckoutResult | null>;
 }
@@ -61,7 +61,7 @@ export function createCheckoutPage(
           after: { provider: provider.name, tier },
         },
       });
-      // Somebody else holds the claim by now and may have opened a page: one of the two has to go.
+      // Another caller holds the claim by now and may have opened a page: this one has to go.
       if (!saved) throw new TollgateError('checkout_in_progress', { retryAfterSeconds: 1 });
       return pending(provider.name, tier, session.id, url);
     } catch (error) {
@@ -98,7 +98,7 @@ export function createCheckoutPage(
   return { open, reopen };
 }
 
-/** Whether a page sells on the terms asked for; what the page does not say is taken to be so. */
+/** Whether a page sells on the requested terms; terms that the page does not state are taken to match. */
 function isOn(page: Terms, asked: Terms): boolean {
   const { interval = asked.interval, quantity = asked.quantity } = page;
   return (asked.interval ?? interval) === interval && (asked.quantity ?? quantity) === quantity;

@@ -14,15 +14,16 @@ import type { SubscriptionChanges } from './subscription-changes.ts';
 import type { CheckoutResult } from './types.ts';
 import type { Wait } from './wait.ts';
 
-/** Longer than the provider may take for all calls of one checkout. */
+/** Longer than all of a checkout's calls to the provider may take. */
 const LEASE_MS = 60_000;
 const BUSY_POLLS = 30;
 const BUSY_POLL_MS = 100;
 
 /**
- * Puts an org on a tier: moves its live subscription, ends it (for the default tier), or opens a page to subscribe on.
+ * Moves an org to a tier: changes its live subscription, ends it (for the default tier), or opens a page to subscribe on.
  *
- * @throws TollgateError `invalid_org_id`, `invalid_request` (terms that are none, nobody's name), `unknown_tier`, `provider_not_configured`, `checkout_in_progress`, and the provider's errors.
+ * @throws TollgateError `invalid_org_id`, `invalid_request` (invalid terms or actor), `unknown_tier`, `provider_not_configured`,
+ * `checkout_in_progress`, and the provider's errors.
  */
 export type Checkout = (
   request: Terms & {
@@ -35,14 +36,14 @@ export type Checkout = (
 interface Order {
   readonly org: string;
   readonly tier: string;
-  /** The default tier costs nothing: it is reached by ending what is live. */
+  /** The default tier costs nothing: an org gets there by ending what is live. */
   readonly isDefault: boolean;
   readonly terms: Terms;
   readonly actor: string;
   readonly provider: PaymentProvider;
 }
 
-/** The checkout. Whatever it changes at the provider, it changes while holding the org's one checkout claim. */
+/** Creates the checkout. It changes nothing at the provider without holding the org's one checkout claim. */
 export function createCheckout(
   wiring: Pick<Wiring, 'catalog' | 'settings' | 'repository' | 'provider' | 'ids' | 'logger'>,
   services: {
@@ -76,7 +77,7 @@ export function createCheckout(
     return await fulfil(order);
   };
 
-  /** Takes the org's claim and does what is asked, or answers the page that somebody else opened for the same tier. */
+  /** Takes the org's claim and fulfils the order, or returns the page that another caller opened for the same tier. */
   async function fulfil(order: Order): Promise<CheckoutResult> {
     const { org, tier, terms, provider, actor } = order;
     for (let polls = 0; polls < BUSY_POLLS; polls += 1) {
@@ -104,16 +105,16 @@ export function createCheckout(
     replaces: CheckoutAttempt | null,
   ): Promise<CheckoutResult> {
     const closed: CheckoutAttempt = { ...attempt, state: 'closed' };
-    // A page of a provider that is not configured any more is none of this one's.
+    // A page of a provider that is no longer configured cannot be expired at this one.
     const old = replaces?.provider === order.provider.name ? replaces : null;
-    // Until the old page is ended somebody may pay there: so long it stays the org's.
-    let left: CheckoutAttempt = old === null ? closed : { ...old, id: attempt.id, state: 'open' };
-    const leave = async () => await repository.saveCheckout({ attempt: left, audit: null });
+    // Until the old page has expired somebody may pay there, so it remains the org's attempt.
+    let finalAttempt: CheckoutAttempt = old === null ? closed : { ...old, id: attempt.id, state: 'open' };
+    const leave = async () => await repository.saveCheckout({ attempt: finalAttempt, audit: null });
     try {
-      // The old page goes first: after that nobody can pay there, so what is listed next is all there is.
+      // The old page expires first. After that nobody can pay there, so the subscriptions listed next are complete.
       const oldPage = old?.sessionId ?? null;
       if (oldPage !== null) await callProvider(() => order.provider.expireCheckout({ sessionId: oldPage }));
-      left = closed;
+      finalAttempt = closed;
       const result = await settle(order, attempt);
       if (result.subscription.status !== 'pending') await leave();
       return result;
@@ -138,25 +139,25 @@ export function createCheckout(
     const settled = settledOn(live, order);
     if (settled !== null) return onSubscription(name, settled);
 
-    // To the default tier everything is ended. To another, only what was never paid and waits for a page: else it could be paid later,
-    // beside the new one.
-    const left: ProviderSubscription[] = [];
+    // A move to the default tier ends everything. A move to another tier only ends what was never paid, since it could otherwise be paid
+    // later, in addition to the new one.
+    const remaining: ProviderSubscription[] = [];
     for (const subscription of live) {
       const ends = isDefault ? !endsInTime(subscription) : wasNeverPaid(subscription);
-      left.push(ends ? await changes.cancel(subscription, attempt, actor) : subscription);
+      remaining.push(ends ? await changes.cancel(subscription, attempt, actor) : subscription);
     }
-    const current = liveSubscriptions(left)[0];
+    const current = liveSubscriptions(remaining)[0];
     if (isDefault) return current === undefined ? await onDefaultTier(order) : onSubscription(name, current);
     if (current !== undefined)
       return onSubscription(name, await changes.move(current, attempt, terms, actor));
     return await page.open(attempt, customer, terms, actor);
   }
 
-  /** What is left when nothing is live at the provider: the default tier, or what the org has of a provider that is not configured here. */
+  /** The result if nothing is live at the provider: the default tier, or a subscription whose provider is not configured here. */
   async function onDefaultTier(order: Order): Promise<CheckoutResult> {
     const { name } = order.provider;
     const { subscriptions } = await repository.loadOrg(order.org);
-    // One that was never paid waited for a page that is gone with its provider.
+    // One that was never paid was waiting for a page that is gone with its provider.
     const others = subscriptions.filter((one) => one.provider !== name && !wasNeverPaid(one));
     const [other] = liveSubscriptions(others);
     if (other !== undefined) {
@@ -181,7 +182,7 @@ export function createCheckout(
   }
 }
 
-/** The subscription that already is what is asked for, with nothing scheduled that would end that; else null. */
+/** The subscription that already fulfils the order, with nothing scheduled that would change it; else null. */
 function settledOn(live: readonly ProviderSubscription[], order: Order): ProviderSubscription | null {
   const current = live[0];
   if (current === undefined) return null;
@@ -193,12 +194,12 @@ function settledOn(live: readonly ProviderSubscription[], order: Order): Provide
   return isSame && stays ? current : null;
 }
 
-/** Whether its end is set, and no further period is paid for before: a person at the provider's desk can set any date. */
+/** Whether its end is set, with no further period paid before: in the provider's dashboard a person can set any date. */
 function endsInTime({ cancelsAt, currentPeriodEndsAt }: ProviderSubscription): boolean {
   return cancelsAt !== null && (currentPeriodEndsAt === null || cancelsAt <= currentPeriodEndsAt);
 }
 
-/** Whether the first payment never came and no change brings it: a page was left, or a trial ended without a card. */
+/** Whether the first payment never came, and no change will bring it: a page was abandoned, or a trial ended without a card. */
 function wasNeverPaid({
   status,
   isLapsedTrial = false,

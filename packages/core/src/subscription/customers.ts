@@ -7,20 +7,20 @@ import type { Reconcile } from './reconcile.ts';
 
 /** The provider's customers that pay for orgs. */
 export interface Customers {
-  /** The org's customer at the configured provider; null when none was made yet. */
+  /** The org's customer at the configured provider; null if there is none yet. */
   find(org: string): Promise<Customer | null>;
-  /** The org's customer, made at the provider and linked if there is none. Racing callers get the same one. */
+  /** The org's customer, created at the provider and linked if there is none. Concurrent callers get the same one. */
   ensure(org: string): Promise<Customer>;
   /**
-   * Does something with an org's customer. Where the provider refuses and is sure that this customer is gone, it is done with
-   * another one, made and linked in its place. Racing callers get the same one.
+   * Calls `use` with an org's customer. If the provider refuses and is sure that this customer is gone, calls it again with another
+   * one, created and linked in its place. Concurrent callers get the same one.
    */
   serve<T>(customer: Customer, use: (customer: Customer) => Promise<T>): Promise<T>;
   /** Whether the provider is sure that a customer is gone. */
   isGone(customer: Customer): Promise<boolean>;
 }
 
-/** @param onLinked - called when a customer has just been linked, so that events that waited for it can be done. */
+/** @param onLinked - called when a customer has just been linked, so that events waiting for it can be applied. */
 export function createCustomers(
   wiring: Pick<Wiring, 'repository' | 'provider' | 'logger'>,
   reconcile: Reconcile,
@@ -42,7 +42,7 @@ export function createCustomers(
     return customer;
   }
 
-  /** @param gone - the id of the one it replaces: with the key of that one the provider would answer that one again */
+  /** @param gone - the id of the customer it replaces: with that one's idempotency key the provider would return that one again */
   async function make(org: string, ...gone: readonly string[]): Promise<Customer> {
     const provider = configured(wiring.provider);
     const request = { org, idempotencyKey: idempotencyKey('customer', provider.name, org, ...gone) };
@@ -60,7 +60,7 @@ export function createCustomers(
       return await use(customer);
     } catch (error) {
       const isRefusal = error instanceof TollgateError && error.code === 'provider_error';
-      // Who cannot be asked just now is not sure: then the refusal stands.
+      // A provider that cannot be asked at present is not sure: then the refusal stands.
       if (!isRefusal || !(await isGone(customer).catch(() => false))) throw error;
       return await use(await replace(customer));
     }
@@ -72,7 +72,7 @@ export function createCustomers(
       provider,
       customer: customerId,
     });
-    // While events of the old one still find their org: nobody would do them afterwards.
+    // Now, while events of the old customer still find their org: nobody would apply them afterwards.
     await reconcile(gone, 'system');
     const made = await make(org, customerId);
     const customer = await repository.replaceCustomer({ customer: made, gone: customerId });

@@ -9,20 +9,20 @@ import type { Refresh, SaveState } from './refresh.ts';
 import type { SyncResult, WebhookResult } from './types.ts';
 import type { Wait } from './wait.ts';
 
-/** Longer than provider and repository may take to answer, so that a claim does not end under a caller that lives. */
+/** Longer than provider and repository may take to reply, so that the claim of a live caller does not expire. */
 const LEASE_MS = 60_000;
 const BUSY_POLLS = 20;
 const BUSY_POLL_MS = 100;
-/** How many events of customers nobody linked yet are kept, over all customers. */
+/** How many events of unlinked customers are kept, over all customers. */
 const MAX_UNMATCHED = 10_000;
 
-/** What is done with provider events. */
+/** Applies the provider's events. */
 export interface Events {
   /**
-   * Verifies a delivery and does its events, each once.
+   * Verifies a delivery and applies its events, each once.
    *
-   * @throws TollgateError `unknown_provider`, and what the provider's `readWebhook` throws, before anything is touched;
-   * `event_in_progress` and any failure of provider or repository: the delivery must come again.
+   * @throws TollgateError `unknown_provider`, and what the provider's `readWebhook` throws, before anything has changed;
+   * `event_in_progress` and any failure of provider or repository, after which the provider must deliver again.
    */
   webhook(request: {
     readonly provider: string;
@@ -30,18 +30,18 @@ export interface Events {
     readonly header: (name: string) => string | undefined;
   }): Promise<WebhookResult>;
   /**
-   * Does the provider's events since an instant (epoch ms) that never arrived, oldest first. One that fails is counted and logged, and the
-   * others go on; once nobody answers, those that are left count as failed. Null when the provider keeps no record of its events.
+   * Applies the provider's events since an instant (epoch ms) that never arrived, oldest first. One that fails is counted and logged, and
+   * the others go on. Once nothing replies any more, the rest count as failed. Null if the provider keeps no record of its events.
    */
   catchUp(since: number): Promise<SyncResult | null>;
-  /** Does the events that waited for the customer to be linked. Failures are logged: those events go on waiting. */
+  /** Applies the events that waited for the customer to be linked. Failures are logged; those events go on waiting. */
   replay(customer: Customer): Promise<void>;
 }
 
 /** The part of an event that is acted on. */
 type Hint = InboxEvent & Pick<ProviderEvent, 'checkoutSessionId' | 'kind'>;
 
-/** Told of an invoice's fate, once, after its event is done. */
+/** Called once with an invoice's outcome, after its event is done. */
 export type OnInvoice = (invoice: {
   readonly kind: 'invoice_paid' | 'invoice_failed';
   readonly org: string;
@@ -49,7 +49,7 @@ export type OnInvoice = (invoice: {
   readonly subscriptionId: string;
 }) => void;
 
-/** `misplaced` is kept like `unmatched`, but linking a customer will not cure it. */
+/** `misplaced` is kept like `unmatched`, but linking a customer will not resolve it. */
 type Applied = EventOutcome | 'misplaced';
 
 /** The webhook's inbox: an event is a hint, its subscription is fetched, and "done" is written together with the effect. */
@@ -60,7 +60,7 @@ export function createEvents(
   wait: Wait,
 ): Events {
   const { repository, logger } = wiring;
-  // Done events are kept longer than any provider delivers again; one that comes later still is only fetched once more.
+  // Done events are kept for longer than any provider redelivers. One that arrives even later only costs another fetch.
   const purgeSometimes = createPurge(
     wiring,
     (request) => repository.purgeEvents(request),
@@ -79,7 +79,7 @@ export function createEvents(
     return { provider: provider.name, events, outcome: overall(outcomes) };
   }
 
-  /** The events of a delivery. One that is refused leaves a number behind: a wrong secret or clock shows nowhere else. */
+  /** The events of a delivery. A refused one is counted in a metric, since a wrong secret or clock shows nowhere else. */
   async function read(
     provider: PaymentProvider,
     { bytes, header }: Parameters<Events['webhook']>[0],
@@ -152,14 +152,14 @@ export function createEvents(
     const outcome = await once(hint, (token) => apply(hint, token));
     if (outcome === 'misplaced') return 'unmatched';
     if (outcome !== 'unmatched' || hint.customerId === null) return outcome;
-    // A customer linked after it was looked up and before the event was put aside would never replay it: so look again.
+    // A customer linked between the lookup and the storing of the event would never replay it: so look again.
     const linked = await repository.findCustomer({ provider: hint.provider, customerId: hint.customerId });
     if (linked === null) return outcome;
     const second = await once(hint, (token) => apply(hint, token));
     return second === 'misplaced' ? 'unmatched' : second;
   }
 
-  /** Claims the event, works on it, and gives the claim back if that fails, so that the next delivery need not wait. */
+  /** Claims the event and works on it. If that fails, releases the claim, so that the next delivery need not wait. */
   async function once<T extends Applied>(
     hint: Hint,
     work: (token: string) => Promise<T>,
@@ -215,8 +215,8 @@ export function createEvents(
           onInvoice({ kind: hint.kind, org: refreshed.after.org, provider, subscriptionId });
         return 'applied';
       case 'unknown_subscription':
-        // With the key of another account nothing is known, and a done event would never come again: the provider has to be sure of
-        // the customer. What it throws leaves the event to its redelivery.
+        // With another account's key the provider knows nothing, and a done event would never come again: so it must be sure of the
+        // customer. If it throws, the event is left to its redelivery.
         if (customer !== null) await callProvider(() => configured(wiring.provider).hasCustomer(customer));
         logger.warn('An event names a subscription that the provider does not know.', {
           event: hint.id,
@@ -266,7 +266,7 @@ function keyOf({ provider, livemode, id }: Hint) {
   return { provider, livemode, id };
 }
 
-/** What a delivery came to: the most that happened to any of its events. */
+/** The outcome of a delivery: the most that happened to any of its events. */
 function overall(outcomes: readonly WebhookResult['outcome'][]): WebhookResult['outcome'] {
   if (outcomes.length > 0 && outcomes.every((outcome) => outcome === 'duplicate')) return 'duplicate';
   if (outcomes.includes('applied')) return 'applied';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** A key for the provider that is the same for the same parts and differs for any others; 57 characters at most. */
+/** An idempotency key for the provider: the same for the same parts, and different for any others. At most 57 characters. */
 export function idempotencyKey(
   action: 'customer' | 'checkout' | 'change' | 'cancel',
   ...parts: readonly string[]

@@ -12,9 +12,9 @@ const RANK: Readonly<Record<string, number>> = {
 const RANK_OF_UNKNOWN = 5;
 
 /**
- * Subscriptions that have not ended, the one to act on first: of a tier before those of none (something else is sold with them),
+ * Subscriptions that have not ended, the one to act on first: those with a tier before those without (which sell something else),
  * paid before unpaid before unfinished, then the oldest, then by id.
- * Two of them for one org were never made here, but a person at the provider's desk can make them.
+ * Tollgate never creates two for one org, but a person in the provider's dashboard can.
  */
 export function liveSubscriptions<
   S extends Pick<Subscription, 'id' | 'tier' | 'status' | 'createdAt' | 'endedAt'>,

@@ -4,18 +4,18 @@ import type { ProviderSubscription } from '../ports/payment-provider.ts';
 const ENDED_STATUSES: ReadonlySet<string> = new Set(['canceled', 'incomplete_expired']);
 const UNPAID_STATUSES: ReadonlySet<string> = new Set(['past_due', 'unpaid']);
 
-/** Whether a subscription is over for good. Every other status, an unknown one too, may still come to charge somebody. */
+/** Whether a subscription has ended for good. With any other status, even an unknown one, it may still charge somebody. */
 export function hasEnded(subscription: Pick<Subscription, 'status' | 'endedAt'>): boolean {
   return ENDED_STATUSES.has(subscription.status) || subscription.endedAt !== null;
 }
 
 /**
- * What to store of a subscription, from what is stored and what the provider has now.
+ * The subscription to store, from what is stored and what the provider has now.
  *
  * - One that has ended stays exactly as it is stored, whatever is fetched later.
- * - `pastDueAt` is set once, when payment first fails; it stays while payment keeps failing (`unpaid` included) and goes when it
- *   does not, so repeats never move a grace period.
- * - Everything else is the provider's word; `org` is the caller's, from the stored customer.
+ * - `pastDueAt` is set when payment first fails, stays while payment keeps failing (including `unpaid`), and is cleared when it no
+ *   longer fails. So repeats never move a grace period.
+ * - `org` comes from the caller, who has it from the stored customer. Everything else comes from the provider.
  */
 export function nextSubscription(request: {
   readonly stored: StoredSubscription | null;

@@ -3,22 +3,22 @@ import type { PaymentProvider } from '../ports/payment-provider.ts';
 import { callProvider } from './call-provider.ts';
 import type { Wait } from './wait.ts';
 
-/** Whether it is worth asking on, for somebody who has many things to ask. */
+/** Decides, for a caller with many things to fetch, whether it is worth going on. */
 export interface Patience {
   readonly isOver: boolean;
-  /** Asks for one of them; again after a pause where the provider is too busy. @throws what the last try threw */
+  /** Fetches one of them, with retries after a pause while the provider is too busy. @throws what the last attempt threw */
   ask<T>(one: () => Promise<T>): Promise<T>;
 }
 
-/** What is never said of one customer alone. */
+/** Errors that never concern one customer alone. */
 const AWAY: ReadonlySet<string> = new Set(['provider_timeout', 'provider_busy', 'repository_unavailable']);
-/** So many in a row, without one answer: nobody is there. */
-const MOST_IN_A_ROW = 12;
-/** What any provider that works knows nothing of, and says so. */
-const NOBODYS = { subscriptionId: 'sub_none' };
-/** How often a busy provider is asked for one, and how long it is left alone at most. */
-const MOST_TRIES = 3;
-const MOST_PAUSE_MS = 30_000;
+/** After this many in a row without a single reply, the other side is taken to be away. */
+const MAX_IN_A_ROW = 12;
+/** A subscription that no provider has, as any working one replies. */
+const NONEXISTENT = { subscriptionId: 'sub_none' };
+/** How many times a busy provider is asked for one, and the longest pause between. */
+const MAX_ATTEMPTS = 3;
+const MAX_PAUSE_MS = 30_000;
 
 export function createPatience(provider: Pick<PaymentProvider, 'fetchSubscription'>, wait: Wait): Patience {
   let inARow = 0;
@@ -30,23 +30,23 @@ export function createPatience(provider: Pick<PaymentProvider, 'fetchSubscriptio
   }
 
   /**
-   * Any number of customers may be refused for good. One that refuses connections, fails with each call or takes the key no more refuses
-   * them in the same words: what is nobody's tells those apart.
+   * Any number of customers may be refused for good reasons. A provider that refuses connections, fails every call or no longer accepts
+   * the key refuses them with the same error. Fetching a subscription that cannot exist tells the two apart.
    */
   async function noteRefusal(): Promise<void> {
     refusals += 1;
-    if (refusals % MOST_IN_A_ROW !== 0) return;
+    if (refusals % MAX_IN_A_ROW !== 0) return;
     try {
-      await callProvider(() => provider.fetchSubscription(NOBODYS));
+      await callProvider(() => provider.fetchSubscription(NONEXISTENT));
       inARow = 0;
     } catch (error) {
-      inARow = isRefusal(error) ? MOST_IN_A_ROW : inARow + 1;
+      inARow = isRefusal(error) ? MAX_IN_A_ROW : inARow + 1;
     }
   }
 
   const patience: Patience = {
     get isOver() {
-      return inARow >= MOST_IN_A_ROW;
+      return inARow >= MAX_IN_A_ROW;
     },
     async ask(one) {
       for (let tries = 1; ; tries += 1) {
@@ -57,10 +57,10 @@ export function createPatience(provider: Pick<PaymentProvider, 'fetchSubscriptio
           return answer;
         } catch (error) {
           await noteFailure(error);
-          const pauseMs = tries < MOST_TRIES ? pauseOf(error) : null;
+          const pauseMs = tries < MAX_ATTEMPTS ? pauseOf(error) : null;
           if (pauseMs === null || patience.isOver) throw error;
           await wait(pauseMs);
-          // Others have found out meanwhile.
+          // Concurrent callers may have found out meanwhile.
           if (patience.isOver) throw error;
         }
       }
@@ -77,8 +77,8 @@ function isRefusal(error: unknown): boolean {
   return error instanceof TollgateError && error.code === 'provider_error';
 }
 
-/** How long a provider that is busy wants to be left alone, ms; null for whatever else it says. */
+/** How long a busy provider wants to be left alone, ms; null for any other error. */
 function pauseOf(error: unknown): number | null {
   if (!(error instanceof TollgateError) || error.code !== 'provider_busy') return null;
-  return Math.min((error.retryAfterSeconds ?? 1) * 1_000, MOST_PAUSE_MS);
+  return Math.min((error.retryAfterSeconds ?? 1) * 1_000, MAX_PAUSE_MS);
 }

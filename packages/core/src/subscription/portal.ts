@@ -16,7 +16,7 @@ export type Portal = (request: {
   readonly returnUrl: string;
 }) => Promise<{ readonly url: string }>;
 
-/** The portal; an org without a customer gets one, and so does one whose customer is gone. */
+/** Creates the portal. An org without a customer gets one, and so does an org whose customer is gone. */
 export function createPortal(
   wiring: Pick<Wiring, 'provider' | 'settings'>,
   customers: Pick<Customers, 'ensure' | 'serve'>,

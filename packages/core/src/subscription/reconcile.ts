@@ -7,18 +7,18 @@ import { hasEnded } from './next-subscription.ts';
 import type { Refresh, Refreshed } from './refresh.ts';
 import { differs } from './subscription-changed.ts';
 
-/** What a customer has at the provider, after the stored state was brought up to it. */
+/** What a customer has at the provider, after the stored state was updated from it. */
 export interface Reconciled {
-  /** Not ended at the provider, the one to act on first. */
+  /** Not ended at the provider; first the one to act on. */
   readonly live: readonly ProviderSubscription[];
-  /** Stored as not ended, but the provider is sure it knows none such. */
+  /** Stored as not ended, although the provider is sure that it has no such subscription. */
   readonly unknown: readonly StoredSubscription[];
-  /** How many were looked at, and how many of them were stored differently. */
+  /** How many were checked, and how many of them were stored differently. */
   readonly checked: number;
   readonly changed: number;
 }
 
-/** Brings all stored subscriptions of a customer up to the provider's, those nobody was told of included. */
+/** Updates all stored subscriptions of a customer from the provider, including those that no event announced. */
 export type Reconcile = (customer: Customer, actor: string) => Promise<Reconciled>;
 
 export function createReconcile(

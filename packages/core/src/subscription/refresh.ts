@@ -18,13 +18,13 @@ export type SaveState = (write: {
 
 export interface RefreshRequest {
   readonly subscriptionId: string;
-  /** Who is behind it, for the audit trail. */
+  /** Who caused it, for the audit trail. */
   readonly actor: string;
-  /** The customer the caller believes it belongs to; null when it does not know one. */
+  /** The customer that the caller believes it belongs to; null if it knows none. */
   readonly customer: Customer | null;
-  /** A state fetched after its version was read, to try first. */
+  /** A state to try first, fetched after the stored version was read. */
   readonly first?: { readonly stored: StoredSubscription | null; readonly fetched: ProviderSubscription };
-  /** A change at the provider that answers the new state: made once, after the stored version is read. */
+  /** A change at the provider that returns the new state: made once, after the stored version is read. */
   readonly change?: () => Promise<ProviderSubscription>;
   /** @default the repository's saveSubscription */
   readonly save?: SaveState;
@@ -41,17 +41,17 @@ export type Refreshed =
   | { readonly outcome: 'unknown_subscription'; readonly stored: StoredSubscription | null }
   /** Its customer pays for no org here. */
   | { readonly outcome: 'unknown_customer' }
-  /** It belongs to another customer, or another org, than it should: nothing is written. */
+  /** It belongs to another customer or org than expected: nothing is written. */
   | { readonly outcome: 'mismatch' }
-  /** `save` answered `lost`. */
+  /** `save` returned `lost`. */
   | { readonly outcome: 'lost' }
-  /** Others kept writing it, each on a state fetched later than ours. */
+  /** Other writers kept writing it, each with a state fetched later than ours. */
   | { readonly outcome: 'contended' };
 
-/** Brings the stored state of one subscription up to the provider's. Calls for one subscription run one after another in a process. */
+/** Updates the stored state of one subscription from the provider. In one process, calls for one subscription run one after another. */
 export type Refresh = (request: RefreshRequest) => Promise<Refreshed>;
 
-/** The one path on which a subscription is written: by an event, a checkout or a sync. */
+/** Creates the one path on which events, checkouts and syncs write subscriptions. */
 export function createRefresh(
   wiring: Pick<Wiring, 'repository' | 'provider' | 'clock' | 'logger'>,
   orgViews: Pick<OrgViews, 'drop'>,
@@ -66,7 +66,7 @@ export function createRefresh(
     const save: SaveState = request.save ?? ((write) => repository.saveSubscription(write));
     let { first, change } = request;
     for (let attempt = 0; attempt < MAX_TRIES; attempt += 1) {
-      // The version is read before the provider is asked: a write that succeeds is then never older than the one it replaces.
+      // The version is read before the provider is asked, so that a write which succeeds is never older than the one it replaces.
       const stored = first === undefined ? await repository.findSubscription(key) : first.stored;
       const ask = change ?? (() => provider.fetchSubscription({ subscriptionId: key.id }));
       const fetched = first === undefined ? await callProvider(ask) : first.fetched;

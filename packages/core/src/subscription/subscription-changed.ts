@@ -3,13 +3,13 @@ import { isError } from '../errors/is-error.ts';
 import type { AuditEntry, Subscription } from '../ports/billing-repository.ts';
 import type { Logger } from '../ports/logger.ts';
 
-/** Told after a change is durable: the state before (null for a new subscription) and after. A failure in it undoes nothing. */
+/** Called after a change is durable, with the state before (null for a new subscription) and after. If it fails, nothing is undone. */
 export type OnSubscriptionChanged = (
   before: Subscription | null,
   after: Subscription,
 ) => void | Promise<void>;
 
-/** The listener, its failures logged and passed on to nobody. */
+/** The listener, with its failures logged and not passed on. */
 export function harmless(
   listener: OnSubscriptionChanged,
   logger: Logger,
@@ -25,13 +25,13 @@ export function harmless(
   };
 }
 
-/** Whether anything but the stored version differs. */
+/** Whether anything other than the stored version differs. */
 export function differs(before: Subscription | null, after: Subscription): boolean {
   if (before === null) return true;
   return (Object.keys(after) as (keyof Subscription)[]).some((field) => before[field] !== after[field]);
 }
 
-/** The audit entry of a change; null when nothing changed. */
+/** The audit entry of a change; null if nothing changed. */
 export function changeAudit(request: {
   readonly before: Subscription | null;
   readonly after: Subscription;

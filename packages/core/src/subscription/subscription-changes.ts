@@ -7,7 +7,7 @@ import { idempotencyKey } from './idempotency-key.ts';
 import type { Refresh } from './refresh.ts';
 import type { OnSubscriptionChanged } from './subscription-changed.ts';
 
-/** Changes of live subscriptions at the provider, each stored as soon as it is made. All answer the provider's new state. */
+/** Changes live subscriptions at the provider and stores each change as soon as it is made. Returns the provider's new state. */
 export interface SubscriptionChanges {
   /** Moves a subscription to the attempt's tier. */
   move(
@@ -16,13 +16,13 @@ export interface SubscriptionChanges {
     terms: Terms,
     actor: string,
   ): Promise<ProviderSubscription>;
-  /** Ends a subscription, at once or at its period's end as the provider does it. */
+  /** Ends a subscription, immediately or at the end of its period, as the provider is configured. */
   cancel(
     current: ProviderSubscription,
     attempt: CheckoutAttempt,
     actor: string,
   ): Promise<ProviderSubscription>;
-  /** Ends, here alone, a subscription that the provider is sure it does not know: nobody could ever leave it otherwise. */
+  /** Ends a subscription in the repository alone if the provider is sure it has no such one: the org could otherwise never leave it. */
   endUnknown(ghost: StoredSubscription, actor: string): Promise<void>;
 }
 

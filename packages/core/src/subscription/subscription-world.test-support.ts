@@ -38,7 +38,7 @@ export interface Process extends Subscriptions {
   deliver(eventId: string): Promise<WebhookResult>;
 }
 
-/** The subscription services on a sandbox and a memory repository, with a clock that stands still. */
+/** The subscription services on a sandbox and a memory repository, with a fake clock. */
 export interface World extends Process {
   readonly clock: FakeClock;
   readonly sandbox: SandboxProvider;
@@ -48,7 +48,7 @@ export interface World extends Process {
     readonly repository?: Partial<BillingRepository>;
     readonly provider?: Partial<PaymentProvider> | null;
   }): Process;
-  /** Goes through checkout, page and webhooks. Answers the subscription's id. */
+  /** Goes through checkout, page and webhooks. Returns the subscription's id. */
   subscribe(org: string, tier: string): Promise<string>;
   stored(id: string): Promise<StoredSubscription | null>;
   close(): Promise<void>;

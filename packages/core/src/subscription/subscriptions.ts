@@ -23,9 +23,9 @@ export interface Subscriptions {
 /**
  * Builds the subscription services around the one path on which a subscription is written.
  *
- * @param options.onSubscriptionChanged - told of every stored change, after it is durable: the place for host events and for
- * evaluating an org's capacity anew. A process that dies in between tells nobody.
- * @param options.onInvoice - told once of each paid or failed invoice of a subscription, by the process that did its event.
+ * @param options.onSubscriptionChanged - called for every stored change, after it is durable: the place for host events and for
+ * evaluating an org's capacity again. If the process dies in between, it is not called.
+ * @param options.onInvoice - called once for each paid or failed invoice of a subscription, by the process that applied its event.
  * @param options.wait - replaces real waiting, for tests.
  */
 export function createSubscriptions(

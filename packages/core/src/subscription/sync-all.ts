@@ -7,14 +7,14 @@ import type { SyncResult } from './types.ts';
 import type { Wait } from './wait.ts';
 
 const PAGE = 100;
-/** Few: people who check out meanwhile share what the provider allows in a second. */
-const SIDE_BY_SIDE = 4;
-/** How many failures one sync says one by one. */
-const MOST_SAID = 10;
+/** Low, since concurrent checkouts share the provider's rate limit. */
+const CONCURRENCY = 4;
+/** How many failures one sync logs individually. */
+const MAX_LOGGED = 10;
 
 /**
- * Syncs every customer of the provider, a few side by side. Once the provider (or the repository) is plainly away, those that are
- * left count as failed without being asked for; the next sync begins with the first again.
+ * Syncs every customer of the provider, a few concurrently. Once the provider or the repository is clearly away, the rest count as
+ * failed without being fetched; the next sync starts with the first again.
  */
 export function createSyncAll(
   wiring: Pick<Wiring, 'repository' | 'provider' | 'logger'>,
@@ -56,7 +56,7 @@ export function createSyncAll(
       said += 1;
       if (patience.isOver)
         logger.warn('The sync ends early: nobody answers. The next one begins anew.', { code });
-      else if (said <= MOST_SAID)
+      else if (said <= MAX_LOGGED)
         logger.warn('The subscriptions of an org could not be synced. The next sync tries again.', {
           org,
           code,
@@ -70,7 +70,7 @@ export function createSyncAll(
       }
     }
 
-    const ends = await Promise.allSettled(Array.from({ length: SIDE_BY_SIDE }, lane));
+    const ends = await Promise.allSettled(Array.from({ length: CONCURRENCY }, lane));
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
     return total;
   };

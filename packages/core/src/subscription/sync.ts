@@ -17,11 +17,11 @@ const ACTOR = 'system';
 const NOTHING: SyncResult = { checked: 0, changed: 0, unknown: 0, failed: 0 };
 
 /**
- * Brings stored subscriptions up to the provider's, however many events were lost.
+ * Updates stored subscriptions from the provider, however many events were lost.
  *
- * @throws TollgateError `invalid_org_id`, `invalid_request` (ids or an instant that are none), the provider's errors and
- * `repository_unavailable`; for `'all'` a failure of one org is counted and logged instead, and the others go on. Those that were not
- * asked for, because nobody answered any more, count as failed.
+ * @throws TollgateError `invalid_org_id`, `invalid_request` (an invalid id or instant), the provider's errors and
+ * `repository_unavailable`. For `'all'` the failure of one org is counted and logged instead, and the others go on. Those that were
+ * not fetched because nothing replied any more count as failed.
  */
 export type Sync = (request: SyncRequest) => Promise<SyncResult>;
 

@@ -1,4 +1,4 @@
-/** Waits for a number of ms. A parameter of the services, so that tests need not really wait. */
+/** Waits for a number of ms. Passed to the services, so that tests need not really wait. */
 export type Wait = (ms: number) => Promise<void>;
 
 /** Waits on a real timer. */
