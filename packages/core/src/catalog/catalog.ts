@@ -11,8 +11,8 @@ export interface Catalog {
   tier(slug: string): Tier | undefined;
   readonly defaultTier: Tier;
   /**
-   * A tier's limit of a key in a period: a number, null for unlimited, undefined when the tier lists the key in other periods
-   * only. A key the tier does not list at all is 0 in each of its periods.
+   * A tier's limit for a key in a period: a number, null for unlimited, undefined if the tier lists the key in other periods only.
+   * A key that the tier does not list at all has limit 0 in each of its periods.
    */
   limit(tier: Tier, key: string, period: QuotaPeriod): number | null | undefined;
 }

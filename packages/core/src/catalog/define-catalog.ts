@@ -14,8 +14,8 @@ const SLUG_PATTERN = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 const INT32_MAX = 2_147_483_647;
 
 /**
- * Checks the host's quota keys and tiers and makes the catalog of them. Every fault is added to `faults`, each with its cure;
- * the catalog answered is of use only when there are none.
+ * Checks the host's quota keys and tiers, and builds the catalog from them. Adds every fault to `faults`, each with its cure; the
+ * returned catalog is only usable if there are none.
  */
 export function defineCatalog(
   quotas: QuotaRegistry,
@@ -24,7 +24,7 @@ export function defineCatalog(
 ): Catalog {
   const registry = new Map<string, QuotaDefinition>();
   for (const [key, quota] of Object.entries(quotas)) {
-    // A broken one is reported once; the tiers that limit it are then checked as if it were a plain count.
+    // An invalid key is reported once; the tiers that limit it are then checked as if it were a plain count.
     registry.set(key, checkQuota(key, quota, faults) ? quota : capacity());
   }
   if (registry.size === 0)
@@ -147,7 +147,7 @@ function checkTier(
   };
 }
 
-/** A single value is the limit of each of the key's periods. */
+/** The limits by period; a single value applies to each of the key's periods. */
 function periodLimits(
   value: LimitValue | { readonly [Q in QuotaPeriod]?: LimitValue },
   quota: QuotaDefinition,

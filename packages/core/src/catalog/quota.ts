@@ -48,14 +48,14 @@ export function metered(options: {
   readonly periods: readonly Exclude<QuotaPeriod, 'lifetime'>[];
   readonly unit?: QuotaUnit;
 }): QuotaDefinition {
-  // Plain JavaScript may leave out what is needed: that is for createBilling to say, which knows the key.
+  // Plain JavaScript may leave out required options. createBilling reports that, since it knows the key.
   const given = options ?? {};
   checkNames('metered', given, ['periods', 'unit']);
   const { periods = [], unit = 'count' } = given;
   return { kind: 'metered', unit, periods, windsDown: false };
 }
 
-/** A limit in their place, or a misspelt name, would silently leave the defaults in force. */
+/** A limit passed in place of options, or a misspelt name, would silently leave the defaults in force. */
 function checkNames(maker: string, options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     refuse(`${maker}: takes an object with ${known.join(' and ')}. Limits stand in the tiers.`);

@@ -6,7 +6,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Markup that is safe to put into a page as it is. Made by {@link html} only. */
+/** Markup that is safe to insert into a page as it is. Created by {@link html} only. */
 export class Html {
   readonly text: string;
   constructor(text: string) {
@@ -14,7 +14,7 @@ export class Html {
   }
 }
 
-/** A template for markup: every value put into it is escaped, unless it is markup itself. */
+/** A template tag for markup: every value is escaped, unless it is markup itself. */
 export function html(
   parts: TemplateStringsArray,
   ...values: readonly (string | Html | readonly Html[])[]

@@ -2,17 +2,17 @@ import type { SandboxEvent } from './sandbox-state.ts';
 
 const ANSWER_WITHIN_MS = 10_000;
 
-/** Posts events to the app as a provider does: again and again until it takes them, but not for ever. */
+/** Posts events to the app as a provider does: with retries until the app accepts them, but not for ever. */
 export interface SandboxDeliveries {
-  /** Sends an event, and again after each of the delays while the app does not answer 2xx. Resolves after the first attempt. */
+  /** Sends an event, and retries after each of the delays until the app replies 2xx. Resolves after the first attempt. */
   send(event: SandboxEvent): Promise<void>;
-  /** Resolves when nothing is on its way and nothing waits for another attempt. */
+  /** Resolves when no event is being sent or waits for a retry. */
   settled(): Promise<void>;
-  /** Gives up what waits for another attempt, and waits for what is on its way. */
+  /** Gives up events that wait for a retry, and waits for those being sent. */
   close(): Promise<void>;
 }
 
-/** @param post - makes one attempt; answers whether the app took the event. */
+/** @param post - makes one attempt; returns whether the app accepted the event */
 export function createSandboxDeliveries(
   post: (event: SandboxEvent, signal: AbortSignal) => Promise<boolean>,
   onTaken: (event: SandboxEvent) => void,
@@ -39,7 +39,7 @@ export function createSandboxDeliveries(
     }
   }
 
-  /** Runs in the background; its timer keeps no process alive, and `close` ends it early. */
+  /** Retries in the background. Its timer does not keep the process alive, and `close` ends it early. */
   function inBackground(event: SandboxEvent): void {
     let wake = () => {};
     const pause = (ms: number) =>

@@ -18,9 +18,9 @@ export function sandboxEventBytes(event: SandboxEvent): Uint8Array {
 }
 
 /**
- * Reads signed bytes as an event. Types unknown here are of kind `other`.
+ * Reads signed bytes as an event. An unknown type has kind `other`.
  *
- * @throws TollgateError `invalid_event` for bytes that are none.
+ * @throws TollgateError `invalid_event` for bytes that are not an event.
  */
 export function parseSandboxEvent(bytes: Uint8Array): ProviderEvent {
   const event = parseObject(bytes);

@@ -6,9 +6,9 @@ import type { SandboxState } from './sandbox-state.ts';
 const FORMAT = 1;
 
 /**
- * The state kept in a file; null when there is no file yet.
+ * The state stored in a file; null if there is no file yet.
  *
- * @throws TollgateError `invalid_configuration` for a file that is not a sandbox's.
+ * @throws TollgateError `invalid_configuration` for a file that no sandbox wrote.
  */
 export function readSandboxFile(file: string): SandboxState | null {
   let text: string;
@@ -37,7 +37,7 @@ export function readSandboxFile(file: string): SandboxState | null {
   }
 }
 
-/** Replaces the file in one step, readable by its owner only: it holds the webhook secret. */
+/** Replaces the file atomically. Only its owner may read it, since it holds the webhook secret. */
 export function writeSandboxFile(file: string, state: SandboxState): void {
   const text = JSON.stringify({
     format: FORMAT,

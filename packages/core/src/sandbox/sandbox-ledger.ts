@@ -13,14 +13,14 @@ import type {
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** A period of the sandbox's is thirty days. */
+/** A billing period of the sandbox is thirty days. */
 const PERIOD_MS = 30 * DAY_MS;
 const MAX_EVENTS = 10_000;
 
-/** The sandbox's books: every change happens here, at once and whole, and writes the events that tell of it. */
+/** The sandbox's books. Every change happens here, in one synchronous step, and writes the events that announce it. */
 export interface SandboxLedger {
   createCustomer(org: string, key: string): string;
-  /** False for one that was deleted. One that is not known is taken on: the app's state may be older than this. */
+  /** False for a deleted customer. An unknown one is accepted, since the app's state may be older than the sandbox's. */
   hasCustomer(customerId: string): boolean;
   /** Deletes a customer, and ends its pages and subscriptions. */
   deleteCustomer(customerId: string): void;
@@ -32,7 +32,7 @@ export interface SandboxLedger {
     key: string;
   }): SandboxSession;
   session(id: string): SandboxSession | null;
-  /** Pays an open page; one that is paid stays so. @throws TollgateError `provider_error` for an expired or unknown one. */
+  /** Pays an open page; a paid one stays paid. @throws TollgateError `provider_error` for an expired or unknown one */
   confirm(sessionId: string): SandboxSession;
   expire(sessionId: string): void;
   change(request: {
@@ -42,9 +42,9 @@ export interface SandboxLedger {
     key: string | null;
   }): ProviderSubscription;
   cancel(request: { subscriptionId: string; atPeriodEnd: boolean; key: string | null }): ProviderSubscription;
-  /** Sets a status as the provider's own clock or a card would; an ended subscription keeps its own. */
+  /** Sets a status, as the provider's own clock or a card would; an ended subscription keeps its status. */
   setStatus(subscriptionId: string, status: string): ProviderSubscription;
-  /** Turns the period: pays for the next one, or ends a subscription that was to end. */
+  /** Ends the period: pays for the next one, or ends a subscription whose end was scheduled. */
   renew(subscriptionId: string): ProviderSubscription;
   subscription(id: string): ProviderSubscription | null;
   subscriptionsOf(customerId: string): readonly ProviderSubscription[];
@@ -52,7 +52,7 @@ export interface SandboxLedger {
   portal(id: string): SandboxPortal | null;
 }
 
-/** @param onEvents - called after a change that wrote events, and with none after any other. */
+/** @param onEvents - called after every change, with the events that it wrote, if any */
 export function createSandboxLedger(
   state: SandboxState,
   now: () => number,
@@ -93,7 +93,7 @@ export function createSandboxLedger(
     written.push(event);
   }
 
-  /** The id made with the key before, or a new one. */
+  /** The id created earlier with this idempotency key, or a new one. */
   function once(key: string | null, request: readonly unknown[], make: () => string): string {
     if (key === null) return make();
     for (const [old, { at }] of state.keys) {
@@ -173,7 +173,7 @@ export function createSandboxLedger(
     },
     openSession({ org, customerId, tier, terms, key }) {
       checkCustomer(customerId);
-      // A customer made before the state was lost is taken on: the app still knows it.
+      // A customer created before this state was lost is accepted: the app still knows it.
       if (!state.customers.has(customerId)) state.customers.set(customerId, { id: customerId, org });
       const id = once(key, ['checkout', org, customerId, tier, terms], () => {
         const made: SandboxSession = {

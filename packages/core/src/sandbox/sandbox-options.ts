@@ -37,7 +37,7 @@ export interface SandboxOptions {
 const HOSTS = /^(localhost|127(\.\d{1,3}){3}|::1|0\.0\.0\.0|::)$/;
 const NAME = /^[a-z0-9][a-z0-9_-]{0,31}$/;
 
-/** @throws TollgateError `invalid_configuration`, one sentence an option at fault. */
+/** @throws TollgateError `invalid_configuration`, with one sentence per option at fault */
 export function checkSandboxOptions(options: SandboxOptions): void {
   const given: Partial<SandboxOptions> = options ?? {};
   const { webhookUrl, secret, host, port, returnUrl, cancel, retryDelaysMs, name } = given;
@@ -72,7 +72,7 @@ function isWebUrl(text: string): boolean {
   return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
 }
 
-/** At least one visible ASCII character: blanks of any alphabet are no secret. */
+/** At least one visible ASCII character: white space of any kind is not a secret. */
 function isUsableSecret(secret: unknown): boolean {
   return typeof secret === 'string' && /[\x21-\x7e]/.test(secret);
 }

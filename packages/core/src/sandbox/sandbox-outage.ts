@@ -2,7 +2,7 @@ import { TollgateError } from '../errors/tollgate-error.ts';
 
 /**
  * How calls fail: `error`, `busy` and `timeout` before anything is done; `lost_reply` after it was done, so that the caller cannot
- * know.
+ * tell whether it was.
  */
 export type SandboxOutage = 'error' | 'busy' | 'timeout' | 'lost_reply';
 

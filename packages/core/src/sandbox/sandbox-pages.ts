@@ -16,7 +16,7 @@ export function sandboxPage(title: string, body: Html): string {
 <p><small>This is the sandbox payment provider. No money moves.</small></p></body></html>`.text;
 }
 
-/** What an open confirm page shows. */
+/** The page that confirms a plan. */
 export function confirmPage(session: SandboxSession, wasDeclined: boolean): string {
   const notice = wasDeclined ? html`<p role="alert">The card was declined. Nothing was charged.</p>` : html``;
   return sandboxPage(
@@ -26,7 +26,7 @@ export function confirmPage(session: SandboxSession, wasDeclined: boolean): stri
   );
 }
 
-/** What a customer sees of their subscriptions. */
+/** The page that shows a customer's subscriptions. */
 export function portalPage(
   portal: SandboxPortal,
   subscriptions: readonly ProviderSubscription[],
@@ -37,7 +37,7 @@ export function portalPage(
   return sandboxPage('Your subscription', html`${items}<p><a href="${portal.returnUrl}">Back</a></p>`);
 }
 
-/** A page that only says something. */
+/** A page that only shows a message. */
 export function messagePage(title: string, message: string): string {
   return sandboxPage(title, html`<p>${message}</p>`);
 }

@@ -25,8 +25,8 @@ import {
 } from './sandbox-state.ts';
 import { openSharedState, type SharedState } from './shared-state.ts';
 
-/** How long a page waits for the app to have been told before it sends the customer back. */
-const TOLD_WITHIN_MS = 3_000;
+/** How long a page waits for the app to accept its events before it sends the customer back, ms. */
+const MAX_REDIRECT_DELAY_MS = 3_000;
 
 /** The contents of a sandbox. A page that has expired may still be listed as open. */
 export interface SandboxContents {
@@ -114,9 +114,9 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
     },
     options.retryDelaysMs ?? [250, 1_000, 5_000, 30_000, 120_000, 600_000],
   );
-  /** The first attempts of what was just written, so that a page can wait for them. */
+  /** The first attempts to send the events just written, so that a page can wait for them. */
   let firstAttempts: Promise<unknown> = Promise.resolve();
-  const ledger = eachAlone(
+  const ledger = exclusive(
     createSandboxLedger(
       state,
       () => clock.now(),
@@ -151,7 +151,7 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
     returnUrl: options.returnUrl ?? null,
     tiers: options.tiers ?? null,
     cancelsAtPeriodEnd: options.cancel === 'at_period_end',
-    told: () => within(TOLD_WITHIN_MS, firstAttempts).catch(() => undefined),
+    delivered: () => within(MAX_REDIRECT_DELAY_MS, firstAttempts).catch(() => undefined),
   });
 
   async function listening(): Promise<SandboxServer> {
@@ -167,7 +167,7 @@ export function sandboxProvider(options: SandboxOptions): SandboxProvider {
     const { host = '127.0.0.1', port } = options;
     const redirectOrigins = options.returnUrl === undefined ? [] : [new URL(options.returnUrl).origin];
     const begin = (at: number) => startSandboxServer({ host, port: at, handle: site, redirectOrigins });
-    // A restarted sandbox takes its old port if it can, so that pages handed out before still work.
+    // A restarted sandbox takes its old port if it can, so that the URLs of earlier pages still work.
     const started =
       port === undefined && state.port !== 0
         ? await begin(state.port).catch(() => begin(0))
@@ -295,8 +295,8 @@ function termsOf(interval: Terms['interval'], quantity: Terms['quantity']): Term
   return { ...(interval === undefined ? {} : { interval }), ...(quantity === undefined ? {} : { quantity }) };
 }
 
-/** The same ledger, of which every call has the state to itself. */
-function eachAlone(ledger: SandboxLedger, alone: SharedState['alone']): SandboxLedger {
+/** The same ledger, with every call run exclusively on the state. */
+function exclusive(ledger: SandboxLedger, alone: SharedState['alone']): SandboxLedger {
   const methods = Object.entries(ledger) as [string, (...given: unknown[]) => unknown][];
   const wrapped = methods.map(([name, method]) => [
     name,

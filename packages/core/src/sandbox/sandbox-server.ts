@@ -15,14 +15,14 @@ export interface SandboxServer {
 }
 
 /**
- * Serves the sandbox's pages. Requests for another host's name are refused (a foreign page could otherwise rebind its name to this
- * machine), and so are forms sent from another origin.
+ * Serves the sandbox's pages. Refuses requests for another host name, since a foreign page could otherwise rebind its name to this
+ * machine (DNS rebinding), and forms sent from another origin.
  */
 export async function startSandboxServer(request: {
   readonly host: string;
   readonly port: number;
   readonly handle: (request: SandboxPageRequest) => Promise<SandboxPageResponse>;
-  /** Origins a form's answer may lead to. */
+  /** Origins that the response to a form may redirect to. */
   readonly redirectOrigins: readonly string[];
 }): Promise<SandboxServer> {
   const { host, handle } = request;
@@ -54,7 +54,7 @@ export async function startSandboxServer(request: {
   });
   server.requestTimeout = REQUEST_WITHIN_MS;
   await listen(server, host, request.port);
-  // Pages are no reason for a process to live on.
+  // The pages must not keep the process alive.
   server.unref();
   const { port } = server.address() as AddressInfo;
   const shown = shownHost(host);
@@ -85,7 +85,7 @@ async function listen(server: Server, host: string, port: number): Promise<void>
   });
 }
 
-/** Browsers say where a form comes from; other clients say nothing, and have no cookie or page to abuse. */
+/** Browsers state where a form comes from. Other clients state nothing, and have no cookie or page to abuse. */
 function isSameOrigin(message: IncomingMessage, name: string): boolean {
   const { origin } = message.headers;
   const site = message.headers['sec-fetch-site'];
@@ -117,6 +117,6 @@ function send(response: ServerResponse, page: SandboxPageResponse, policy: strin
     'x-content-type-options': 'nosniff',
     ...page.headers,
   });
-  // Node leaves the bytes out of the answer to a HEAD.
+  // Node omits the body of a response to HEAD.
   response.end(bytes);
 }

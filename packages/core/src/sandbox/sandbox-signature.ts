@@ -14,7 +14,7 @@ export function signSandboxPayload(secret: string, bytes: Uint8Array, at: number
 }
 
 /**
- * Checks a payload's signature: one `t` within 300 s of now either way, at most 16 `v1` of which one matches.
+ * Checks a payload's signature: one `t` within 300 s of now, before or after, and at most 16 `v1`, one of which matches.
  *
  * @throws TollgateError `invalid_signature`, the same for every fault.
  */

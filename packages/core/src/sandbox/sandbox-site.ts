@@ -22,10 +22,10 @@ export function createSandboxSite(options: {
   readonly returnUrl: string | null;
   readonly tiers: readonly string[] | null;
   readonly cancelsAtPeriodEnd: boolean;
-  /** Resolves when the app was told, or did not answer in time. */
-  readonly told: () => Promise<unknown>;
+  /** Resolves when the app has received the events, or did not reply in time. */
+  readonly delivered: () => Promise<unknown>;
 }): (request: SandboxPageRequest) => Promise<SandboxPageResponse> {
-  const { ledger, returnUrl, tiers, told } = options;
+  const { ledger, returnUrl, tiers, delivered } = options;
 
   async function checkout(request: SandboxPageRequest, id: string): Promise<SandboxPageResponse> {
     const session = ledger.session(id);
@@ -36,7 +36,7 @@ export function createSandboxSite(options: {
       if (action === 'cancel') ledger.expire(id);
       else if (action === 'confirm') ledger.confirm(id);
       else return { status: 400, body: messagePage('Not understood', 'There is no such button.') };
-      await told();
+      await delivered();
       return result(ledger.session(id) ?? session, request);
     }
     if (session.state !== 'open') return result(session, request);
@@ -71,7 +71,7 @@ export function createSandboxSite(options: {
     if (!subscriptions.some((subscription) => subscription.id === subscriptionId)) return notFound();
     if (!manage(subscriptionId, request.form))
       return { status: 400, body: messagePage('Not understood', 'There is no such button.') };
-    await told();
+    await delivered();
     return redirect(`/portal/${id}`);
   }
 
@@ -107,7 +107,7 @@ export function createSandboxSite(options: {
       if (page === 'portal') return await portal(request, id);
       return notFound();
     } catch (error) {
-      // An action that came too late, such as a button of a page left open.
+      // An action that comes too late, such as a button on a page left open.
       if (error instanceof TollgateError)
         return { status: 409, body: messagePage('Not done', 'This is not possible any more.') };
       throw error;

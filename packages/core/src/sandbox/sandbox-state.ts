@@ -6,7 +6,7 @@ export interface SandboxSession {
   readonly org: string;
   readonly customerId: string;
   readonly tier: string;
-  /** Absent in files of an older version: monthly, for one seat. */
+  /** Absent in files of an older version, which means monthly, for one seat. */
   readonly interval?: BillingInterval;
   readonly quantity?: number;
   readonly state: 'open' | 'complete' | 'expired';
@@ -56,7 +56,7 @@ export interface SandboxCustomer {
 /** Everything the sandbox knows, by id. */
 export interface SandboxState {
   secret: string;
-  /** The port it listened on last; 0 before it ever did. */
+  /** The port it last listened on; 0 if it never did. */
   port: number;
   readonly customers: Map<string, SandboxCustomer>;
   readonly sessions: Map<string, SandboxSession>;
@@ -64,13 +64,13 @@ export interface SandboxState {
   readonly portals: Map<string, SandboxPortal>;
   /** Oldest first; only the last ones are kept. */
   readonly events: Map<string, SandboxEvent>;
-  /** Ids of events the app has not taken yet. */
+  /** Ids of events that the app has not accepted yet. */
   readonly undelivered: Set<string>;
-  /** What was made with an idempotency key. */
+  /** What was created with an idempotency key, by that key. */
   readonly keys: Map<string, { readonly request: string; readonly id: string; readonly at: number }>;
 }
 
-/** The state of a sandbox where nothing happened yet. */
+/** The state of a new sandbox. */
 export function emptySandboxState(secret: string): SandboxState {
   return {
     secret,

@@ -2,20 +2,20 @@ import { readSandboxFile, writeSandboxFile } from './sandbox-file.ts';
 import type { SandboxState } from './sandbox-state.ts';
 import { withFileLock } from './with-file-lock.ts';
 
-/** The sandbox's state, in memory or in a file that several processes of a machine share. */
+/** The sandbox's state, in memory or in a file that several processes on a machine share. */
 export interface SharedState {
   readonly state: SandboxState;
-  /** Runs something on the state as it is now, alone. */
+  /** Runs a function on the current state, exclusively. */
   alone<T>(run: () => T): T;
-  /** Keeps the state; to be called inside `alone`. */
+  /** Saves the state. Must be called inside `alone`. */
   save(): void;
 }
 
 /**
- * Opens the state in the file, or begins a new one.
+ * Opens the state in the file, or creates a new one.
  *
- * @param file - null for memory alone.
- * @throws TollgateError `invalid_configuration` for a file that is not a sandbox's.
+ * @param file - null to keep it in memory only.
+ * @throws TollgateError `invalid_configuration` for a file that no sandbox wrote.
  */
 export function openSharedState(file: string | null, begin: () => SandboxState): SharedState {
   const state = begin();
@@ -28,12 +28,12 @@ export function openSharedState(file: string | null, begin: () => SandboxState):
       return run();
     });
   const save = () => writeSandboxFile(file, state);
-  // The first process writes its secret at once, so that the next one signs and verifies with the same.
+  // The first process writes its secret immediately, so that the next one signs and verifies with the same secret.
   alone(save);
   return { state, alone, save };
 }
 
-/** In place: the ledger holds on to the collections. */
+/** Fills the collections in place, since the ledger keeps references to them. */
 function refill(state: SandboxState, kept: SandboxState): void {
   state.secret = kept.secret;
   state.port = kept.port;

@@ -2,11 +2,11 @@ import { closeSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { hasCode } from './has-code.ts';
 
-/** Nothing done under the lock takes this long, ms: an older one is of a process that died. */
+/** No work under the lock takes this long, ms: an older lock belongs to a process that died. */
 const STALE_MS = 2_000;
 const PAUSE_MS = 2;
 
-/** Runs something while no other process of this machine does so for the same file. Blocks until it may. */
+/** Runs a function while no other process on this machine does so for the same file. Blocks until it can. */
 export function withFileLock<T>(file: string, run: () => T): T {
   const lock = `${file}.lock`;
   mkdirSync(dirname(file), { recursive: true });
