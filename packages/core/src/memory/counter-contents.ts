@@ -1,10 +1,10 @@
 import type { CounterLedger } from './counter-ledger.ts';
 
-/** The contents of a memory counter store, read past its port. */
+/** The contents of a memory counter store, read without its port. */
 export interface CounterContents {
   /** Orgs for which anything is stored. */
   readonly orgs: readonly string[];
-  /** Counters with a count; `held` includes leases that have run out unnoticed. */
+  /** Counters with a count; `held` includes leases that have run out since the last step. */
   readonly counters: readonly {
     readonly org: string;
     readonly key: string;

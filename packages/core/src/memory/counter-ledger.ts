@@ -22,23 +22,23 @@ import {
 
 const MOST_UNITS = Number.MAX_SAFE_INTEGER;
 
-/** How long a begun recount of a counter without a count may take before its token no longer fits, ms. */
+/** How long a recount of a counter without a count may take before its token expires, ms. */
 const RECOUNT_MARK_MS = 600_000;
 
-/** One counter. `held` is not kept: it is the sum over the live reservations. */
+/** One counter. `held` is not stored: it is the sum over the live reservations. */
 interface Counter extends CounterRef {
-  /** False while a recount was begun and none finished: only the changes since then are kept. */
+  /** False from the first begun recount until one is finished: only the changes in between are kept. */
   known: boolean;
-  /** New with each finished recount and never used twice: a token of another one no longer fits. */
+  /** New with each finished recount and never reused, so that tokens made before it do not match. */
   serial: number;
   committed: number;
   uncertain: number;
-  /** Units added, and units taken away, since the last finished recount, whatever they were called. */
+  /** Units added and units removed since the last finished recount, by any kind of change. */
   added: bigint;
   removed: bigint;
   countedAt: number;
   forgetAt: number | null;
-  /** When a counter that is not known is dropped again. */
+  /** When a counter that is not known is dropped. */
   markEndsAt: number;
 }
 
@@ -50,7 +50,7 @@ interface OpenReservation {
   leaseEndsAt: number;
 }
 
-/** The counters and reservations of one org. Each method is one step, at the instant `now` of the store's clock. */
+/** The counters and reservations of one org. Each method is one atomic step, at the instant `now` of the store's clock. */
 export class CounterLedger {
   readonly counters = new Map<string, Counter>();
   readonly live = new Map<string, OpenReservation>();
@@ -62,7 +62,7 @@ export class CounterLedger {
   readonly adjusted = new Map<string, number>();
   readonly #lapsedKeepMs: number;
   readonly #nextSerial: () => number;
-  /** No lease ends before; those that a store has put in are not known yet. */
+  /** No lease ends before this instant. Unknown at first, since a store may have filled in leases. */
   #earliestEnd = Number.NEGATIVE_INFINITY;
 
   constructor(options: { readonly lapsedKeepMs: number; readonly nextSerial: () => number }) {
@@ -197,7 +197,7 @@ export class CounterLedger {
     return refs.map((ref) => {
       const counter = this.#counter(ref, now) ?? this.#mark(ref);
       counter.markEndsAt = now + RECOUNT_MARK_MS;
-      // Of one that was never counted nobody has seen anything yet, whoever began to count it before.
+      // For a counter without a count, all changes kept with the mark count as made since each of its tokens.
       const token = counter.known
         ? `${counter.serial}.${counter.added}.${counter.removed}`
         : `${counter.serial}.0.0`;
@@ -241,7 +241,7 @@ export class CounterLedger {
     });
   }
 
-  /** Drops all that nobody will ask for again. */
+  /** Drops everything that has expired. */
   tidy(now: number): void {
     this.#lapse(now);
     for (const counter of this.counters.values()) this.#counter(counter, now);
@@ -255,7 +255,7 @@ export class CounterLedger {
     );
   }
 
-  /** Leases that have run out become what their charges say. Comes first in every step: no timer is needed. */
+  /** Lapses leases that have run out, as their charges' `onUnknown` says. Every step does this first, so that no timer is needed. */
   #lapse(now: number): void {
     if (now < this.#earliestEnd) return;
     this.#earliestEnd = Number.POSITIVE_INFINITY;
@@ -278,7 +278,7 @@ export class CounterLedger {
     }
   }
 
-  /** Takes a charge's units from where they are counted and counts `kept` of them at `place`. */
+  /** Removes a charge's units from where they are counted, and counts `kept` of them at `place`. */
   #move(counter: Counter, charge: OpenCharge, place: OpenCharge['place'], kept: number): void {
     if (charge.place === 'committed') counter.committed = Math.max(0, counter.committed - charge.amount);
     if (charge.place === 'uncertain') counter.uncertain = Math.max(0, counter.uncertain - charge.amount);
@@ -331,7 +331,7 @@ export class CounterLedger {
     return counter;
   }
 
-  /** What the store knows of an id; forgets it first if its time is over. */
+  /** What the store knows of an id; drops it first if it has expired. */
   #find(
     id: string,
     now: number,
@@ -367,7 +367,7 @@ export class CounterLedger {
     return held;
   }
 
-  /** Units that still fit; negative when the counter stands above the limit. */
+  /** Units that still fit; negative if the counter is above the limit. */
   #room(counter: Counter, limit: number | null): number {
     return (limit ?? MOST_UNITS) - counter.committed - counter.uncertain - this.held(counter);
   }
@@ -382,7 +382,7 @@ export class CounterLedger {
   }
 }
 
-/** A name no two counters share. */
+/** A name that is unique to its counter. */
 export function nameOf({ key, window }: CounterRef): string {
   return `${key.length}:${key}${window}`;
 }

@@ -12,7 +12,7 @@ import {
 import { type CounterContents, contentsOf } from './counter-contents.ts';
 import { CounterLedger } from './counter-ledger.ts';
 
-/** How often an org is looked through for what may be forgotten, ms. */
+/** How often an org is searched for what has expired, ms. */
 const TIDY_EVERY_MS = 10_000;
 
 export interface MemoryCounterStoreOptions {
@@ -37,13 +37,13 @@ export interface MemoryCounterStore extends CounterStore {
  */
 export function memoryCounterStore(options: MemoryCounterStoreOptions = {}): MemoryCounterStore {
   const { clock = systemClock, lapsedKeepMs = 600_000 } = options;
-  // In the order in which they were last tidied.
+  // Ordered by when they were last tidied.
   const orgs = new Map<string, { readonly ledger: CounterLedger; readonly tidiedAt: number }>();
   let lastSerial = 0;
   let isClosed = false;
   let turn: Promise<void> | undefined;
 
-  /** Runs one step on an org. An org that holds nothing afterwards leaves nothing behind. */
+  /** Runs one step on an org. An org with nothing stored afterwards is dropped. */
   function step<T>(org: string, take: (ledger: CounterLedger, now: number) => T): T {
     if (isClosed) throw new TollgateError('quota_unavailable', { message: 'The counter store is closed.' });
     const now = clock.now();
@@ -56,7 +56,7 @@ export function memoryCounterStore(options: MemoryCounterStoreOptions = {}): Mem
     return result;
   }
 
-  /** Each step also tidies the org whose turn it is, so that memory stays bounded without a timer. */
+  /** Each step also tidies the org that was tidied longest ago, so that memory stays bounded without a timer. */
   function tidyOne(now: number): void {
     const [next] = orgs;
     if (!next || Math.abs(now - next[1].tidiedAt) < TIDY_EVERY_MS) return;
@@ -66,7 +66,7 @@ export function memoryCounterStore(options: MemoryCounterStoreOptions = {}): Mem
     if (!ledger.isEmpty) orgs.set(org, { ledger, tidiedAt: now });
   }
 
-  /** Of the event loop. What is answered then leaves together: who waits for many answers is woken once, and not for each. */
+  /** The end of the event loop's turn. Replies resolve together there, so that a caller awaiting many is woken once and not for each. */
   function endOfTurn(): Promise<void> {
     turn ??= new Promise((resolve) => {
       setImmediate(() => {

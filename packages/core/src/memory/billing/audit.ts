@@ -2,12 +2,12 @@ import type { AuditEntry, BillingRepository } from '../../ports/billing-reposito
 import type { Synchronous } from './synchronous.ts';
 import type { TableStore, Tables } from './tables.ts';
 
-/** Adds an entry to the trail; nothing for null. */
+/** Appends an entry to the audit trail, unless it is null. */
 export function writeAudit({ audit }: Tables, entry: AuditEntry | null): void {
   if (entry) audit.push({ ...entry, before: entry.before ?? null, after: entry.after ?? null });
 }
 
-/** The part of the repository that reads the audit trail. */
+/** The repository's method that reads the audit trail. */
 export function auditMethods({ tables }: TableStore): Synchronous<Pick<BillingRepository, 'listAudit'>> {
   return {
     listAudit({ org, before, limit }) {

@@ -3,14 +3,14 @@ import { writeAudit } from './audit.ts';
 import type { Synchronous } from './synchronous.ts';
 import type { TableStore } from './tables.ts';
 
-/** The part of the repository that lets an org have one checkout at a time. */
+/** The repository's methods for checkouts: one at a time per org. */
 export function checkoutMethods({
   tables,
   clock,
 }: TableStore): Synchronous<Pick<BillingRepository, 'claimCheckout' | 'saveCheckout' | 'closeCheckout'>> {
   const { checkouts } = tables;
 
-  /** Whether the attempt has a page that may still be paid. */
+  /** Whether the attempt has a page that can still be paid. */
   function hasPage({ state, sessionId, expiresAt }: CheckoutAttempt): boolean {
     return state !== 'closed' && sessionId !== null && (expiresAt === null || clock.now() < expiresAt);
   }
@@ -34,7 +34,7 @@ export function checkoutMethods({
         url: null,
         expiresAt: null,
       } as const;
-      // The page to be ended stays on record until the caller saves: should it die, the next one is told of it.
+      // The page to expire stays on record until the caller saves. If the caller dies, the next one learns of it.
       const kept = page === null ? attempt : { ...page, id, state: 'creating' as const };
       checkouts.set(org, { attempt: kept, claimedUntil: now + leaseMs });
       return { outcome: 'claimed', attempt, replaces: page && { ...page, state: 'closed' } };

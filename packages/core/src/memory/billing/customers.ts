@@ -4,7 +4,7 @@ import { byTexts, keyOf, pageOf, type TableStore } from './tables.ts';
 
 type Methods = 'linkCustomer' | 'replaceCustomer' | 'findCustomer' | 'listCustomers';
 
-/** The part of the repository that knows who pays for whom. */
+/** The repository's methods for customers. */
 export function customerMethods({
   tables: { customers },
 }: TableStore): Synchronous<Pick<BillingRepository, Methods>> {

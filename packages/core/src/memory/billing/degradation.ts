@@ -15,7 +15,7 @@ const NOTHING: DegradationRow = {
   version: 0,
 };
 
-/** The part of the repository that keeps the over-capacity lifecycle's rows. */
+/** The repository's methods for the over-capacity lifecycle. */
 export function degradationMethods({
   tables,
   clock,

@@ -9,7 +9,7 @@ type InboxMethods = 'claimEvent' | 'finishEvent' | 'releaseEvent' | 'listUnmatch
 const byId = byTexts(({ event }: InboxRow) => [event.id]);
 const byAge = (a: InboxRow, b: InboxRow) => a.event.createdAt - b.event.createdAt || byId(a, b);
 
-/** The part of the repository that gives every event one effect. */
+/** The repository's methods for events, each of which takes effect once. */
 export function inboxMethods(store: TableStore): Synchronous<Pick<BillingRepository, InboxMethods>> {
   const { tables, clock } = store;
   const { inbox } = tables;

@@ -2,7 +2,7 @@ import type { BillingRepository } from '../../ports/billing-repository.ts';
 import type { Synchronous } from './synchronous.ts';
 import { byTexts, type TableStore } from './tables.ts';
 
-/** The part of the repository that answers what decides an org's limits. */
+/** The repository's method that loads what decides an org's limits. */
 export function orgMethods({ tables }: TableStore): Synchronous<Pick<BillingRepository, 'loadOrg'>> {
   const ofOrg = <T extends { readonly org: string }>(rows: Iterable<T>, org: string) =>
     [...rows].filter((row) => row.org === org);

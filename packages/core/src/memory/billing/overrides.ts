@@ -4,7 +4,7 @@ import { watchFrom } from './sweeps.ts';
 import type { Synchronous } from './synchronous.ts';
 import { byTexts, keyOf, type TableStore } from './tables.ts';
 
-/** The part of the repository that keeps operators' limits. */
+/** The repository's methods for operators' overrides. */
 export function overrideMethods({
   tables,
   clock,

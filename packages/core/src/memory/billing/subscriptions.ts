@@ -4,7 +4,7 @@ import { watchFrom } from './sweeps.ts';
 import type { Synchronous } from './synchronous.ts';
 import { byTexts, keyOf, pageOf, type TableStore } from './tables.ts';
 
-/** Writes a subscription, with its audit entry and the org's place on the sweep's list, if its version is still the expected one. */
+/** If the stored version is still the expected one, writes a subscription with its audit entry, and puts the org on the sweep's list. */
 export function writeSubscription(
   { tables, clock }: TableStore,
   write: {
@@ -22,7 +22,7 @@ export function writeSubscription(
   return 'saved';
 }
 
-/** The part of the repository that keeps subscriptions. */
+/** The repository's methods for subscriptions. */
 export function subscriptionMethods(
   store: TableStore,
 ): Synchronous<Pick<BillingRepository, 'findSubscription' | 'saveSubscription' | 'listSubscriptions'>> {

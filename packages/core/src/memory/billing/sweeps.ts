@@ -3,7 +3,7 @@ import type { RowAction, SweepList } from '../../ports/sweep-list.ts';
 import type { Synchronous } from './synchronous.ts';
 import { byTexts, keyOf, type SweepRow, type TableStore, type Tables } from './tables.ts';
 
-/** Puts an org on the sweep's list from the instant on; an earlier instant stays. */
+/** Puts an org on the sweep's list, due from an instant on; an earlier instant stays. */
 export function watchFrom({ sweeps }: Tables, org: string, dueAt: number): void {
   const row = rowOf(sweeps, org);
   row.dueAt = Math.min(row.dueAt ?? dueAt, dueAt);
@@ -15,7 +15,7 @@ function rowOf(sweeps: Tables['sweeps'], org: string): SweepRow {
   return row;
 }
 
-/** The part of the repository that hands orgs to sweepers and remembers what they did. */
+/** The repository's methods for sweeps. */
 export function sweepMethods({ tables, clock }: TableStore): Synchronous<SweepList> {
   const { sweeps, rowActions, crossings } = tables;
 
@@ -26,14 +26,14 @@ export function sweepMethods({ tables, clock }: TableStore): Synchronous<SweepLi
     return isHeld ? row : undefined;
   }
 
-  /** From when an org in nobody's hands is due; null when it is not. */
+  /** Since when an unclaimed org is due; null if it is claimed or not on the list. */
   function dueSince({ dueAt, claimedUntil }: SweepRow): number | null {
     if (claimedUntil !== null && clock.now() < claimedUntil) return null;
     const since = Math.min(dueAt ?? Number.POSITIVE_INFINITY, claimedUntil ?? Number.POSITIVE_INFINITY);
     return since === Number.POSITIVE_INFINITY ? null : since;
   }
 
-  /** The longest due first. Held are only as many as are asked for: the list may be long. */
+  /** The orgs longest due, in order. Keeps only `limit` of them in memory, since the list may be long. */
   function dueOrgs(until: number, limit: number): string[] {
     const first = new FirstRows<{ readonly org: string; readonly since: number }>(
       limit,

@@ -14,31 +14,31 @@ import type { RowAction } from '../../ports/sweep-list.ts';
 
 export interface CheckoutRow {
   attempt: CheckoutAttempt;
-  /** While `creating`: until when its caller alone talks to the provider. */
+  /** While `creating`: until when its caller has the exclusive claim. */
   claimedUntil: number;
 }
 
 export interface InboxRow {
   readonly event: InboxEvent;
-  /** Null: not done yet. */
+  /** Null if it is not done yet. */
   result: EventOutcome | null;
-  /** Null: in nobody's hands. */
+  /** Null if it is not claimed. */
   token: string | null;
   claimedAt: number;
   claimedUntil: number;
 }
 
 export interface SweepRow {
-  /** Null: not on the list. */
+  /** Null if it is not on the list. */
   dueAt: number | null;
-  /** Null: in no sweeper's hands. */
+  /** Null if it is not claimed. */
   claimedUntil: number | null;
   fence: number;
 }
 
 export type DegradationRow = Omit<Degradation, 'readAt'>;
 
-/** All a repository stores, by name ({@link keyOf} of what identifies a row). */
+/** All that a repository stores, by name ({@link keyOf} of what identifies a row). */
 export interface Tables {
   readonly customers: Map<string, Customer>;
   readonly subscriptions: Map<string, StoredSubscription>;
@@ -51,11 +51,11 @@ export interface Tables {
   readonly rowActions: Map<string, Map<string, RowAction>>;
   readonly crossings: Map<string, { readonly spell: number; readonly level: number }>;
   readonly usage: Map<string, UsageSnapshot>;
-  /** Its position is its index and one. */
+  /** An entry's position is its index plus one. */
   readonly audit: AuditEntry[];
 }
 
-/** What the methods of each concern are made from. They do not wait in the middle: each call is one transaction. */
+/** What the methods are created from. They are synchronous, so that each call is one transaction. */
 export interface TableStore {
   readonly tables: Tables;
   readonly clock: Clock;
@@ -77,12 +77,12 @@ export function emptyTables(): Tables {
   };
 }
 
-/** A name no two different lists of parts share. */
+/** A name that is unique to its list of parts. */
 export function keyOf(...parts: readonly (string | boolean | null)[]): string {
   return JSON.stringify(parts);
 }
 
-/** Orders by the given texts, one after the other, by code unit. */
+/** Orders by the given strings, one after the other, by code units. */
 export function byTexts<T>(texts: (row: T) => readonly string[]): (a: T, b: T) => number {
   return (a, b) => {
     const [left, right] = [texts(a), texts(b)];

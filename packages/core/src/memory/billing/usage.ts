@@ -2,7 +2,7 @@ import type { BillingRepository } from '../../ports/billing-repository.ts';
 import type { Synchronous } from './synchronous.ts';
 import { keyOf, type TableStore } from './tables.ts';
 
-/** The part of the repository that keeps metered use, for counters that lost theirs. */
+/** The repository's methods for snapshots of metered use, from which lost counters are restored. */
 export function usageMethods({
   tables: { usage },
 }: TableStore): Synchronous<Pick<BillingRepository, 'saveUsage' | 'loadUsage' | 'purgeUsage'>> {
