@@ -1,7 +1,7 @@
 import type { BillingOptions, LifecycleOptions, OverCapacityOptions } from './options.ts';
 import { LIFECYCLE_NUMBERS, NUMBERS, OVER_CAPACITY_NUMBERS } from './resolve-settings.ts';
 
-/** The methods that a given part must have; of a repository those without which nothing at all works. */
+/** The methods that a given part must have; of a repository, those without which nothing works at all. */
 const METHODS = {
   counters: ['reserve', 'settle', 'renew', 'adjust', 'read', 'beginRecount', 'finishRecount', 'close'],
   repository: ['loadOrg', 'close'],
@@ -25,7 +25,7 @@ const METHODS = {
   telemetry: ['count'],
 } as const satisfies { readonly [P in keyof BillingOptions]?: readonly string[] };
 
-/** What helps where a part is something else, such as the client of a database. */
+/** The cure if a part is something else, such as a database client. */
 const CURES: { readonly [P in keyof typeof METHODS]?: string } = {
   counters:
     'Pass a counter store such as redisCounterStore({ client }), or leave it out to count in this process.',
@@ -73,7 +73,7 @@ const LIFECYCLE_NAMES = {
   remove: true,
 } as const satisfies { readonly [P in keyof Required<LifecycleOptions>]: unknown };
 
-/** Adds a fault for each option that no version of the engine knows: a misspelt one would silently leave its default in force. */
+/** Adds a fault for each unknown option: a misspelt one would silently leave its default in force. */
 export function checkNames(options: BillingOptions, faults: string[]): void {
   checkNamesOf(options, OPTION_NAMES, '', faults);
   const { overCapacity, lifecycle } = options;
@@ -81,7 +81,7 @@ export function checkNames(options: BillingOptions, faults: string[]): void {
   if (isPlain(lifecycle)) checkNamesOf(lifecycle, LIFECYCLE_NAMES, 'lifecycle.', faults);
 }
 
-/** Adds a fault for each option that is not among those that are known. */
+/** Adds a fault for each option that is not among the known ones. */
 export function checkNamesOf(given: object, known: object, prefix: string, faults: string[]): void {
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(known, name))
@@ -89,12 +89,12 @@ export function checkNamesOf(given: object, known: object, prefix: string, fault
   }
 }
 
-/** An object of a class has fields of its own beside the options. */
+/** Excludes class instances, which may have fields other than options. */
 function isPlain(value: unknown): value is object {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
-/** Checks the parts a host may bring that their methods are there; each fault is added to `faults`, with its cure. */
+/** Checks that the parts a host passes have their methods; adds each fault to `faults`, with its cure. */
 export function checkParts(options: BillingOptions, faults: string[]): void {
   for (const [part, methods] of Object.entries(METHODS)) {
     const given: unknown = options[part as keyof typeof METHODS];

@@ -1,6 +1,6 @@
 import { TollgateError } from './errors/tollgate-error.ts';
 
-/** Hosts without types may ask with nothing, or with an id alone. @throws TollgateError `invalid_request` */
+/** Refuses what is not an object: a host without types may pass nothing, or an id alone. @throws TollgateError `invalid_request` */
 export function checkRequest(request: unknown): void {
   if (typeof request === 'object' && request !== null) return;
   throw new TollgateError('invalid_request', {
@@ -8,7 +8,7 @@ export function checkRequest(request: unknown): void {
   });
 }
 
-/** A method that is asked with an object, and refuses anything else before it looks into it. */
+/** Wraps a method whose request is an object, so that it refuses anything else. */
 export function askedWith<R, T>(method: (request: R) => Promise<T>): (request: R) => Promise<T> {
   return async (request) => {
     checkRequest(request);

@@ -63,9 +63,9 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
 
   async function finish(): Promise<void> {
     const startedAt = performance.now();
-    // Metered use that is not written is lost, should the process be ended before: it does not wait for a sweep.
+    // Writing metered use does not wait for a sweep: it would be lost if the process were killed before.
     await Promise.all([gate.settleUp(startedAt), whileClosing(degradation.close(), startedAt)]);
-    // What has ended meanwhile.
+    // Once more, for what has ended meanwhile.
     await gate.close(startedAt);
     await thresholds.close();
   }

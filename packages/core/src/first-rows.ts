@@ -1,5 +1,5 @@
 /**
- * Keeps the `limit` smallest of the items it is given, in memory for as many: a heap with the largest kept one on top.
+ * Keeps the `limit` smallest of the items added, and no others in memory: a heap with the largest kept one on top.
  */
 export class FirstRows<T> {
   readonly #limit: number;
@@ -16,7 +16,7 @@ export class FirstRows<T> {
     return this.#heap.length;
   }
 
-  /** Takes an item in, and drops the largest when there are too many. */
+  /** Adds an item, and drops the largest if there are too many. */
   add(item: T): void {
     const heap = this.#heap;
     if (heap.length < this.#limit) {

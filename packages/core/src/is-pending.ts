@@ -1,6 +1,6 @@
 /**
- * Whatever can be awaited. It is not asked by its class: query builders are none, promises of another realm (Jest's) are of another one,
- * and where a host has replaced `Promise` (zone.js, Bluebird), those that async functions answer are not of the one that stands there.
+ * Whether a value can be awaited. Not decided by its class: query builders are not promises, promises of another realm (Jest) have another
+ * class, and where a host has replaced `Promise` (zone.js, Bluebird), async functions do not return instances of the replacement.
  */
 export function isPending<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
   return typeof value === 'object' && value !== null && 'then' in value;

@@ -1,4 +1,4 @@
-/** Puts an entry last into a map that is in the order of its entries' age, of which the oldest goes beyond `most`. */
+/** Puts an entry last into a map that is ordered by the age of its entries. Beyond `most` entries, the oldest is evicted. */
 export function keepNewest<K, V>(map: Map<K, V>, key: K, value: V, most: number): void {
   map.delete(key);
   const oldest = map.keys().next();

@@ -7,7 +7,7 @@ import type { Settings } from './wiring.ts';
 const DAY_MS = 86_400_000;
 const TEN_YEARS_MS = 3_650 * DAY_MS;
 
-/** Whole-number options: default, least, most. */
+/** Whole-number options: default, minimum, maximum. */
 export const NUMBERS = {
   leaseMs: [30_000, 10, DAY_MS],
   maxHeldPerOrg: [1_000, 1, 1_000_000],
@@ -36,7 +36,7 @@ export const LIFECYCLE_NUMBERS = {
 
 const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
-/** Fills in every default and checks every plain option; each fault is added to `faults`, with its cure. */
+/** Fills in every default and checks every plain option; adds each fault to `faults`, with its cure. */
 export function resolveSettings(options: BillingOptions, faults: string[]): Settings {
   const deniedStatus = options.deniedStatus ?? 429;
   if (![429, 402, 403].includes(deniedStatus))
@@ -79,7 +79,7 @@ export function resolveSettings(options: BillingOptions, faults: string[]): Sett
   };
 }
 
-/** A pattern without anchors would let through any text that holds a match. */
+/** Anchors a pattern, which would otherwise accept any string that contains a match. */
 function wholly(pattern: RegExp): RegExp {
   return isRegExp(pattern) ? new RegExp(`^(?:${pattern.source})$`, pattern.flags) : pattern;
 }
@@ -111,7 +111,7 @@ function lifecycle(given: BillingOptions['lifecycle'], faults: string[]): Settin
   }
   return {
     ...numbers(given, LIFECYCLE_NUMBERS, 'lifecycle.', faults),
-    // Called on what was given: it may be an object of a class.
+    // Called as methods of the given object, which may be a class instance.
     suspend: (request) => given.suspend(request),
     restore: (request) => given.restore(request),
     remove: remove === null ? null : (request) => given.remove?.(request),

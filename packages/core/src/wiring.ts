@@ -10,7 +10,7 @@ import type { ResourceInventory } from './ports/resource-inventory.ts';
 import type { Telemetry } from './ports/telemetry.ts';
 import type { OnStoreError } from './quota/types.ts';
 
-/** The checked options that are plain values, every default filled in. Names and units as in `BillingOptions`. */
+/** The checked options that are plain values, with defaults filled in. Names and units as in `BillingOptions`. */
 export interface Settings {
   readonly org: BillingOptions['org'];
   readonly orgIdPattern: RegExp;
@@ -28,9 +28,9 @@ export interface Settings {
   readonly grantingStatuses: ReadonlySet<string>;
   readonly pastDueGraceMs: number;
   readonly subjectTypes: readonly string[];
-  /** Null when the lifecycle is off. */
+  /** Null if the lifecycle is off. */
   readonly overCapacity: Required<OverCapacityOptions> | null;
-  /** Null when the host does nothing to rows. */
+  /** Null if the host does nothing to rows. */
   readonly lifecycle:
     | (Required<Omit<LifecycleOptions, 'remove'>> & { readonly remove: RowCallback | null })
     | null;
@@ -42,7 +42,7 @@ export interface Settings {
   readonly allowedOrigins: readonly string[] | null;
 }
 
-/** What every service is made from. */
+/** What every service is built from. */
 export interface Wiring {
   readonly catalog: Catalog;
   readonly settings: Settings;

@@ -1,7 +1,7 @@
 /**
- * Settles as the promise does, or rejects when it has not settled after `ms`; what it does later is ignored.
+ * Settles as the promise does, or rejects if it has not settled after `ms`; its later outcome is ignored.
  *
- * @param holdsProcess - whether the process waits for it, if it has nothing else to do
+ * @param holdsProcess - whether the timer keeps the process alive
  */
 export function within<T>(ms: number, promise: Promise<T>, holdsProcess = true): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -11,10 +11,10 @@ export function within<T>(ms: number, promise: Promise<T>, holdsProcess = true):
   });
 }
 
-/** Longest that closing waits for what somebody else can do later, or what heals by itself, ms. */
+/** The longest that closing waits for work that another process can do later, or that resolves by itself, ms. */
 export const CLOSING_MS = 10_000;
 
-/** Waits for it, whatever comes of it, at most until closing has taken `CLOSING_MS` since `startedAt` on the clock of `performance.now()`. */
+/** Waits for the promise, whatever its outcome, at most until `CLOSING_MS` after `startedAt` (on the clock of `performance.now()`). */
 export async function whileClosing(promise: Promise<unknown>, startedAt: number): Promise<void> {
   const leftMs = startedAt + CLOSING_MS - performance.now();
   await within(Math.max(0, leftMs), promise).catch(() => undefined);

@@ -7,25 +7,25 @@ interface Part {
   close(): Promise<void>;
 }
 
-/** Longest that closing waits for calls of stores and repository, which end by themselves: for one that never does, ms. */
-const FINISHED_AT_LAST_MS = 25_000;
-/** After how long, since closing began, it waits no longer for a part to close, ms. */
-const CLOSED_AT_LAST_MS = 28_000;
+/** The longest that closing waits for calls in progress, which usually end by themselves, ms. */
+const FINISH_TIMEOUT_MS = 25_000;
+/** How long after closing began it stops waiting for a part to close, ms. */
+const CLOSE_TIMEOUT_MS = 28_000;
 
 const ENGINES = Symbol.for('@tollgate/engines');
 
 type Sharing = { [ENGINES]?: WeakMap<Part, number> };
 
-/** How many engines of this process work with a part. Installed copies of this package share it. */
+/** How many engines of this process use a part. Shared by all installed copies of this package. */
 const engines = (globalThis as Sharing)[ENGINES] ?? new WeakMap<Part, number>();
 (globalThis as Sharing)[ENGINES] = engines;
 
 /**
- * Notes that an engine works with these parts.
+ * Registers an engine as a user of these parts.
  *
- * @returns ends that: waits for what is to be finished and closes the parts then, one after the other, but for those that another engine still
- * works with. Whatever comes of one step the next is taken, and what never ends is given up in time: the process is to end as well, and
- * would be killed. It throws what the first part that failed to close threw, when all were asked.
+ * @returns a function that ends the use. It waits for `finish`, then closes the parts one after the other, except those that another engine
+ * still uses. A step that fails does not prevent the next one. A step that never ends is given up in time, since the process, which has to
+ * end as well, would be killed. After all parts were asked, it throws the first error of a part that failed to close.
  */
 export function workWith(
   parts: Readonly<Record<string, Part | null>>,
@@ -34,7 +34,7 @@ export function workWith(
   const held = new Set(Object.values(parts).filter((part) => part !== null));
   for (const part of held) engines.set(part, (engines.get(part) ?? 0) + 1);
 
-  async function letGo(part: Part): Promise<void> {
+  async function release(part: Part): Promise<void> {
     const others = (engines.get(part) ?? 0) - (held.delete(part) ? 1 : 0);
     engines.set(part, others);
     if (others === 0) await part.close();
@@ -43,13 +43,13 @@ export function workWith(
   return async (finish) => {
     const startedAt = performance.now();
     const failures: unknown[] = [];
-    await within(FINISHED_AT_LAST_MS, finish()).catch((error) => {
+    await within(FINISH_TIMEOUT_MS, finish()).catch((error) => {
       logger.warn('closing waits no longer: what was on its way may be lost', describeFailure(error));
     });
     for (const [name, part] of Object.entries(parts)) {
       if (part === null) continue;
-      const closing = letGo(part).catch((error) => void failures.push(error));
-      const leftMs = startedAt + CLOSED_AT_LAST_MS - performance.now();
+      const closing = release(part).catch((error) => void failures.push(error));
+      const leftMs = startedAt + CLOSE_TIMEOUT_MS - performance.now();
       await within(Math.max(0, leftMs), closing).catch((error) => {
         logger.warn('closing waits no longer: a part has not closed', {
           part: name,

@@ -9,7 +9,7 @@ const SECRETS: readonly (readonly [RegExp, string])[] = [
 const SECRET_NAMES = /authorization|cookie|signature|secret|password|api[-_]?key|token/i;
 const DEEPEST = 4;
 
-/** A copy fit for a log: secrets by their shape or by their name are replaced, errors become their name, code and message. Never throws. */
+/** A copy fit for a log: replaces secrets, known by shape or name, and reduces errors to name, code and message. Never throws. */
 export function redact(value: unknown, depth = 0): unknown {
   if (typeof value === 'string')
     return SECRETS.reduce((text, [pattern, instead]) => text.replace(pattern, instead), value);
@@ -31,7 +31,7 @@ function redactObject(value: object, depth: number): unknown {
   return Object.fromEntries(entries);
 }
 
-/** What a getter or a proxy throws is not the log's concern. */
+/** Reads a value whose getter or proxy may throw. */
 export function readable(read: () => unknown): unknown {
   try {
     return read();

@@ -5,12 +5,12 @@ import { systemClock } from './system-clock.ts';
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const TIME_LENGTH = 10;
 const RANDOM_LENGTH = 16;
-/** Random bytes are drawn for this many ids at once: one draw an id costs more than the rest of it. */
+/** Random bytes are drawn for this many ids at once: a draw per id would cost more than everything else. */
 const POOL_IDS = 128;
 
 /**
- * Generates ULIDs from the system's strong randomness. Ids of one generator sort in the order they were made, even within a
- * millisecond and if the clock steps back.
+ * Generates ULIDs from the system's cryptographic randomness. Ids of one generator sort in the order of their creation, even within
+ * a millisecond, and if the clock steps back.
  */
 export function ulidIds(options: { readonly clock?: Clock } = {}): Ids {
   const { clock = systemClock } = options;
@@ -30,12 +30,12 @@ export function ulidIds(options: { readonly clock?: Clock } = {}): Ids {
     return Array.from(bytes, (byte) => byte & 31);
   }
 
-  /** Adds a random step, not one, so that an id does not tell the next; false when the digits ran over. */
+  /** Adds a random step rather than 1, so that an id does not reveal the next one. Returns false if the digits overflow. */
   function stepOn(): boolean {
     const step = drawRandom();
     let carry = 1;
     for (let index = RANDOM_LENGTH - 1; index >= 0; index -= 1) {
-      // The step leaves the upper third alone: running over within one millisecond is then out of reach.
+      // The step leaves the upper third unchanged, which puts an overflow within one millisecond out of reach.
       const sum = (random[index] ?? 0) + (index > 5 ? (step[index] ?? 0) : 0) + carry;
       random[index] = sum & 31;
       carry = sum >> 5;

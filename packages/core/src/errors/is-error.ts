@@ -1,6 +1,6 @@
 /**
- * Whether it is an error, also one of another realm: under Jest those of Node's own modules are, and of a time-out's no class is left to ask.
- * What throws when it is asked is none.
+ * Whether the value is an error, including one of another realm. Under Jest errors of Node's own modules are, and for that of a time-out
+ * there is no class to check. A value that throws when inspected is not an error.
  */
 export function isError(value: unknown): value is Error {
   if (typeof value !== 'object' || value === null) return false;

@@ -1,6 +1,6 @@
 import { ERROR_CODES, type ErrorCode } from './codes.ts';
 
-// Registered, so that an error made by one installed copy of this package is known to another.
+// From the global registry, so that one installed copy of this package recognises the errors of another.
 const BRAND = Symbol.for('@tollgate/error');
 
 /** Every error of this library. `code` is stable and documented in docs/errors.md of the project's repository; `message` is for people. */
@@ -19,7 +19,7 @@ export class TollgateError extends Error {
     try {
       return BRAND in value;
     } catch {
-      // A proxy that was revoked, or whose trap throws: a host may throw anything.
+      // A revoked proxy, or one whose trap throws: a host may throw anything.
       return false;
     }
   }

@@ -67,7 +67,7 @@ export function checkReservation({ org, id, charges, rememberMs }: Reservation):
   if (charges !== unchanging) checkCharges(charges);
 }
 
-/** The charges checked last that cannot change: an engine hands in the same ones again and again. */
+/** The frozen charges checked last: an engine passes the same ones again and again. */
 let unchanging: readonly Charge[] = [];
 
 function checkCharges(charges: readonly Charge[]): void {
@@ -84,7 +84,7 @@ function checkCharges(charges: readonly Charge[]): void {
   if (Object.isFrozen(charges) && charges.every(Object.isFrozen)) unchanging = charges;
 }
 
-/** A record may come from anywhere: one that names no counter would be owed for ever. */
+/** A record may come from anywhere: a charge without a counter would stay a debt for ever. */
 function isCharge(charge: Charge | null | undefined): boolean {
   return charge != null && isText(charge.key) && isText(charge.window) && FATES.includes(charge.onUnknown);
 }
@@ -93,7 +93,7 @@ function isText(value: unknown): boolean {
   return typeof value === 'string' && value !== '' && isStorableText(value);
 }
 
-/** Whether two charges are of one counter. */
+/** Whether two charges are for the same counter. */
 function hasDoubles(charges: readonly Charge[]): boolean {
   for (let i = 1; i < charges.length; i++) {
     for (let j = 0; j < i; j++) {
@@ -104,7 +104,7 @@ function hasDoubles(charges: readonly Charge[]): boolean {
 }
 
 function checkId(id: string): void {
-  // The pattern alone would take a missing one for the text "undefined".
+  // The pattern alone would match a missing id as the string "undefined".
   if (typeof id !== 'string' || !ID.test(id))
     throw new TollgateError('invalid_request', { message: 'The id is not valid.' });
 }
