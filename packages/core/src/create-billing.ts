@@ -55,7 +55,7 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
       notices.tell(kind === 'invoice_paid' ? 'invoice.paid' : 'invoice.failed', invoice);
     },
   });
-  const letGo = workWith({ counters, provider, repository }, wiring.logger);
+  const releaseParts = workWith({ counters, provider, repository }, wiring.logger);
   const known = async (org: string) => {
     const view = await orgViews.of(org);
     return { view, now: clock.now() };
@@ -139,7 +139,7 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
       return degradation.startSweeper(options);
     },
     on: notices.on,
-    close: () => letGo(finish),
+    close: () => releaseParts(finish),
   };
   return bindEngine(billing, wiring) as Billing<K>;
 }

@@ -8,8 +8,8 @@ import { windowAt } from './windows.ts';
 
 const HOUR_MS = 3_600_000;
 /**
- * How long a metered counter is kept after its window: late commits and the write-behind still find it, and so does a process whose
- * clock is a day behind the store's.
+ * How long a metered counter is kept after its window, so that late commits, the write-behind and a process whose clock is a day
+ * behind the store's still find it.
  */
 const WINDOW_SLACK_MS = 48 * HOUR_MS;
 /** How long a session's counter is kept after its last charge. */
@@ -19,7 +19,7 @@ export const SESSION_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
 
 const UNLIMITED: EffectiveLimit = { value: null, source: { kind: 'default' } };
 
-/** A charge as the store takes it, with what the answer to the caller needs. */
+/** A charge as the store takes it, with what the reply to the caller needs. */
 export interface PlannedCharge extends Charge {
   readonly period: QuotaPeriod;
   readonly quota: QuotaDefinition;
@@ -28,9 +28,10 @@ export interface PlannedCharge extends Charge {
 }
 
 /**
- * Spells out what a create is charged: one charge for each key and each period that limits it. Charges of one key add up.
+ * Plans what a create is charged: one charge for each key and each period that limits it. Charges of one key add up.
  *
- * @throws TollgateError `unknown_quota_key`, `invalid_amount`, `invalid_request` (no list of charges, a per-session key without a session id)
+ * @throws TollgateError `unknown_quota_key`, `invalid_amount`, `invalid_request` (not a list of charges, or a per-session key without a
+ * session id)
  */
 export function planCharges(
   request: Pick<ReserveRequest, 'charges' | 'onFailure'>,
@@ -71,7 +72,7 @@ export function planCharges(
   return planned;
 }
 
-/** As {@link planCharges}, while nobody knows the limits: charged is each period that may be limited, and none limits it. */
+/** As {@link planCharges}, for unknown limits: charges each period that may be limited, without a limit. */
 export function planUnlimited(
   request: Pick<ReserveRequest, 'charges' | 'onFailure'>,
   catalog: Catalog,
@@ -103,7 +104,7 @@ function checkCharges(charges: unknown): readonly KeyCharge[] {
   return charges;
 }
 
-/** A misspelt one would give back what is to be charged. @throws TollgateError `invalid_configuration` */
+/** A misspelt value would release what is to be charged. @throws TollgateError `invalid_configuration` */
 function checkFailure(onFailure: unknown): void {
   if (onFailure == null || onFailure === 'release' || onFailure === 'charge') return;
   throw new TollgateError('invalid_configuration', { message: "`onFailure` is 'release' or 'charge'." });
@@ -137,7 +138,7 @@ function onUnknownOf(quota: QuotaDefinition, onFailure: ReserveRequest['onFailur
   return onFailure === 'charge' ? 'commit' : 'release';
 }
 
-/** The state of a charged window for headers and messages; `reading` undefined when nobody knows the count. */
+/** The state of a charged window for headers and messages; `reading` is undefined if the count is not known. */
 export function quotaState(charge: PlannedCharge, reading: CounterReading | undefined): QuotaState {
   const used = reading === undefined ? 0 : reading.committed + reading.held + reading.uncertain;
   return {

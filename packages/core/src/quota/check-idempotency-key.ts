@@ -1,6 +1,6 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 
-/** All who pass an empty one, or none, would share it. @throws TollgateError `invalid_request` */
+/** All callers that pass an empty key, or none, would share it. @throws TollgateError `invalid_request` */
 export function checkIdempotencyKey(key: unknown): void {
   if (typeof key === 'string' && key !== '' && key.length <= 255) return;
   throw new TollgateError('invalid_request', {

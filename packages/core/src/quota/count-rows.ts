@@ -8,8 +8,8 @@ const MOST_NAMES = 10;
 /**
  * The host's own count of a capacity key.
  *
- * @param lateMs - how long to wait in place of `inventoryTimeoutMs`, where somebody else has told those who wait
- * @throws TollgateError `quota_unavailable` when the host fails, does not answer within `inventoryTimeoutMs`, or answers what is no count
+ * @param lateMs - how long to wait instead of `inventoryTimeoutMs`, if the caller itself fails its waiters in time
+ * @throws TollgateError `quota_unavailable` if the host fails, does not reply within `inventoryTimeoutMs`, or returns what is not a count
  */
 export async function countRows(
   { inventory, settings, logger }: Pick<Wiring, 'inventory' | 'settings' | 'logger'>,
@@ -19,7 +19,7 @@ export async function countRows(
 ): Promise<number> {
   let count: number;
   try {
-    // A host without types may well answer a plain number.
+    // A host without types may return a plain number rather than a promise.
     const counting = Promise.resolve(inventory.count({ org, key }));
     count = await within(lateMs ?? settings.inventoryTimeoutMs, counting, lateMs === undefined);
   } catch (cause) {
@@ -30,15 +30,15 @@ export async function countRows(
     throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
   }
   if (!Number.isSafeInteger(count) || count < 0) {
-    const answered = { key, answer: said(count), type: typeof count };
+    const answered = { key, answer: describe(count), type: typeof count };
     logger.error('inventory.count answered something that is not a count', answered);
     throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
   }
   return count;
 }
 
-/** A row, say, where its field is meant, or all rows where their number is: what stands in them is none of the log's business. */
-function said(answer: unknown): string {
+/** Describes what was returned in place of a count, such as a row or a list of rows, without its contents, which do not belong in a log. */
+function describe(answer: unknown): string {
   if (Array.isArray(answer)) return `a list of ${answer.length}`;
   if (typeof answer !== 'object' || answer === null) return String(answer);
   return `an object with ${Object.keys(answer).slice(0, MOST_NAMES).join(', ')}`;

@@ -7,42 +7,42 @@ import type { Recounts } from './recounts.ts';
 import type { Snapshots } from './snapshots.ts';
 import { storeId } from './store-id.ts';
 
-/** Units that are used though the store does not count them: what an outage let through, and what a store lost. */
+/** Units in use that the store does not count: those admitted during an outage, and those that a store lost. */
 export interface Debts {
   /** How many orgs owe. */
   size(): number;
-  /** @param id - what the debt is known by where it may be told more than once */
+  /** @param id - identifies the debt, if it may be reported more than once */
   owe(org: string, charges: readonly Charge[], amounts?: readonly number[], id?: string): void;
   /**
-   * Pays all that an org owes, each debt once, however often it has to be tried; who asks meanwhile joins.
+   * Pays all that an org owes, each debt once, however many attempts it takes. Concurrent callers share one payment.
    *
-   * @throws TollgateError `quota_unavailable` when it cannot be paid now: it stays owed
+   * @throws TollgateError `quota_unavailable` if it cannot be paid now: it stays owed
    */
   pay(org: string): Promise<void>;
-  /** Pays for all orgs, as far as it can. To be called when the store has answered. */
+  /** Pays for all orgs, as far as possible. Call it when the store has replied. */
   payAll(): Promise<void>;
 }
 
 interface Debt {
   readonly id: string;
-  /** How long the store is to recognise it, ms. */
+  /** How long the store must recognise it, ms. */
   readonly rememberMs: number;
   readonly adjustments: Map<string, Adjustment>;
-  /** The store may know it: nothing can be added to it any more. */
+  /** Whether the store may know it: then nothing can be added to it. */
   isClosed: boolean;
 }
 
 interface Debtor {
-  /** Oldest first; only to the last, if it is open, anything is added. */
+  /** Oldest first. Units are only added to the last one, if it is open. */
   readonly debts: Debt[];
   paying: Promise<void> | null;
 }
 
-/** Counters that may be owed at once; beyond it capacity heals by recount and metered use is lost, which the metrics say. */
+/** Most counters owed at once. Beyond it, capacity is corrected by a recount, and metered use is lost, which a metric shows. */
 const MAX_OWED = 10_000;
-/** Counters of an org that are paid at once: a store that takes too long for all of them would never be paid. */
-const MOST_AT_ONCE = 100;
-/** How long at least the store recognises a debt, ms: longer than any outage after which it is paid again. */
+/** Counters of an org paid in one call: a store that times out on all of them together would never be paid. */
+const MAX_AT_ONCE = 100;
+/** The least time that the store recognises a debt, ms: longer than any outage after which a payment is retried. */
 const REMEMBER_MS = 86_400_000;
 const WARN_EVERY_MS = 10_000;
 
@@ -52,11 +52,11 @@ export function createDebts(
   snapshots: Pick<Snapshots, 'note'>,
 ): Debts {
   const { catalog, counters, ids, settings, logger, telemetry } = wiring;
-  /** Who could not pay stands last. */
+  /** Orgs whose payment failed come last. */
   const debtors = new Map<string, Debtor>();
   let owed = 0;
   let paying: Promise<void> | null = null;
-  /** Whether the store has answered since units were last owed, or could not be paid. */
+  /** Whether the store has replied since units were last added, or could not be paid. */
   let isAnswering = false;
   let silentUntil = 0;
 
@@ -69,7 +69,7 @@ export function createDebts(
     const isKnown = id !== undefined;
     const debt = {
       id: id ?? ids.next(),
-      // One that goes by its create's id may be told again for as long as that is.
+      // A debt under its create's id may be reported again for as long as that id is remembered.
       rememberMs: isKnown ? Math.max(REMEMBER_MS, settings.idempotencyMs) : REMEMBER_MS,
       adjustments: new Map(),
       isClosed: isKnown,
@@ -80,28 +80,28 @@ export function createDebts(
     return debt;
   }
 
-  /** A store that is away may keep for later what it is told: so as not to fill it with payments, it is asked first whether it answers. */
-  async function ask(org: string, { adjustments }: Debt): Promise<void> {
-    await counters.read({ org, counters: [...adjustments.values()].slice(0, MOST_AT_ONCE) });
+  /** A store that is away may queue what it is sent. It is first asked whether it replies, so that payments do not fill the queue. */
+  async function probe(org: string, { adjustments }: Debt): Promise<void> {
+    await counters.read({ org, counters: [...adjustments.values()].slice(0, MAX_AT_ONCE) });
   }
 
   async function payOne(org: string, debt: Debt): Promise<void> {
-    if (debt.isClosed || !isAnswering) await ask(org, debt);
+    if (debt.isClosed || !isAnswering) await probe(org, debt);
     debt.isClosed = true;
-    let left = [...debt.adjustments.values()];
+    let remaining = [...debt.adjustments.values()];
     const filled = new Set<Adjustment>();
-    while (left.length > 0) {
-      const request = { org, adjustments: left, id: debt.id, rememberMs: debt.rememberMs };
+    while (remaining.length > 0) {
+      const request = { org, adjustments: remaining, id: debt.id, rememberMs: debt.rememberMs };
       const { missing } = await counters.adjust(request);
       if (missing.length === 0) break;
-      const absent = missing.flatMap((i) => left[i] ?? []);
+      const absent = missing.flatMap((i) => remaining[i] ?? []);
       const seen = await recounts.fill(org, absent);
-      // What is missing again belongs to a window that is over: no count of it is kept.
+      // A counter that is missing again belongs to a window that is over, so no count of it is kept.
       const done = new Set(absent.filter((one, i) => seen[i] === true || filled.has(one)));
       for (const one of absent) filled.add(one);
-      left = left.filter((one) => !done.has(one));
+      remaining = remaining.filter((one) => !done.has(one));
     }
-    for (const { key, window, forgetAt, change } of left) {
+    for (const { key, window, forgetAt, change } of remaining) {
       if (change === 'charged') snapshots.note(org, { key, window, endsAt: forgetAt });
     }
   }
@@ -109,8 +109,8 @@ export function createDebts(
   function split({ rememberMs, adjustments }: Debt): readonly Debt[] {
     const all = [...adjustments];
     const parts: Debt[] = [];
-    for (let start = 0; start < all.length; start += MOST_AT_ONCE) {
-      const some = new Map(all.slice(start, start + MOST_AT_ONCE));
+    for (let start = 0; start < all.length; start += MAX_AT_ONCE) {
+      const some = new Map(all.slice(start, start + MAX_AT_ONCE));
       parts.push({ id: ids.next(), rememberMs, adjustments: some, isClosed: false });
     }
     return parts;
@@ -120,10 +120,10 @@ export function createDebts(
     const { debts } = debtor;
     try {
       for (let debt = debts[0]; debt !== undefined; debt = debts[0]) {
-        // What the store may know stays as it is: a create has few counters.
-        if (!debt.isClosed && debt.adjustments.size > MOST_AT_ONCE) {
-          // Until the store answers, what is owed meanwhile adds up in it.
-          await ask(org, debt);
+        // A debt that the store may know is not split. It is small, since a create has few counters.
+        if (!debt.isClosed && debt.adjustments.size > MAX_AT_ONCE) {
+          // Until the store replies, units owed meanwhile are still added to this debt.
+          await probe(org, debt);
           debts.splice(0, 1, ...split(debt));
           continue;
         }
@@ -152,7 +152,7 @@ export function createDebts(
   async function payEach(): Promise<void> {
     let failures = 0;
     const failed = new Set<string>();
-    // Reaches those too who owe meanwhile: who joins may be about to end the process.
+    // Also reaches orgs that become debtors meanwhile, since a caller who joins may be about to end the process.
     for (const org of debtors.keys()) {
       if (failed.has(org)) continue;
       try {
@@ -183,10 +183,10 @@ export function createDebts(
         const amount = amounts?.[i] ?? whole;
         if (amount === 0) continue;
         const name = `${key}\n${window}`;
-        // What counts only once it is sure to be used is a debt of its own: of a create that lapsed, or was given up, the rest is owed
-        // before anybody commits it, and under the create's id the store takes one debt.
-        const toldAs = id !== undefined && onUnknown === 'release' ? storeId('sure', id) : id;
-        const debt = made.get(toldAs);
+        // Units that only count after a commit are a separate debt. If a create lapses or is abandoned, its other units are owed before
+        // anybody commits it, and the store takes only one debt per id.
+        const debtId = id !== undefined && onUnknown === 'release' ? storeId('sure', id) : id;
+        const debt = made.get(debtId);
         const before = debt?.adjustments.get(name);
         if (before === undefined && owed >= MAX_OWED) {
           telemetry.count('tollgate.uncounted', amount, { key });
@@ -195,9 +195,9 @@ export function createDebts(
         if (before === undefined) owed += 1;
         const sum = Math.min(amount + (before?.amount ?? 0), Number.MAX_SAFE_INTEGER);
         const change = catalog.quota(key)?.kind === 'capacity' ? 'created' : 'charged';
-        const into = debt ?? makeDebt(org, toldAs);
+        const into = debt ?? makeDebt(org, debtId);
         into.adjustments.set(name, { key, window, forgetAt, amount: sum, change });
-        made.set(toldAs, into);
+        made.set(debtId, into);
       }
     },
     pay,

@@ -14,18 +14,18 @@ export interface AskedReservation extends Reservation {
 /** What the store decided on counts that may be trusted. */
 export type Decision = Exclude<ReserveOutcome, { outcome: 'unknown' | 'conflict' | 'crowded' }>;
 
-/** Believes what the store says of a reserve, after the host's truth was asked before a refusal. */
+/** Decides on the store's outcome of a reserve. Before a refusal on a count that is old or uncertain, the host's rows are counted. */
 export interface Decisions {
   /**
-   * The decision at once when the store's word is enough, as it nearly always is; else a promise.
+   * Returns the decision synchronously if the store's outcome is enough, as it nearly always is; else a promise.
    *
-   * @param outcome - what the store answered
+   * @param outcome - the store's reply
    * @throws TollgateError `quota_unavailable`, `reservation_conflict`, `too_many_pending`, in the promise
    */
   judge(asked: AskedReservation, outcome: ReserveOutcome): Decision | Promise<Decision>;
 }
 
-/** How often is asked, before what the store says is taken as it is. One of these may have overtaken the count it waited for. */
+/** How many times the store is asked before its outcome is final. One of these attempts may have overtaken the count it waited for. */
 const MAX_ROUNDS = 5;
 
 export function createDecisions(
@@ -60,7 +60,7 @@ export function createDecisions(
             const cause = forgotten(pick(asked.charges, outcome.missing));
             throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
           }
-          // Right behind the count, which saves a round trip; where a store lets it overtake, once more when the count is there.
+          // The next attempt follows right behind the count, which saves a round trip. If it overtakes the count, the one after waits.
           await (hasFilled ? recounts.fill : recounts.fillAhead)(
             asked.org,
             pick(asked.charges, outcome.missing),
@@ -91,7 +91,7 @@ export function createDecisions(
     isCounted: boolean,
   ): boolean {
     if (charge?.quota.kind !== 'capacity' || reading === undefined || charge.limit === null) return false;
-    // Asked for more than the limit itself: no count of rows would let it in.
+    // More than the limit itself: no count of rows would admit it.
     if (charge.amount > charge.limit) return false;
     const isOld = !isCounted && reading.countAgeMs > settings.refusalCountMaxAgeMs;
     const fitsWithoutDoubt = reading.committed + reading.held + charge.amount <= charge.limit;

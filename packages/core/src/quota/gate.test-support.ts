@@ -22,7 +22,7 @@ const TIERS: readonly TierDefinition[] = [
   },
 ];
 
-/** The quota room of an engine on memory, with a host whose rows are plain numbers and a clock that stands still. */
+/** The gate of an engine on memory, with a host whose rows are plain numbers, and a fake clock. */
 export function gateOnMemory(
   options: Partial<BillingOptions> = {},
   wrap: (store: CounterStore) => CounterStore = (s) => s,

@@ -13,24 +13,24 @@ import { createSnapshots } from './snapshots.ts';
 import type { QuotaState } from './types.ts';
 import { createUsage, type Usage } from './usage.ts';
 
-/** Everything about counting, put together. */
+/** All services that count, wired together. */
 export interface Gate extends Reservations {
   readonly usage: Usage;
   readonly recounts: Recounts;
   readonly release: Releases;
-  /** Counts capacity keys anew from the host's rows; answers the counts. */
+  /** Recounts capacity keys from the host's rows; returns the counts. */
   recountRows(org: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /**
-   * Begins closing, while all goes on as ever: writes metered use, waits for what is being settled and pays what is owed, as far as there is time.
+   * Begins closing while the gate still works: writes metered use, waits for settles in flight and pays debts, as far as time allows.
    *
-   * @param startedAt - when closing has begun, on the clock of `performance.now()`
+   * @param startedAt - when closing began, on the clock of `performance.now()`
    */
   settleUp(startedAt: number): Promise<void>;
-  /** The same for what is left, and ends. @param startedAt - now, by default */
+  /** Does the same for what is left, then stops. @param startedAt - now, by default */
   close(startedAt?: number): Promise<void>;
 }
 
-/** @param observe - told of the quotas of every decision */
+/** @param observe - called with the quotas of every decision */
 export function createGate(
   wiring: Omit<Wiring, 'access' | 'provider'>,
   orgViews: OrgViews,
@@ -70,7 +70,7 @@ export function createGate(
       return new Map(keys.map((key, i) => [key, readings[i]?.committed ?? 0]));
     },
     async settleUp(startedAt) {
-      // What is known already is written at once: the rest may take a while, and the process may be ended meanwhile.
+      // Use known already is written immediately: the rest may take a while, and the process may be killed meanwhile.
       const settled = settleAndPay(startedAt).then(() => whileClosing(snapshots.flush(), startedAt));
       await Promise.all([snapshots.flush(), settled]);
     },

@@ -6,23 +6,23 @@ import type { HeldWatch } from './keep-alive.ts';
 
 /** A decision on the host's own count, made without any store. */
 export interface Headcount {
-  /** Positions of the charges that do not fit; empty when let in. */
+  /** Positions of the charges that do not fit; empty if admitted. */
   readonly misfits: readonly number[];
-  /** Units in use by charge, those of this create included when let in. */
+  /** Units in use by charge, including those of this create if admitted. */
   readonly counts: readonly number[];
-  /** Ends the create, once; its rows are in the host's count from then on. */
+  /** Ends the create, once. From then on its rows are in the host's count. */
   readonly leave: () => void;
 }
 
-/** What goes on under one key of an org. */
+/** The creates and counts in progress for one key of an org. */
 interface Crowd {
-  /** Units of creates that were let in and have not ended. */
+  /** Units of creates that were admitted and have not ended. */
   inside: number;
-  /** Begun, and not yet decided upon by all who share them. */
+  /** Counts that were begun, and on which not all sharers have decided yet. */
   readonly counts: Set<Count>;
-  /** How many the host is being asked for. */
+  /** How many counts the host is taking now. */
   underWay: number;
-  /** Begins as soon as one under way has ended: whoever comes until then shares it. */
+  /** Begins as soon as a count in progress has ended; all creates that arrive until then share it. */
   next: Count | null;
 }
 
@@ -30,23 +30,23 @@ interface Crowd {
 interface Count {
   readonly rows: Promise<number>;
   readonly begin: () => void;
-  /** Units of creates that ended since it began: it may not have seen their rows. */
+  /** Units of creates that ended since it began, whose rows it may have missed. */
   missed: number;
-  /** What the store had let in when it began, or has since. One that ends while the rows are counted may have been missed by the count. */
+  /** What the store has admitted before the count began or since: a create that ends while rows are counted may have been missed. */
   held: HeldWatch | null;
   sharers: number;
 }
 
 const NOBODY: ReadonlySet<Reservation> = new Set();
 
-/** So many counts of a key are asked for at once, for creates that come alone. Each of a crowd of its own would be too much for the host. */
-const AT_ONCE = 4;
+/** Concurrent counts of a key, so that single creates need not wait. A count per create would be too much for the host in a crowd. */
+const MAX_CONCURRENT = 4;
 
 /**
- * Decides creates of this process on the host's count while the store is away. Exact within the process: a count takes with it what it
- * may have missed. Other processes are not seen. None is decided on a count that began before it came.
+ * Decides creates of this process on the host's count while the store is away. Exact within the process: what a count may have missed
+ * is added to it. Creates of other processes are not seen. No create is decided on a count that began before the create arrived.
  *
- * @param watchHeld - watches the reservations of this process that the store lets in and whose handlers may be running, of one org
+ * @param watchHeld - watches an org's reservations in this process that the store admitted and whose handlers may be running
  */
 export function createHeadcounts(
   wiring: Parameters<typeof countRows>[0],
@@ -62,7 +62,7 @@ export function createHeadcounts(
     crowds.set(name, crowd);
     const count = crowd.next ?? prepare(org, charge.key, name, crowd);
     count.sharers += 1;
-    if (crowd.underWay < AT_ONCE) count.begin();
+    if (crowd.underWay < MAX_CONCURRENT) count.begin();
     else crowd.next = count;
     return { charge, name, crowd, count };
   }
@@ -70,7 +70,8 @@ export function createHeadcounts(
   function prepare(org: string, key: string, name: string, crowd: Crowd): Count {
     let begin = () => {};
     const rows = new Promise<number>((resolve) => {
-      // In the request of the first that waits for it, whoever's count had to end before: that one's may be over, with the connection it counted on.
+      // Runs in the request of the first create that waits for it, not of the create whose count ended before: that request may be
+      // over, along with the database connection that it counted on.
       begin = AsyncResource.bind(() => {
         crowd.underWay += 1;
         crowd.counts.add(count);
@@ -90,8 +91,8 @@ export function createHeadcounts(
     tidy(name, crowd);
   }
 
-  /** Nobody is left to decide upon it. */
-  function leaveAlone(crowd: Crowd, count: Count): void {
+  /** Drops a count that no create is left to decide on. */
+  function drop(crowd: Crowd, count: Count): void {
     crowd.counts.delete(count);
     count.held?.end();
     if (crowd.next === count) crowd.next = null;
@@ -130,7 +131,7 @@ export function createHeadcounts(
       } finally {
         for (const { name, crowd, count } of asked) {
           count.sharers -= 1;
-          if (count.sharers === 0) leaveAlone(crowd, count);
+          if (count.sharers === 0) drop(crowd, count);
           tidy(name, crowd);
         }
       }

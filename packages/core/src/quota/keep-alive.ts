@@ -2,12 +2,12 @@ import { outsideRequests } from '../outside-requests.ts';
 import type { Reservation } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 
-/** A reservation whose lease may be kept alive: one for each handle. */
+/** A reservation whose lease may be kept alive; one per handle. */
 export class Lease {
   readonly reservation: Reservation;
-  /** Others may settle it too: once the store holds it no more, it is over here as well. */
+  /** Whether others may settle it too: then it is over here as well once the store no longer holds it. */
   isShared = false;
-  /** Where it is in the list of those made since the last beat; -1 when it is not. */
+  /** Its index in the list of leases made since the last beat; -1 if it is not there. */
   place = -1;
 
   constructor(reservation: Reservation) {
@@ -15,7 +15,7 @@ export class Lease {
   }
 }
 
-/** The reservations of an org whose handlers may be running, and those whose handlers began to since. */
+/** The reservations of an org whose handlers may have been running when the watch began, or have started since. */
 export interface HeldWatch {
   readonly seen: ReadonlySet<Reservation>;
   end(): void;
@@ -24,29 +24,29 @@ export interface HeldWatch {
 /** Renews the leases of this process while their handlers run. */
 export interface KeepAlive {
   add(lease: Lease): void;
-  /** Renews it no more, for its handler may run on unseen. */
+  /** Stops renewing it. Its handler may still be running unseen. */
   letLapse(lease: Lease): void;
   remove(lease: Lease): void;
-  /** Watches the leases of an org whose handlers may be running: those that are renewed, and those that lapse, until they have. */
+  /** Watches the leases of an org whose handlers may be running: those being renewed, and those left to lapse, until they have. */
   watch(org: string): HeldWatch;
   close(): void;
 }
 
-/** A lease lasts for three beats, and may have been renewed by one under way. */
+/** A lease lasts for three beats, and a beat in flight may have renewed it. */
 const BEATS_TO_LAPSE = 4;
 
-/** One timer for all leases of the process: it runs only while there are any, and never holds the process open. */
+/** One timer for all leases of the process. It only runs while there are any, and never keeps the process alive. */
 export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | 'logger'>): KeepAlive {
   const { counters, settings, logger } = wiring;
   const everyMs = Math.max(1, Math.floor(settings.leaseMs / 3));
   /**
-   * Leases made since the last beat are young enough to be left alone until the next. A list that each knows its place in: every create
-   * comes here and goes, and a set that is filled and emptied all day keeps what was in it until the next full collection.
+   * Leases made since the last beat, which need no renewal before the next. A list in which each lease knows its index, since every
+   * create passes through it, and a set that is filled and emptied all day retains its old entries until the next full collection.
    */
   const young: Lease[] = [];
-  /** With how many beats in a row found them not held: settled elsewhere, or lost and not yet made known again. */
+  /** By lease: how many beats in a row found it not held, since it was settled elsewhere, or lost and not yet made known again. */
   const old = new Map<Lease, number>();
-  /** With the beats until their leases are over. */
+  /** By lease: the beats until it is over. */
   const lapsing = new Map<Lease, number>();
   const watching = new Set<(reservation: Reservation) => void>();
   let timer: NodeJS.Timeout | null = null;
@@ -77,7 +77,7 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
     if (old.size + lapsing.size === 0) stop();
   }
 
-  /** One of ours alone that stays away has lapsed, and its handler may be running all the same: it counts on. */
+  /** An unshared lease that stays lost has lapsed, but its handler may still be running: it is kept, and stays visible to watches. */
   function note(lease: Lease, isHeld: boolean): void {
     const missed = old.get(lease);
     if (missed === undefined) return;
@@ -86,7 +86,7 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
     else if (lease.isShared) letLapse(lease);
   }
 
-  /** Whether it was one. */
+  /** Returns whether it was young. */
   function removeYoung(lease: Lease): boolean {
     const { place } = lease;
     if (place < 0) return false;
@@ -110,7 +110,7 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
 
   return {
     add(lease) {
-      // One that was about to lapse is renewed with the next beat.
+      // A lease left to lapse is renewed with the next beat.
       if (lapsing.delete(lease)) old.set(lease, 0);
       else if (lease.place < 0 && !old.has(lease)) lease.place = young.push(lease) - 1;
       if (watching.size > 0) for (const see of watching) see(lease.reservation);

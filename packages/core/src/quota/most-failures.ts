@@ -1,2 +1,2 @@
-/** So many orgs in a row whose counters cannot be read or written: it is the store, and the others need not be tried. */
+/** If the counters of this many orgs in a row cannot be read or written, the store is at fault, and the other orgs are not tried. */
 export const MOST_FAILURES = 3;

@@ -9,13 +9,13 @@ import type { HeldWatch } from './keep-alive.ts';
 import { reservationHandle, type Settler } from './reservation-handle.ts';
 import type { Admission, OnStoreError } from './types.ts';
 
-/** What happens to creates while the store cannot be asked. */
+/** Decides creates while the store is unavailable. */
 export interface Outage {
   /**
-   * Decides without the store: `closed` refuses, `open` lets through and counts later, `recount` decides on the host's own count
-   * of rows (metered keys, which have none, are refused).
+   * Decides without the store: `closed` refuses, `open` admits and counts later, `recount` decides on the host's own count of rows
+   * (metered keys, which have no rows, are refused).
    *
-   * @param charges - null when even the limits could not be read.
+   * @param charges - null if even the limits could not be read.
    * @throws TollgateError `quota_unavailable`
    */
   admit(
@@ -26,14 +26,14 @@ export interface Outage {
   ): Promise<Admission>;
 }
 
-/** An outage is said at its beginning and then now and again, however many creates it meets. */
+/** An outage is logged when it begins and then at intervals, however many creates it affects. */
 const WARN_EVERY_MS = 10_000;
 
 export function createOutage(
   wiring: Pick<Wiring, 'inventory' | 'settings' | 'ids' | 'logger' | 'telemetry'>,
   parts: {
     readonly debts: Debts;
-    /** Watches the reservations of this process that the store lets in, of one org. */
+    /** Watches an org's reservations in this process that the store admitted. */
     readonly watchHeld: (org: string) => HeldWatch;
   },
 ): Outage {
@@ -41,26 +41,26 @@ export function createOutage(
   const { debts } = parts;
   const headcounts = createHeadcounts(wiring, parts.watchHeld);
   let silentUntil = 0;
-  let unsaid = 0;
+  let unlogged = 0;
 
   function warnSometimes(policy: OnStoreError, cause: TollgateError): void {
-    unsaid += 1;
+    unlogged += 1;
     const now = performance.now();
     if (now < silentUntil) return;
     silentUntil = now + WARN_EVERY_MS;
     logger.warn('creates cannot be decided by the counter store', {
-      creates: unsaid,
+      creates: unlogged,
       policy,
       ...describeFailure(cause),
     });
-    unsaid = 0;
+    unlogged = 0;
   }
 
-  /** A handle on units that no store holds. */
+  /** Creates a handle on units that no store holds. */
   function looseHandle(org: string, charges: readonly PlannedCharge[], done: () => void) {
     const id = ids.next();
     const whole = charges.map(({ amount }) => amount);
-    /** What counts of a create that may have made its rows. */
+    /** The units to count if the create may have made its rows. */
     const uncertain = charges.map(({ amount, onUnknown }) => (onUnknown === 'release' ? 0 : amount));
     let hasLapsed = false;
     let lapsing: NodeJS.Timeout | undefined;
@@ -76,7 +76,7 @@ export function createOutage(
       lapsing = setTimeout(lapse, settings.leaseMs).unref();
     }
 
-    // Nobody may ever see its end: unless it is kept alive it takes its room for as long as a lease would, and is uncertain then.
+    // Its end may never be seen. Unless it is kept alive, it takes up room for as long as a lease would, and is uncertain after that.
     letLapse();
     const settler: Settler = {
       sharedMs: settings.idempotencyMs,
@@ -85,16 +85,16 @@ export function createOutage(
           const kept = as === 'commit' ? amounts : uncertain;
           const keptOf = (fate: OnUnknown) =>
             kept.map((amount, i) => (charges[i]?.onUnknown === fate ? amount : 0));
-          // Somebody else who has its record finds nothing in the store, and owes the units by this id too.
+          // Another holder of its record finds nothing in the store, and then reports the units as owed under the same id.
           const sharedId = rememberMs > 0 ? id : undefined;
-          // What lapsed is owed already, but rows made since may have been missed by a count since: theirs are owed anew.
+          // After a lapse the units are owed already, but a count since then may have missed rows made later: these are owed again.
           debts.owe(org, charges, hasLapsed ? keptOf('release') : kept, sharedId);
           if (hasLapsed) debts.owe(org, charges, keptOf('uncertain'));
         }
         done();
         return Promise.resolve({ outcome: 'settled', late: false, overLimit: false });
       },
-      // Nothing is held in the store: a strict host must not create on it.
+      // Nothing is held in the store, so a host in strict mode must not create on it.
       commitWithin: () => Promise.reject(new TollgateError('reservation_lapsed')),
       keepAlive: () => clearTimeout(lapsing),
       letLapse,

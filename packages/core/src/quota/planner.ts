@@ -3,11 +3,11 @@ import type { OrgView } from '../org/org-views.ts';
 import { type PlannedCharge, planCharges } from './charges.ts';
 import type { KeyCharge, ReserveRequest } from './types.ts';
 
-/** Spells out what creates are charged, and keeps what will be asked for again. */
+/** Plans what creates are charged, and caches the plans. */
 export interface Planner {
   /**
-   * What `planCharges` answers. Of a frozen list with frozen charges, such as a guard's, it is kept as long as it holds; equal plans
-   * of different orgs are then the same frozen object, so that a store need not look into it either.
+   * The result of `planCharges`. For a frozen list of frozen charges, such as a guard's, it is cached for as long as it is valid. Equal
+   * plans of different orgs are then the same frozen object, so that a store need not check it again either.
    */
   plan(
     request: Pick<ReserveRequest, 'charges' | 'onFailure'>,
@@ -16,7 +16,7 @@ export interface Planner {
   ): readonly PlannedCharge[];
 }
 
-/** Plans that are kept of one view, by the list of charges that was asked. */
+/** The cached plans of one view, by the requested list of charges. */
 export type Plans = Map<readonly KeyCharge[], KeptPlan>;
 
 interface KeptPlan {
@@ -26,15 +26,15 @@ interface KeptPlan {
   readonly plan: readonly PlannedCharge[];
 }
 
-/** Most apps have few: a guard's keys at the limits of a tier. */
+/** Most apps have few plans: a guard's keys with the limits of a tier. */
 const MOST_PLANS = 1_000;
-/** Lists of charges that are kept for one view. */
+/** Lists of charges cached per view. */
 const MOST_LISTS = 64;
 
 export function createPlanner(catalog: Catalog): Planner {
   const plans = new Map<string, readonly PlannedCharge[]>();
 
-  /** The one object of all equal plans. */
+  /** Returns the same object for all equal plans. */
   function share(plan: readonly PlannedCharge[]): readonly PlannedCharge[] {
     const name = JSON.stringify(plan);
     const known = plans.get(name);
@@ -61,7 +61,7 @@ export function createPlanner(catalog: Catalog): Planner {
       const until = Math.min(view.steadyUntil(now), ...plan.map(steadyUntil));
       if (until <= now) return plan;
       const shared = share(plan);
-      // A host may freeze a list of its own for each request: such are of no use later.
+      // A host may freeze a new list for each request, which is never seen again.
       if (view.plans.size >= MOST_LISTS) view.plans.clear();
       view.plans.set(charges, { onFailure, from: now, until, plan: shared });
       return shared;
@@ -69,7 +69,7 @@ export function createPlanner(catalog: Catalog): Planner {
   };
 }
 
-/** Until when a charge is the same: its window's end. A session's counter is kept anew by each charge. */
+/** Until when a charge stays the same: the end of its window. Each charge of a session extends how long its counter is kept. */
 function steadyUntil({ period, interval }: PlannedCharge): number {
   if (period === 'lifetime') return Number.POSITIVE_INFINITY;
   return interval.endsAt ?? 0;

@@ -4,12 +4,12 @@ import type { CounterReading, CounterRef } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
 import { countRows } from './count-rows.ts';
 
-/** A counter to count anew, and how long the store may keep it then. */
+/** A counter to recount, and how long the store keeps it afterwards. */
 export interface RecountTarget extends CounterRef {
   readonly forgetAt: number | null;
   /**
-   * Asked of the count the store has when this one is begun: another process may have counted since the caller looked, and to count
-   * once more would only count rows in the making twice. @default any is
+   * Called with the store's count when the recount begins. Another process may have counted since the caller looked, and counting
+   * again would only count rows in the making twice. @default any count is too old
    */
   readonly isTooOld?: (reading: CounterReading) => boolean;
 }
@@ -17,49 +17,49 @@ export interface RecountTarget extends CounterRef {
 /** Sets counters from the truth: the host's inventory for capacity keys, the repository's last snapshot for metered ones. */
 export interface Recounts {
   /**
-   * Counts anew, where `isTooOld` does not say that the store's count will do. Calls for a counter that is being counted already join
-   * that recount: a change the store was told of meanwhile makes it count once more, so the answer covers it.
+   * Recounts, unless `isTooOld` says that the store's count is good enough. Calls for a counter that is already being counted join that
+   * recount: a change reported to the store meanwhile makes it count once more, so the result covers the change.
    *
-   * @throws TollgateError `quota_unavailable` when the truth or the store cannot be asked
+   * @throws TollgateError `quota_unavailable` if the source of truth or the store cannot be asked
    */
   run(org: string, targets: readonly RecountTarget[]): Promise<void>;
-  /** As `run`, of rows as they are from now on: one under way may have counted already, and is not joined. */
+  /** As `run`, for the rows as they are from now on: a recount in progress may have counted already, and is not joined. */
   runAnew(org: string, targets: readonly RecountTarget[]): Promise<void>;
   /**
-   * Counts only what the store has no count of when it is asked; another process may have been faster. Answers, target by target,
-   * whether the host's rows of this moment are sure to be in the store's count. @throws as `run`
+   * Counts only what the store has no count of when it is asked, since another process may have been faster. Returns, for each target,
+   * whether the host's rows of this moment are certain to be in the store's count. @throws as `run`
    */
   fill(org: string, targets: readonly RecountTarget[]): Promise<readonly boolean[]>;
   /**
-   * `fill`, waited for only until the store has been handed every count: what it is asked next it decides on them, if it keeps the order
-   * of what one process asks. One that does not answers that it has no count yet. @throws as `run`, for what fails before that
+   * As `fill`, but only waits until every count was handed to the store. A store that keeps the order of one process's calls decides the
+   * next call on these counts; any other store replies that it has no count yet. @throws as `run`, for what fails before that
    */
   fillAhead(org: string, targets: readonly RecountTarget[]): Promise<void>;
-  /** `run`, not waited for; a failure is logged. */
+  /** As `run`, without waiting; a failure is logged. */
   runInBackground(org: string, targets: readonly RecountTarget[]): void;
-  /** What the repository last heard of a metered counter, 0 for nothing. @throws TollgateError `quota_unavailable` */
+  /** The repository's last snapshot of a metered counter, 0 if there is none. @throws TollgateError `quota_unavailable` */
   lastSnapshot(org: string, counter: CounterRef): Promise<number>;
 }
 
-/** What is counted: what the store has no count of, what is too old, or all that is asked for. */
+/** Which targets are counted: those without a count in the store, those that are too old, or all. */
 type Wanted = 'missing' | 'old' | 'all';
 
 interface Running {
-  /** The store was handed a count. Stays open when it never is: `done` tells then. */
+  /** Resolves when a count was handed to the store. Stays pending if none ever is; `done` settles then. */
   readonly handedOver: Promise<void>;
-  /** Answers whether rows were counted and the store took the count. */
+  /** Resolves to whether rows were counted and the store applied the count. */
   readonly done: Promise<boolean>;
 }
 
 /** How often a recount is repeated because the org changed while the host counted. */
 const MAX_ROUNDS = 4;
 /**
- * Where a counter is missing, a count that comes late, when its callers were told that nobody can decide, is of use all the same, and it is
- * under way at the host whether or not it is waited for: with so many behind none is begun, else a host that cannot keep up after a loss would
- * be asked ever more. A refusal must not rest on rows of so long ago: of the others none is taken late.
+ * How many late counts of a counter may be in progress before no more are begun; without a bound, a host that cannot keep up after a loss
+ * would be asked for ever more. If a counter is missing, a count is still useful after its callers have failed, and the host is working on
+ * it anyway. Other recounts are never applied late, since a refusal must not rest on rows of so long ago.
  */
-const MOST_LATE = 2;
-/** How long one is waited for that is late, in times of what the host is given. */
+const MAX_LATE = 2;
+/** How long to wait for a late count, as a multiple of `inventoryTimeoutMs`. */
 const LATE_FACTOR = 4;
 
 export function createRecounts(
@@ -85,7 +85,7 @@ export function createRecounts(
     for (let round = 1; round <= MAX_ROUNDS; round++) {
       const [token] = await counters.beginRecount({ org, counters: [target] });
       if (token === undefined) throw new TollgateError('internal_error');
-      // A metered count is only ever seeded: while the store has one, the store's is the truth.
+      // A metered counter is only ever seeded: if the store has a count, that count is the truth.
       const isEnough = wanted === 'missing' || !isCapacity;
       if (token.reading !== null && (isEnough || target.isTooOld?.(token.reading) === false)) break;
       const count = !isCapacity
@@ -101,18 +101,19 @@ export function createRecounts(
       const [result] = await finishing;
       telemetry.count('tollgate.recounts', 1, { key: target.key });
       if (result?.applied !== true) {
-        // Another count was finished meanwhile. Counting once more would only count rows in the making twice; that one may be too early for all.
+        // Another recount was finished meanwhile. Counting again would only count rows in the making twice. Only for `all` it is necessary,
+        // since the other recount may have begun too early.
         if (wanted === 'all') continue;
         break;
       }
       isCounted = isCapacity;
       if (result.uncertain === 0) break;
     }
-    // What is left uncertain still counts towards the limit, so nothing is admitted on it by mistake.
+    // Units that are still uncertain count towards the limit, so nothing is admitted by mistake.
     return isCounted;
   }
 
-  /** The host's count, however late: the store can tell whether it is still of use. */
+  /** The host's count, even if it is late: the store can tell whether it is still usable. */
   async function countLate(org: string, key: string, tellLate: () => void): Promise<number> {
     const timer = setTimeout(() => {
       tellLate();
@@ -155,7 +156,7 @@ export function createRecounts(
           })
           .then(resolve, reject);
       });
-    const isBehind = (late.get(name) ?? 0) >= MOST_LATE;
+    const isBehind = (late.get(name) ?? 0) >= MAX_LATE;
     let tellHandedOver = () => {};
     const handedOver = new Promise<void>((resolve) => {
       tellHandedOver = resolve;
@@ -174,11 +175,11 @@ export function createRecounts(
   async function join(org: string, target: RecountTarget, wanted: Wanted): Promise<boolean> {
     const { done, isJoined } = start(org, target, wanted);
     const isCounted = await done;
-    // Begun earlier, one that was joined may have missed rows that are there now.
+    // A recount that was joined began earlier, and may have missed rows that exist now.
     return isCounted && !isJoined;
   }
 
-  /** All who wait for one that is under way share the next. */
+  /** Waits for the recount in progress, if any, then joins the next one, which all such callers share. */
   async function joinNext(org: string, target: RecountTarget): Promise<void> {
     await running.get(nameOf(org, target, 'all'))?.done.catch(() => undefined);
     await join(org, target, 'all');

@@ -11,10 +11,11 @@ import { storeId } from './store-id.ts';
 import { windowAt } from './windows.ts';
 
 /**
- * Takes note that rows of a capacity key were deleted, or gives metered units of the present windows back.
+ * Records that rows of a capacity key were deleted, or gives back metered units of the current windows.
  *
- * A deleted row frees its unit by way of the host's count, which the next create at the limit asks for: so a delete told twice, or
- * told too early, never lets one create too many in. Metered units go back at once, never below 0, never into another window.
+ * A deleted row frees its unit through the host's count, which the next create at the limit requests. So a delete that is reported
+ * twice or too early never admits one create too many. Metered units are given back immediately, never below 0 and never into another
+ * window.
  *
  * @throws TollgateError `invalid_org_id`, `unknown_quota_key`, `invalid_amount`, `invalid_request`, `quota_unavailable`
  */
@@ -47,16 +48,16 @@ export function createReleases(
       const interval = windowAt(period, now, period === 'per_session' ? checkSession(session) : undefined);
       return { key, window: interval.label, amount, change, forgetAt: forgetAtOf(period, interval, now) };
     });
-    // Apart from the ids of reservations, which the store keeps beside them.
+    // Distinct from reservation ids, which have the same form.
     const once =
       idempotencyKey === undefined
         ? {}
         : { id: storeId('release', key, idempotencyKey), rememberMs: settings.idempotencyMs };
 
-    // Units that are owed yet cannot be given back: there may be none above 0 to take them from.
+    // Debts are paid first, since units that are still owed cannot be given back: the counter may be at 0 without them.
     if (isMetered) await debts.pay(org);
     const { missing } = await counters.adjust({ org, adjustments, ...once });
-    // A capacity counter without a count will be counted from the rows that are left: there is nothing to take off it.
+    // A capacity counter without a count will be counted from the remaining rows: nothing has to be subtracted.
     if (!isMetered) return;
     if (missing.length > 0) {
       await recounts.fill(org, adjustments);

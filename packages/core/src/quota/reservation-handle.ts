@@ -9,13 +9,13 @@ import type {
   SettledAs,
 } from './types.ts';
 
-/** What a handle asks of the gate. */
+/** What a handle needs from the gate. */
 export interface Settler {
-  /** How long, ms, the store is to recognise a reservation that others may settle as well. */
+  /** How long the store must recognise a reservation that others may settle as well, ms. */
   readonly sharedMs: number;
-  /** @param amounts - what is kept of each charge; all by default */
+  /** @param amounts - the units kept of each charge; all by default */
   settle(reservation: Reservation, as: SettleAs, amounts?: readonly number[]): Promise<SettleOutcome>;
-  /** Settles all of it for somebody who does not wait; a failure is logged where it is made. Absent: `settle` does as well. */
+  /** Settles all units for a caller that does not wait; a failure is logged where it occurs. If absent, `settle` is used. */
   settleUnawaited?(reservation: Reservation, as: SettleAs): Unawaited;
   /** Commits inside the host's transaction. */
   commitWithin(reservation: Reservation, transaction: object, amounts?: readonly number[]): Promise<void>;
@@ -24,16 +24,16 @@ export interface Settler {
   letGo(lease: Lease): void;
 }
 
-/** A settle that nobody waited for. */
+/** A settle that its caller did not wait for. */
 export interface Unawaited {
   readonly as: SettleAs;
-  /** For somebody who asks for it after all. */
+  /** The outcome, for a later call that asks for it after all. */
   outcome(): Promise<SettleOutcome>;
 }
 
 const STATE_OF = { commit: 'committed', release: 'released', unknown: 'unknown' } as const;
 
-/** Makes the handle of a reservation. It settles once; what comes later answers how it was settled. */
+/** Creates the handle of a reservation. It settles once; later calls return how it was settled. */
 export function reservationHandle(
   reservation: Reservation,
   settler: Settler,
@@ -42,18 +42,18 @@ export function reservationHandle(
   return new Handle(reservation, settler, repeated);
 }
 
-/** Makes the handle of a reservation that is known from its record: whatever settles it is remembered, since others may have taken it up too. */
+/** Creates the handle of a reservation known from its record. Its settle is remembered, since others may have resumed it too. */
 export function resumedHandle(record: ReservationRecord, settler: Settler): ReservationHandle {
   return new Handle(record, settler, false, true);
 }
 
-/** Settles a reservation for somebody who does not wait for it. A failure is logged where it is made; the lease decides then. */
+/** Settles a reservation for a caller that does not wait. A failure is logged where it occurs; then the end of the lease decides. */
 export function settleUnawaited(
   handle: ReservationHandle & { [UNAWAITED]?: (as: SettleAs) => void },
   as: SettleAs,
 ): void {
   if (handle[UNAWAITED] !== undefined) handle[UNAWAITED](as);
-  // A handle may be a host's own, around ours.
+  // A host may have wrapped the handle in one of its own.
   else settleAwaited(handle, as).catch(ignore);
 }
 
@@ -62,17 +62,17 @@ function settleAwaited(handle: ReservationHandle, as: SettleAs): Promise<Settled
   return as === 'release' ? handle.release() : handle.abandon();
 }
 
-/** Registered, so that a guard of one installed copy of this package settles what an engine of another made. */
+/** From the global registry, so that a guard of one installed copy of this package can settle a reservation made by another copy. */
 const UNAWAITED = Symbol.for('@tollgate/settle-unawaited');
 
 const ignore = () => undefined;
 
 class Handle implements ReservationHandle {
   readonly repeated: boolean;
-  /** Shared once its record was given away: others may settle it as well. */
+  /** Marked as shared once its record was given out, since others may settle it as well. */
   readonly #lease: Lease;
   readonly #settler: Settler;
-  /** `run` sees its end, whoever else does not. */
+  /** Whether `run` is in progress: it sees the end of the create even if nobody else does. */
   #isRunning = false;
   #settled: Promise<SettledAs> | null = null;
   #unawaited: Unawaited | null = null;
@@ -99,7 +99,7 @@ class Handle implements ReservationHandle {
   commit(given?: CommitAmount | InTransaction): Promise<SettledAs> {
     if (given === undefined) return this.#settle('commit');
     if (isInTransaction(given)) return this.#commitWithin(given);
-    // Checked before it counts as settled: a wrong amount leaves the reservation as it is.
+    // Checked before anything is settled, so that a wrong amount leaves the reservation as it is.
     return this.#settle('commit', this.#amounts(given));
   }
 
@@ -121,7 +121,7 @@ class Handle implements ReservationHandle {
       await this.#settle('unknown').catch(() => undefined);
       throw error;
     }
-    // The row is there: failing now would make the caller create it again. The gate counts the units when their lease ends.
+    // The row exists: a failure now would make the caller create it again. The units are decided when the lease ends.
     await this.#settle('commit').catch(() => undefined);
     return made;
   }
@@ -136,7 +136,7 @@ class Handle implements ReservationHandle {
 
   toJSON(): ReservationRecord {
     this.#lease.isShared = true;
-    const { org, id, rememberMs, charges } = this.#told();
+    const { org, id, rememberMs, charges } = this.#settleTarget();
     return { org, id, rememberMs, charges: charges.map(plainCharge) };
   }
 
@@ -144,8 +144,8 @@ class Handle implements ReservationHandle {
     return this.#settled !== null || this.#unawaited !== null;
   }
 
-  /** The reservation as the store is to be told of its end. */
-  #told(): Reservation {
+  /** The reservation as passed to the store for a settle. */
+  #settleTarget(): Reservation {
     if (!this.#lease.isShared) return this.#reservation;
     return {
       ...this.#reservation,
@@ -153,15 +153,15 @@ class Handle implements ReservationHandle {
     };
   }
 
-  /** Not settled by this: the transaction may still be rolled back, and what the guard settles after it changes nothing. */
+  /** Does not settle: the transaction may still be rolled back, and if it commits, the guard's settle afterwards changes nothing. */
   async #commitWithin({ transaction, amount, ...others }: InTransaction): Promise<SettledAs> {
-    // Without it the units would count also where the row is rolled back.
+    // Without a transaction the units would count even if the row is rolled back.
     if (typeof transaction !== 'object' || transaction === null) {
       throw new TollgateError('invalid_configuration', {
         message: 'There is no transaction to commit in: `transaction` is none.',
       });
     }
-    // Under a misspelt name, all would be kept.
+    // Under a misspelt name, all units would be kept.
     const [other] = Object.keys(others);
     if (other !== undefined) {
       throw new TollgateError('invalid_configuration', {
@@ -169,7 +169,7 @@ class Handle implements ReservationHandle {
       });
     }
     await this.#settler.commitWithin(
-      this.#told(),
+      this.#settleTarget(),
       transaction,
       amount === undefined ? undefined : this.#amounts(amount),
     );
@@ -188,7 +188,7 @@ class Handle implements ReservationHandle {
       if (unawaited === null) this.#settler.letGo(this.#lease);
       this.#settled =
         unawaited === null
-          ? this.#settler.settle(this.#told(), as, amounts).then((outcome) => settledAs(outcome, as))
+          ? this.#settler.settle(this.#settleTarget(), as, amounts).then((outcome) => settledAs(outcome, as))
           : unawaited.outcome().then((outcome) => settledAs(outcome, unawaited.as));
     }
     return this.#settled;
@@ -201,12 +201,12 @@ class Handle implements ReservationHandle {
       return;
     }
     this.#settler.letGo(this.#lease);
-    this.#unawaited = this.#settler.settleUnawaited(this.#told(), as);
+    this.#unawaited = this.#settler.settleUnawaited(this.#settleTarget(), as);
   }
 }
 
 function isInTransaction(given: CommitAmount | InTransaction): given is InTransaction {
-  // A quota key may have this name too, with the amount to keep of it.
+  // A quota key may also be called `transaction`, with the amount to keep of it.
   return (
     typeof given === 'object' &&
     given !== null &&
@@ -224,7 +224,7 @@ function plainCharge({ key, window, amount, limit, onUnknown, forgetAt }: Charge
   return { key, window, amount, limit, onUnknown, forgetAt };
 }
 
-/** Under a misspelt key, all would be kept. @throws TollgateError `invalid_amount` */
+/** Under a misspelt key, all units would be kept. @throws TollgateError `invalid_amount` */
 function checkKeys(keys: readonly string[], charges: readonly Charge[]): void {
   if (keys.every((key) => charges.some((charge) => charge.key === key))) return;
   const reserved = [...new Set(charges.map((charge) => charge.key))].join(', ');

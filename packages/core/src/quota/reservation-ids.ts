@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 
-/** So many share one random start: the count has four digits at most. */
+/** How many ids share one random prefix: the counter has at most four digits. */
 const MOST_PER_START = 36 ** 4;
 
 /**
- * Makes ids that only their handles know, and that nobody else makes: a random start (48 bits), then a count. Of 12 characters at most,
- * since every create sends its id twice, and text that short is in one piece where V8 would put longer text together again and again.
+ * Creates ids that only their handles know and that nobody else generates: a random prefix (48 bits), then a counter. At most 12
+ * characters, since every create sends its id twice, and V8 stores so short a string flat, where it would flatten a longer one each time.
  */
 export function createReservationIds(): () => string {
   let start = '';

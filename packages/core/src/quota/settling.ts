@@ -7,11 +7,11 @@ import { createKeepAlive, type HeldWatch } from './keep-alive.ts';
 import type { Settler, Unawaited } from './reservation-handle.ts';
 import type { Snapshots } from './snapshots.ts';
 
-/** Settles reservations in the counter store, and waits for those under way when the engine closes. */
+/** Settles reservations in the counter store, and waits for settles in flight when the engine closes. */
 export interface Settling extends Settler {
-  /** Watches the reservations of this process whose handlers may be running, of one org. */
+  /** Watches an org's reservations in this process whose handlers may be running. */
   watchHeld(org: string): HeldWatch;
-  /** Resolves when every settle asked for so far has been answered. */
+  /** Resolves when every settle requested so far has ended. */
   drain(): Promise<void>;
   close(): void;
 }
@@ -24,31 +24,31 @@ export function createSettling(
   const { counters, catalog, settings, logger, telemetry } = wiring;
   const leases = createKeepAlive(wiring);
   let round: Round = { underWay: 0, ended: null };
-  /** Of the rounds before it. */
+  /** Resolves when the earlier rounds have ended. */
   let drained: Promise<unknown> = Promise.resolve();
 
   /**
-   * What follows from an outcome; a promise when it takes the store. Units that the store lost, with the reservation or with their
-   * counter alone, are real and are counted all the same.
+   * Handles an outcome; returns a promise if that takes a call to the store. Units that the store lost, with the reservation or only with
+   * their counter, are in use and are counted nevertheless.
    */
-  function heard(settle: Settle, outcome: SettleOutcome): Promise<void> | null {
+  function handleOutcome(settle: Settle, outcome: SettleOutcome): Promise<void> | null {
     const { reservation, as } = settle;
     const { org, charges } = reservation;
     if (as !== 'release') snapshots.noteCharged(org, charges);
     if (outcome.outcome === 'gone' && as !== 'release') {
       telemetry.count('tollgate.lost_reservations', 1);
-      return countAnew(settle, (charge) => as === 'commit' || charge.onUnknown !== 'release');
+      return countLost(settle, (charge) => as === 'commit' || charge.onUnknown !== 'release');
     }
     if (outcome.outcome !== 'settled') return null;
     const { overLimit, missing } = outcome;
     if (overLimit) reportOverLimit(reservation);
-    // Rows without a counter are seen by whichever recount comes first.
+    // The next recount sees rows whose counter is missing.
     if (missing === undefined || charges.every(isCapacity)) return null;
-    return countAnew(settle, (charge, i) => missing.includes(i) && !isCapacity(charge));
+    return countLost(settle, (charge, i) => missing.includes(i) && !isCapacity(charge));
   }
 
-  /** What cannot be counted now stays owed. */
-  function countAnew(
+  /** Counts lost units. What cannot be counted now stays owed. */
+  function countLost(
     { reservation: { org, id, charges }, amounts }: Settle,
     isLost: (charge: Charge, index: number) => boolean,
   ): Promise<void> {
@@ -84,7 +84,7 @@ export function createSettling(
     const { as, amounts } = settle;
     const told = (outcome: SettleOutcome) => settle.settled(outcome);
     const failed = (error: unknown) => settle.failed(error);
-    // Written out: an object that is put together from others costs a create as much as all of its settle.
+    // Written out, since building the object by spreading others would cost as much as the rest of the settle.
     const request = { org, id, charges, rememberMs, as, onLateAnswer: told };
     try {
       counters.settle(amounts === undefined ? request : { ...request, amounts }).then(told, failed);
@@ -93,7 +93,7 @@ export function createSettling(
     }
   }
 
-  const hooks: Hooks = { heard, ended, failed };
+  const hooks: Hooks = { handleOutcome, ended, failed };
 
   return {
     sharedMs: settings.idempotencyMs,
@@ -127,7 +127,7 @@ export function createSettling(
     async drain() {
       const asked = round;
       if (asked.underWay > 0) {
-        // Those asked for from now on are not waited for: where creates go on, there is always one under way.
+        // Settles requested from now on are not waited for: while creates go on, one is always in flight.
         round = { underWay: 0, ended: null };
         const all = new Promise<void>((resolve) => {
           asked.ended = resolve;
@@ -140,19 +140,19 @@ export function createSettling(
   };
 }
 
-/** Settles asked for between one drain and the next. */
+/** The settles requested between one drain and the next. */
 interface Round {
   underWay: number;
   ended: (() => void) | null;
 }
 
 interface Hooks {
-  heard(settle: Settle, outcome: SettleOutcome): Promise<void> | null;
+  handleOutcome(settle: Settle, outcome: SettleOutcome): Promise<void> | null;
   ended(asked: Round): void;
   failed(asked: Round, error: unknown): void;
 }
 
-/** There are thousands a second, and hardly one is ever asked how it ended: no promise is made for one that is not. */
+/** One settle. There are thousands a second, and hardly any is asked for its outcome: only then a promise is created. */
 class Settle implements SettleListener, Unawaited {
   readonly as: SettleAs;
   readonly reservation: Reservation;
@@ -163,7 +163,7 @@ class Settle implements SettleListener, Unawaited {
   #error: unknown;
   #tell: (() => void) | undefined;
 
-  /** @param amounts - what is kept of each charge; undefined: all */
+  /** @param amounts - the units kept of each charge; undefined for all */
   constructor(
     reservation: Reservation,
     as: SettleAs,
@@ -189,11 +189,11 @@ class Settle implements SettleListener, Unawaited {
   }
 
   settled(outcome: SettleOutcome): void {
-    // A store that asks again may hear of both tries.
+    // A store that retries may receive the replies to both attempts.
     if (this.#outcome !== undefined) return;
     let more: Promise<void> | null;
     try {
-      more = this.#hooks.heard(this, outcome);
+      more = this.#hooks.handleOutcome(this, outcome);
     } catch (error) {
       this.failed(error);
       return;
@@ -203,7 +203,7 @@ class Settle implements SettleListener, Unawaited {
   }
 
   #ended(outcome: SettleOutcome): void {
-    // A late answer: whoever waited was told of the failure.
+    // A late reply: the caller has already been told of the failure.
     if (this.#isOver) return;
     this.#outcome = outcome;
     this.#hooks.ended(this.#asked);

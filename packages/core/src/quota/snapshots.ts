@@ -9,19 +9,19 @@ import { MOST_FAILURES } from './most-failures.ts';
 
 /** A metered counter that changed. */
 export interface ChangedCounter extends CounterRef {
-  /** From when on its window may be forgotten: some time after it is over. Epoch ms. */
+  /** From when on its window may be forgotten, some time after its end; epoch ms. */
   readonly endsAt: number | null;
 }
 
-/** What is noted of one org. */
+/** The changes noted for one org. */
 interface Noted {
   /** By key and window. */
   readonly byName: Map<string, ChangedCounter>;
-  /** The charges that were noted last: creates of one guard have the very same ones. */
+  /** The charges noted last: creates of one guard share the same object. */
   charges: readonly Charge[] | null;
 }
 
-/** Changed counters of one org: all of them, but where they are many. */
+/** The changed counters of one org, or a part of them if there are many. */
 interface Part {
   readonly org: string;
   readonly counters: readonly ChangedCounter[];
@@ -32,13 +32,13 @@ export interface Snapshots {
   note(org: string, counter: ChangedCounter): void;
   /** Notes the metered ones among the counters of these charges. */
   noteCharged(org: string, charges: readonly Charge[]): void;
-  /** Writes what is noted now; a failed write stays noted. */
+  /** Writes what is noted now; what could not be written stays noted. */
   flush(): Promise<void>;
-  /** Writes what is left and stops. @param startedAt - when closing has begun, on the clock of `performance.now()` */
+  /** Writes what is left and stops. @param startedAt - when closing began, on the clock of `performance.now()` */
   close(startedAt: number): Promise<void>;
 }
 
-/** Counters of one org that are read at once, and of how many orgs side by side, to be stored in one step: an outage may leave any number. */
+/** Counters read in one call, and calls made concurrently for one write: after an outage there may be any number of counters. */
 const COUNTERS_AT_ONCE = 20;
 const PARTS_AT_ONCE = 50;
 
@@ -49,7 +49,7 @@ export function createSnapshots(
   let changed = new Map<string, Noted>();
   let timer: NodeJS.Timeout | null = null;
   let flushing: Promise<void> = Promise.resolve();
-  /** Waits for its turn: it writes all that is noted when it begins. */
+  /** The queued flush, which writes all that is noted when it begins. */
   let next: Promise<void> | null = null;
   const purgeSometimes = createPurge(
     wiring,
@@ -68,12 +68,12 @@ export function createSnapshots(
     hasFailed = false;
     const left = new Set(parts);
     let failure: unknown;
-    /** Orgs that could not be read, one after the other. */
+    /** Orgs that could not be read since the last success. */
     const failing = new Set<string>();
     try {
       for (let start = 0; start < parts.length && failing.size < MOST_FAILURES; start += PARTS_AT_ONCE) {
         const step = parts.slice(start, start + PARTS_AT_ONCE);
-        // What fails now comes last the next time: it holds up no other.
+        // What fails now comes last the next time, so that it holds up no other.
         for (const part of step) left.delete(part);
         for (const part of step) left.add(part);
         const answers = await Promise.allSettled(step.map(snapshotsOf));
@@ -110,15 +110,15 @@ export function createSnapshots(
     const readings = await counters.read({ org, counters: noted });
     return noted.flatMap(({ key, window, endsAt }, i) => {
       const reading = readings[i];
-      // Uncertain is what was charged while the last snapshot was put in: it is not in that one.
+      // Uncertain units were charged while the counter was restored from the last snapshot, which does not include them.
       return reading ? [{ org, key, window, used: reading.committed + reading.uncertain, endsAt }] : [];
     });
   }
 
-  /** After what there is to write, and never before: it may take long. */
+  /** Purges only after everything was written, since a purge may take long. */
   function purgeBehind(): Promise<void> {
-    const isToEnd = () => performance.now() >= purgeUntil;
-    purging = purging.then(() => (hasWritten && !isToEnd() ? purgeSometimes(isToEnd) : undefined));
+    const shouldStop = () => performance.now() >= purgeUntil;
+    purging = purging.then(() => (hasWritten && !shouldStop() ? purgeSometimes(shouldStop) : undefined));
     return purging;
   }
 
@@ -171,7 +171,7 @@ export function createSnapshots(
       if (timer !== null) clearTimeout(timer);
       timer = null;
       await purgeBehind();
-      // What was used meanwhile. Who just failed is not waited for once more.
+      // Writes what was used meanwhile, unless the last write failed: then another attempt is not worth waiting for.
       if (!hasFailed) await flush();
     },
   };

@@ -10,10 +10,10 @@ import { windowAt } from './windows.ts';
 /** Reports what an org uses. */
 export interface Usage {
   /**
-   * One item a key and period, in the order of the registry. Counts that are missing, uncertain or older than `maxCountAgeMs`
-   * (`refusalCountMaxAgeMs` by default) are taken anew first.
+   * One item per key and period, in the order of the registry. Counts that are missing, uncertain or older than `maxCountAgeMs`
+   * (`refusalCountMaxAgeMs` by default) are recounted first.
    *
-   * @param options.session - the session whose `per_session` use is wanted; without it such items read 0, as any new session would.
+   * @param options.session - the session whose `per_session` use is reported; without it such items read 0, as for a new session.
    * @throws TollgateError `quota_unavailable`, `repository_unavailable`
    */
   report(
@@ -33,7 +33,7 @@ export function createUsage(
     async report(org, options = {}) {
       const session = options.session === undefined ? undefined : checkSession(options.session);
       const view = await orgViews.of(org);
-      // What cannot be paid now is missing in the report.
+      // Debts that cannot be paid now are missing from the report.
       await debts.pay(org).catch(() => undefined);
       const now = clock.now();
       const plan = view.tier(now);
@@ -52,7 +52,7 @@ export function createUsage(
       });
       const counted = lines.filter((line) => line.isCounted);
       const maxAgeMs = options.maxCountAgeMs ?? settings.refusalCountMaxAgeMs;
-      // A session is not looked after just because somebody asks for it: whoever makes up ids would fill the store.
+      // A session's counter is not created by a mere read, since a caller that makes up ids would fill the store.
       const isWanting = (line: (typeof lines)[number], reading: CounterReading | null | undefined) =>
         (reading == null && line.period !== 'per_session') ||
         (reading != null &&

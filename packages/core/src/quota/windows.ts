@@ -3,7 +3,7 @@ import type { QuotaWindow } from './types.ts';
 
 const DAY_MS = 86_400_000;
 
-/** Labels are recomputed only when the day turns. */
+/** Labels are only recomputed when the day changes. */
 const cache = new Map<QuotaPeriod, { readonly day: number; readonly window: QuotaWindow }>();
 
 const LIFETIME: QuotaWindow = { label: 'lifetime', startsAt: null, endsAt: null };
