@@ -106,8 +106,8 @@ export interface Billing<K extends string = string> {
   on<N extends NoticeName>(name: N, listener: NoticeListener<N>): () => void;
 
   /**
-   * Finishes what is under way, within a bounded time (under 30 seconds in all), and releases stores and provider: each is closed with
-   * the last engine of this process that works with it.
+   * Finishes the work in progress, within a bounded time (under 30 seconds in all), and releases stores and provider: each is closed
+   * with the last engine of this process that uses it.
    */
   close(): Promise<void>;
 }

@@ -32,8 +32,8 @@ export function announce(
     });
     return;
   }
-  const told = before.overCapacityAt === null ? 0 : STAGES.indexOf(before.stage);
-  for (const stage of STAGES.slice(told + 1, STAGES.indexOf(after.furthest) + 1)) {
+  const announced = before.overCapacityAt === null ? 0 : STAGES.indexOf(before.stage);
+  for (const stage of STAGES.slice(announced + 1, STAGES.indexOf(after.furthest) + 1)) {
     if (stage === 'none') continue;
     const notice: CapacityNotice = { org, stage, overCapacityAt: after.overCapacityAt, overages };
     notices.tell(NOTICE_OF[stage], notice);

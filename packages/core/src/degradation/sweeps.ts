@@ -58,7 +58,7 @@ const ACT_MS = 60_000;
 /** Orgs put on the list in one write. */
 const WATCH_BATCH = 500;
 /** A timer fires immediately for any longer delay. */
-const LONGEST_TIMER_MS = 2_147_483_647;
+const MAX_TIMER_MS = 2_147_483_647;
 
 const TO_THE_END = { lookAgainMs: 0, actForMs: Number.POSITIVE_INFINITY };
 const NOTHING: SweepResult = { orgs: 0, orgsFailed: 0, suspended: 0, restored: 0, removed: 0, failed: 0 };
@@ -186,9 +186,9 @@ export function createSweeps(
     },
 
     startSweeper({ everyMs }) {
-      if (!Number.isInteger(everyMs) || everyMs < 1 || everyMs > LONGEST_TIMER_MS) {
+      if (!Number.isInteger(everyMs) || everyMs < 1 || everyMs > MAX_TIMER_MS) {
         throw new TollgateError('invalid_configuration', {
-          message: `startSweeper: everyMs must be a whole number from 1 to ${LONGEST_TIMER_MS}.`,
+          message: `startSweeper: everyMs must be a whole number from 1 to ${MAX_TIMER_MS}.`,
         });
       }
       let isStopped = false;

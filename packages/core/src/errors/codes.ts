@@ -40,7 +40,7 @@ export const ERROR_CODES = {
   // Over a limit
   quota_exceeded: { status: 429, message: 'The quota is used up.' },
   too_many_pending: { status: 429, message: 'Too many requests of this org are running at once.' },
-  // Ours, or somebody behind us
+  // Our fault, or that of a service behind us
   quota_unavailable: { status: 503, message: 'Quotas cannot be checked at the moment. Try again shortly.' },
   reservation_lapsed: {
     status: 503,

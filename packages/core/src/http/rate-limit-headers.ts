@@ -76,7 +76,7 @@ interface FixedParts {
 
 /** The most recent ones, searched in order. Every create needs some, but an app has few, and they change at most once a second. */
 const recentParts: FixedParts[] = [];
-const MOST_PARTS = 32;
+const MAX_PARTS = 32;
 let oldest = 0;
 
 function fixedParts({ key, period, window }: QuotaState, value: number, now: number): FixedParts {
@@ -108,7 +108,7 @@ function fixedParts({ key, period, window }: QuotaState, value: number, now: num
     reset: endsAt === null ? '' : `;t=${seconds}`,
   };
   recentParts[oldest] = made;
-  oldest = (oldest + 1) % MOST_PARTS;
+  oldest = (oldest + 1) % MAX_PARTS;
   return made;
 }
 

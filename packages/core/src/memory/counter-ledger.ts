@@ -20,7 +20,7 @@ import {
   placeWhenUnknown,
 } from './open-charge.ts';
 
-const MOST_UNITS = Number.MAX_SAFE_INTEGER;
+const MAX_UNITS = Number.MAX_SAFE_INTEGER;
 
 /** How long a recount of a counter without a count may take before its token expires, ms. */
 const RECOUNT_MARK_MS = 600_000;
@@ -225,7 +225,7 @@ export class CounterLedger {
         if (charge.place === 'uncertain' && charge.lapsedAt <= begun.added) charge.place = 'nowhere';
         charge.lapsedAt = 0n;
       }
-      const count = Math.min(counted.count, MOST_UNITS - this.held(counter));
+      const count = Math.min(counted.count, MAX_UNITS - this.held(counter));
       const removed = Math.min(count, Number(counter.removed - begun.removed));
       const added = Number(counter.added - begun.added);
       counter.committed = count - removed;
@@ -369,7 +369,7 @@ export class CounterLedger {
 
   /** Units that still fit; negative if the counter is above the limit. */
   #room(counter: Counter, limit: number | null): number {
-    return (limit ?? MOST_UNITS) - counter.committed - counter.uncertain - this.held(counter);
+    return (limit ?? MAX_UNITS) - counter.committed - counter.uncertain - this.held(counter);
   }
 
   #reading(counter: Counter, now: number): CounterReading {

@@ -29,11 +29,11 @@ const NAMES = {
 
 /** Creates the notices of one engine. Its listeners are those of this process; a caller of `tell` has already ruled out repeats. */
 export function createNotices({ logger }: { readonly logger: Logger }): Notices {
-  const listeners = new Map<NoticeName, Set<{ readonly hear: (notice: never) => unknown }>>();
+  const listeners = new Map<NoticeName, Set<{ readonly call: (notice: never) => unknown }>>();
 
   function failed(name: NoticeName, error: unknown): void {
-    const said = isError(error) ? readable(() => error.name) : typeof error;
-    logger.error('A listener failed; the notice is not told to it again.', { notice: name, error: said });
+    const reason = isError(error) ? readable(() => error.name) : typeof error;
+    logger.error('A listener failed; the notice is not told to it again.', { notice: name, error: reason });
   }
 
   return {
@@ -43,15 +43,15 @@ export function createNotices({ logger }: { readonly logger: Logger }): Notices 
           message: `on: needs one of ${Object.keys(NAMES).join(', ')}, and a function.`,
         });
       }
-      const entry = { hear: listener as (notice: never) => unknown };
+      const entry = { call: listener as (notice: never) => unknown };
       const known = listeners.get(name) ?? new Set();
       listeners.set(name, known.add(entry));
       return () => void known.delete(entry);
     },
     tell(name, notice) {
-      for (const { hear } of listeners.get(name) ?? []) {
+      for (const { call } of listeners.get(name) ?? []) {
         try {
-          const answer = hear(notice as never);
+          const answer = call(notice as never);
           Promise.resolve(answer).catch((error: unknown) => failed(name, error));
         } catch (error) {
           failed(name, error);

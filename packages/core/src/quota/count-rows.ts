@@ -3,7 +3,7 @@ import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Wiring } from '../wiring.ts';
 import { within } from '../within.ts';
 
-const MOST_NAMES = 10;
+const MAX_NAMES = 10;
 
 /**
  * The host's own count of a capacity key.
@@ -41,5 +41,5 @@ export async function countRows(
 function describe(answer: unknown): string {
   if (Array.isArray(answer)) return `a list of ${answer.length}`;
   if (typeof answer !== 'object' || answer === null) return String(answer);
-  return `an object with ${Object.keys(answer).slice(0, MOST_NAMES).join(', ')}`;
+  return `an object with ${Object.keys(answer).slice(0, MAX_NAMES).join(', ')}`;
 }

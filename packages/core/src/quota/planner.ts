@@ -27,9 +27,9 @@ interface KeptPlan {
 }
 
 /** Most apps have few plans: a guard's keys with the limits of a tier. */
-const MOST_PLANS = 1_000;
+const MAX_PLANS = 1_000;
 /** Lists of charges cached per view. */
-const MOST_LISTS = 64;
+const MAX_LISTS = 64;
 
 export function createPlanner(catalog: Catalog): Planner {
   const plans = new Map<string, readonly PlannedCharge[]>();
@@ -39,7 +39,7 @@ export function createPlanner(catalog: Catalog): Planner {
     const name = JSON.stringify(plan);
     const known = plans.get(name);
     if (known !== undefined) return known;
-    if (plans.size >= MOST_PLANS) plans.clear();
+    if (plans.size >= MAX_PLANS) plans.clear();
     for (const charge of plan) {
       Object.freeze(charge.effective.source);
       Object.freeze(charge.effective);
@@ -62,7 +62,7 @@ export function createPlanner(catalog: Catalog): Planner {
       if (until <= now) return plan;
       const shared = share(plan);
       // A host may freeze a new list for each request, which is never seen again.
-      if (view.plans.size >= MOST_LISTS) view.plans.clear();
+      if (view.plans.size >= MAX_LISTS) view.plans.clear();
       view.plans.set(charges, { onFailure, from: now, until, plan: shared });
       return shared;
     },

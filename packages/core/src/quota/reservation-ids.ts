@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
 /** How many ids share one random prefix: the counter has at most four digits. */
-const MOST_PER_START = 36 ** 4;
+const IDS_PER_START = 36 ** 4;
 
 /**
  * Creates ids that only their handles know and that nobody else generates: a random prefix (48 bits), then a counter. At most 12
@@ -11,7 +11,7 @@ export function createReservationIds(): () => string {
   let start = '';
   let made = 0;
   return () => {
-    if (made % MOST_PER_START === 0) start = randomBytes(6).toString('base64url');
-    return start + (made++ % MOST_PER_START).toString(36);
+    if (made % IDS_PER_START === 0) start = randomBytes(6).toString('base64url');
+    return start + (made++ % IDS_PER_START).toString(36);
   };
 }

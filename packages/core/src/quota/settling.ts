@@ -82,12 +82,12 @@ export function createSettling(
   function settleNow(settle: Settle): void {
     const { org, id, charges, rememberMs } = settle.reservation;
     const { as, amounts } = settle;
-    const told = (outcome: SettleOutcome) => settle.settled(outcome);
+    const onOutcome = (outcome: SettleOutcome) => settle.settled(outcome);
     const failed = (error: unknown) => settle.failed(error);
     // Written out, since building the object by spreading others would cost as much as the rest of the settle.
-    const request = { org, id, charges, rememberMs, as, onLateAnswer: told };
+    const request = { org, id, charges, rememberMs, as, onLateAnswer: onOutcome };
     try {
-      counters.settle(amounts === undefined ? request : { ...request, amounts }).then(told, failed);
+      counters.settle(amounts === undefined ? request : { ...request, amounts }).then(onOutcome, failed);
     } catch (error) {
       failed(error);
     }

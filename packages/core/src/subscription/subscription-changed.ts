@@ -13,7 +13,7 @@ export type OnSubscriptionChanged = (
 export function harmless(
   listener: OnSubscriptionChanged,
   logger: Logger,
-): (...told: Parameters<OnSubscriptionChanged>) => Promise<void> {
+): (...change: Parameters<OnSubscriptionChanged>) => Promise<void> {
   return async (before, after) => {
     try {
       await listener(before, after);

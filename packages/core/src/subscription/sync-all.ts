@@ -39,7 +39,7 @@ export function createSyncAll(
     const customers = customersOf(provider.name);
     const patience = createPatience(provider, wait);
     let total: SyncResult = { checked: 0, changed: 0, unknown: 0, failed: 0 };
-    let said = 0;
+    let failures = 0;
 
     async function look(customer: Customer): Promise<SyncResult | null> {
       if (patience.isOver) return null;
@@ -53,10 +53,10 @@ export function createSyncAll(
 
     function say({ org }: Customer, error: unknown): void {
       const code = error instanceof TollgateError ? error.code : 'internal_error';
-      said += 1;
+      failures += 1;
       if (patience.isOver)
         logger.warn('The sync ends early: nobody answers. The next one begins anew.', { code });
-      else if (said <= MAX_LOGGED)
+      else if (failures <= MAX_LOGGED)
         logger.warn('The subscriptions of an org could not be synced. The next sync tries again.', {
           org,
           code,
