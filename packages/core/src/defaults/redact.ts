@@ -14,6 +14,8 @@ export function redact(value: unknown, depth = 0): unknown {
   if (typeof value === 'string')
     return SECRETS.reduce((text, [pattern, instead]) => text.replace(pattern, instead), value);
   if (typeof value === 'bigint') return value.toString();
+  // An own `toJSON` would put in its place, where the log is written, what was never looked at.
+  if (typeof value === 'function') return undefined;
   if (typeof value !== 'object' || value === null) return value;
   if (depth === DEEPEST) return '[deeper]';
   return readable(() => redactObject(value, depth));

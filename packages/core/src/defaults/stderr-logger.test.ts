@@ -60,6 +60,7 @@ describe('stderrLogger', () => {
         url: 'redis://default:hunter2@10.0.0.1:6379',
         signature: 't=1,v1=deadbeefdeadbeef',
         nested: [{ deep: 't=1,v1=deadbeefdeadbeef' }],
+        client: { toJSON: () => ({ password: 'hunter2' }) },
       }),
     );
     for (const secret of secrets) expect(text).not.toContain(secret);
@@ -75,6 +76,12 @@ describe('stderrLogger', () => {
       },
     };
     expect(written(() => stderrLogger.error('odd', { circle }))).toContain('"big":"10"');
-    expect(written(() => stderrLogger.error('odd', throwing))).toContain('odd');
+    const unwritable = {
+      toJSON() {
+        throw new Error('no');
+      },
+    };
+    for (const facts of [throwing, unwritable, { unwritable }])
+      expect(written(() => stderrLogger.error('odd', facts))).toContain('odd');
   });
 });
