@@ -84,12 +84,23 @@ export function counterStoreOn(
     }
   }
 
-  const stepping = <T>(org: string, asked: Asked, take: (ledger: CounterLedger, now: number) => T) =>
+  /** @param committing - told, with the result, that the commit comes next: from then on it may be done, whatever fails */
+  const stepping = <T>(
+    org: string,
+    asked: Asked,
+    take: (ledger: CounterLedger, now: number) => T,
+    committing?: (result: T) => void,
+  ) =>
     counting(async () => {
       const [result, now] = await inTurn(org, (held, leftMs) =>
         held.transaction(
-          (sql) =>
-            step(sql, tables, org, asked, (ledger, instant) => [take(ledger, instant), instant] as const),
+          async (sql) => {
+            const decide = (ledger: CounterLedger, instant: number) =>
+              [take(ledger, instant), instant] as const;
+            const taken = await step(sql, tables, org, asked, decide);
+            committing?.(taken[0]);
+            return taken;
+          },
           { timeoutMs: leftMs },
         ),
       );
@@ -102,11 +113,14 @@ export function counterStoreOn(
     });
 
   const settle = (request: SettleRequest, progress: SettleProgress) =>
-    stepping(request.org, { counters: [], reservation: request.id }, (ledger, now) => {
-      const outcome = ledger.settle(request, now);
-      progress.mayBeDone ||= outcome.outcome === 'settled';
-      return outcome;
-    });
+    stepping(
+      request.org,
+      { counters: [], reservation: request.id },
+      (ledger, now) => ledger.settle(request, now),
+      ({ outcome }) => {
+        progress.mayBeDone ||= outcome === 'settled';
+      },
+    );
   const lateSettles = createLateSettles(settle, tables.lapsedKeepMs);
 
   const store: PostgresCounterStore = {
@@ -115,10 +129,9 @@ export function counterStoreOn(
       let isTaken = false;
       try {
         const asked = { counters: request.charges, reservation: request.id };
-        return await stepping(request.org, asked, (ledger, now) => {
-          const outcome = ledger.reserve(request, now);
-          isTaken = outcome.outcome === 'reserved';
-          return outcome;
+        const reserve = (ledger: CounterLedger, now: number) => ledger.reserve(request, now);
+        return await stepping(request.org, asked, reserve, ({ outcome }) => {
+          isTaken = outcome === 'reserved';
         });
       } catch (error) {
         // The reserve may have been committed all the same, and nobody will use it. With a remembered id it may be asked for again.

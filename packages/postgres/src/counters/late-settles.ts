@@ -16,7 +16,7 @@ export interface LateSettles {
 
 /** How far the attempts at a settle came. */
 export interface SettleProgress {
-  /** An attempt found the reservation and may have settled it although it failed: its reply was lost. */
+  /** An attempt settled the reservation, and may have been committed although it failed: its reply was lost. */
   mayBeDone: boolean;
 }
 
