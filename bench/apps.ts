@@ -7,7 +7,7 @@ import Koa, { type Middleware } from 'koa';
 import koaRatelimit from 'koa-ratelimit';
 import { RedisStore } from 'rate-limit-redis';
 import { RateLimiterRedis } from 'rate-limiter-flexible';
-// biome-ignore lint/correctness/useImportExtensions: JavaScript, so that other harnesses can load it; its types lie beside it
+// biome-ignore lint/correctness/useImportExtensions: JavaScript, so that other harnesses can load it; its types are beside it
 import { expressHandler, koaHandler, makeExpressApp, makeKoaApp } from './ours.mjs';
 import { openClient } from './redis-target.ts';
 
@@ -30,10 +30,10 @@ function koaApp(...guards: readonly Middleware[]): RequestListener {
 const flexible = (redisUrl: string) =>
   new RateLimiterRedis({ storeClient: openClient(redisUrl), points: LIMIT, duration: DAY_SECONDS });
 
-/** Contenders that know a Redis Cluster. */
+/** Contenders that support Redis Cluster. */
 export const onCluster: ReadonlySet<string> = new Set(['bare', 'rate-limiter-flexible', 'tollgate']);
 
-/** Every contender, by framework and name, in the order they are shown. Each guards the same handler at a limit nobody reaches. */
+/** Every contender, by framework and name, in the order shown. Each guards the same handler with a limit that is never reached. */
 export const apps: Readonly<
   Record<string, Readonly<Record<string, (redisUrl: string) => RequestListener | Promise<RequestListener>>>>
 > = {

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { apps } from './apps.ts';
 import { type LoadOrder, runLoad } from './load.ts';
 
-/** A process of the bench: `server <framework> <app> <redisUrl>` serves one contender, `load` makes requests. Told by messages. */
+/** A process of the bench: `server <framework> <app> <redisUrl>` serves one contender, `load` makes requests. Controlled by messages. */
 const [role, framework = '', name = '', redisUrl = ''] = process.argv.slice(2);
 const tell = (message: unknown) => process.send?.(message);
 

@@ -1,7 +1,7 @@
 declare module 'koa-ratelimit' {
   import type { Context, Middleware } from 'koa';
 
-  // biome-ignore lint/style/noDefaultExport: so it is
+  // biome-ignore lint/style/noDefaultExport: the package has a default export
   export default function koaRatelimit(options: {
     readonly driver: 'redis';
     readonly db: object;

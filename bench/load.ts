@@ -6,16 +6,16 @@ export interface LoadOrder {
   readonly connections: number;
   readonly orgs: number;
   readonly warmMs: number;
-  /** Goes on warming up until so many requests were sent, for a minute at most. @default 0 */
+  /** Extends the warm-up until this many requests were sent, for a minute at most. @default 0 */
   readonly warmRequests?: number;
   readonly ms: number;
-  /** Requests a second, sent evenly whether the answers come in time or not; 0 sends as fast as answers come. @default 0 */
+  /** Requests per second, sent evenly whether or not responses keep up; 0 sends as fast as responses arrive. @default 0 */
   readonly perSecond?: number;
 }
 
 export interface LoadResult {
   readonly requestsPerSecond: number;
-  /** Answers counted, and answers since the connections stood. */
+  /** Responses measured, and requests sent since the connections opened. */
   readonly counted: number;
   readonly sent: number;
   readonly p50Ms: number;
@@ -25,7 +25,7 @@ export interface LoadResult {
 
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
-/** The length of the first whole response in a buffer; undefined when it has not arrived yet. */
+/** The length of the first complete response in a buffer; undefined if it has not fully arrived. */
 function responseLength(bytes: Buffer): number | undefined {
   const headEnd = bytes.indexOf(END_OF_HEAD);
   if (headEnd < 0) return undefined;
@@ -35,8 +35,8 @@ function responseLength(bytes: Buffer): number | undefined {
 }
 
 /**
- * Keeps `connections` sockets busy, each with one request after the other: a closed loop. With `perSecond` it is an open one, as long as
- * a socket is free when a request's time has come.
+ * Keeps `connections` sockets busy, each with one request after another: a closed loop. With `perSecond` it is an open loop, as long as
+ * a socket is free when a request is due.
  */
 export async function runLoad(order: LoadOrder): Promise<LoadResult> {
   const requests = Array.from({ length: order.orgs }, (_, org) =>
@@ -102,7 +102,7 @@ export async function runLoad(order: LoadOrder): Promise<LoadResult> {
   };
 }
 
-/** Each millisecond lets as many of those that are free send as it is time for; answers how to stop. */
+/** Every millisecond sends the requests that are due on the free sockets. Returns a function that stops it. */
 function pace(perSecond: number, free: (() => void)[]): () => void {
   const startedAt = performance.now();
   let given = 0;

@@ -35,7 +35,7 @@ const started = values.cluster ? (await startRedisCluster()).nodes : [await star
 const urls = started.map(({ url }) => url);
 const redis = watchServers(urls, median);
 for (const { pid } of started) pin(pid, 1);
-// Its pings cross from one core to the other, as the commands of the servers do.
+// Pinned to the other core than Redis, so that its pings cross cores as the servers' commands do.
 pin(process.pid, 0);
 const load = await startChild(['load'], 1);
 try {
@@ -44,7 +44,7 @@ try {
     const servers = new Map<string, Child>();
     for (const name of names)
       servers.set(name, await startChild(['server', framework, name, urls.join()], 0));
-    // Until its code is compiled a server is slow in proportion to how much of it there is: warmed up by requests, not by time.
+    // A server is slow until its code is compiled, and more code takes more requests. So the warm-up is by requests, not by time.
     const warmUp = { connections: 50, orgs: 100, warmMs: 0, warmRequests: 20_000, ms: 100 };
     for (const { port } of servers.values()) await load.ask<LoadResult>({ ...warmUp, port });
     for (const orgs of list(values.orgs).map(Number)) {
@@ -66,7 +66,7 @@ try {
 }
 process.exit(0);
 
-/** All contenders once a round, every other round in reverse, each on an empty Redis. */
+/** Runs all contenders once per round, each on an empty Redis, and reverses their order every other round. */
 async function measure(
   servers: ReadonlyMap<string, Child>,
   connections: number,
@@ -83,7 +83,7 @@ async function measure(
 
 async function run(server: Child, connections: number, orgs: number): Promise<Cell> {
   await redis.empty();
-  // The first requests after a flush recount: not what is compared.
+  // The first requests after a flush recount, which is not what is compared, so they are sent unmeasured.
   const order: LoadOrder = {
     port: server.port,
     connections,
@@ -117,7 +117,7 @@ async function reportBytes(url: string): Promise<void> {
   console.log(table(['resources used', 'bytes'], rows));
 }
 
-/** Each ratio is taken inside its round; shown is the median over the rounds. */
+/** Each ratio is taken within a round; the table shows the median over the rounds. */
 function report(cells: ReadonlyMap<string, readonly Cell[]>): string {
   const ratio = (name: string, base: string, of: (cell: Cell, other: Cell) => number) => {
     const others = cells.get(base) ?? [];

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 const KEYS = ['devices', 'entities', 'zones', 'integrations', 'api_keys', 'org_users'];
 const ORGS = 5_000;
 
-/** Redis bytes for one org and resource, when nothing of it is running: for orgs that use one key, and for orgs that use six. */
+/** Redis bytes per idle org and resource: for orgs that use one key, and for orgs that use six. */
 export async function bytesPerIdleResource(url: string, admin: Redis): Promise<ReadonlyMap<number, number>> {
   const bytes = new Map<number, number>();
   for (const used of [1, KEYS.length]) {

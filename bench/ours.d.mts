@@ -7,7 +7,7 @@ export interface AppOptions {
   /** The server's address, or a client of a server or Cluster. */
   readonly redisUrl?: string;
   readonly redisClient?: Redis | Cluster;
-  /** Creates of one org a day. */
+  /** Creates per org and day. */
   readonly limit: number;
   /** `memory` counts in the process. */
   readonly variant?: 'memory';
@@ -17,6 +17,6 @@ export interface AppOptions {
 export function makeExpressApp(options: AppOptions): Express;
 export function makeKoaApp(options: AppOptions): Koa;
 
-/** The handler that every contender's app has. */
+/** The handler of every contender's app. */
 export const expressHandler: RequestHandler;
 export const koaHandler: Middleware;

@@ -32,7 +32,7 @@ function makeBilling({ redisUrl, redisClient, limit, redisOptions, variant }) {
 const nothing = () => {};
 const quiet = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
-/** The handler that every contender's app has. A harness may ask it to wait, or to fail. */
+/** The handler of every contender's app. A harness can make it wait or fail. */
 export async function expressHandler(req, res) {
   const { headers } = req;
   if (headers['x-delay']) await wait(Number(headers['x-delay']));

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 const canPin = availableParallelism() >= 2 && spawnSync('taskset', ['-V']).status === 0;
 
-/** Keeps a process on one core: servers on the first, load and Redis on the second. Does nothing where that is impossible. */
+/** Pins a process to one core: servers to the first, load and Redis to the second. Does nothing where that is impossible. */
 export function pin(pid: number | undefined, core: number): void {
   if (canPin && pid !== undefined) spawnSync('taskset', ['-a', '-cp', String(core), String(pid)]);
 }

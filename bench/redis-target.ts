@@ -1,6 +1,6 @@
 import { Cluster, Redis } from 'ioredis';
 
-/** A client of what the bench runs on: the server of one url, or the Cluster that several urls, joined by commas, are nodes of. */
+/** A client of the bench's Redis: the server at one URL, or the Cluster whose nodes are several URLs joined by commas. */
 export function openClient(target: string): Redis | Cluster {
   const urls = target.split(',');
   if (urls.length === 1) return new Redis(target);
@@ -10,11 +10,11 @@ export function openClient(target: string): Redis | Cluster {
 export interface RedisUse {
   /** Processor time of all servers, µs. */
   readonly micros: number;
-  /** Scripts and functions that were called. */
+  /** The number of script and function calls. */
   readonly scripts: number;
 }
 
-/** The servers as the bench looks at them. */
+/** What the bench reads from the servers. */
 export interface Servers {
   empty(): Promise<void>;
   use(): Promise<RedisUse>;

@@ -6,7 +6,7 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 
 const minimumNode = [20, 19];
 
-/** Says why node_modules does not hold what the lock file asks for, or undefined when it does. */
+/** Returns why node_modules does not match the lock file, or undefined if it does. */
 function reasonToInstall() {
   const installedPath = `${root}node_modules/.package-lock.json`;
   if (!existsSync(installedPath)) return 'node_modules is missing';
@@ -24,7 +24,7 @@ function reasonToInstall() {
   return undefined;
 }
 
-/** Runs `npm ci` when it is needed, so that every npm script works alone in a fresh clone. */
+/** Runs `npm ci` if needed, so that every npm script works on its own in a fresh clone. */
 export function ensureInstalled() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   if (major < minimumNode[0] || (major === minimumNode[0] && minor < minimumNode[1])) {

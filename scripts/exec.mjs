@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { root } from './ensure-installed.mjs';
 
-/** Replaces this process as far as Node allows: same terminal, signals passed on, same exit code. */
+/** Replaces this process as far as Node allows: same terminal, forwarded signals, same exit code. */
 export function exec(command, args, options = {}) {
   const child = spawn(command, args, { cwd: root, stdio: 'inherit', ...options });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
@@ -17,7 +17,7 @@ export function exec(command, args, options = {}) {
   });
 }
 
-/** npm passes a signal to its shell only, and that shell dies of it in silence: its death is the signal here. */
+/** npm forwards a signal only to its shell, which dies without passing it on. So the parent's death is taken as the signal. */
 function endWithParent(child) {
   const parent = process.ppid;
   const timer = setInterval(() => {

@@ -15,7 +15,7 @@ function run(command, args, cwd = root) {
 
 const bin = (tool) => `${root}node_modules/.bin/${tool}`;
 
-/** Packs one package and returns every complaint about it. */
+/** Packs one package and returns every problem found in it. */
 function check(directory, into) {
   const packed = run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', into], directory);
   if (!packed.ok) return [`npm pack failed\n${packed.output}`];

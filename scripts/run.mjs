@@ -1,4 +1,4 @@
-// node scripts/run.mjs <tool> [arguments]: a tool of this workspace, installed first when it is not.
+// node scripts/run.mjs <tool> [arguments]: runs a tool of this workspace, after installing it if needed.
 import { ensureInstalled, root } from './ensure-installed.mjs';
 import { exec } from './exec.mjs';
 

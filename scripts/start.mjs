@@ -1,4 +1,4 @@
-// node scripts/start.mjs <express|koa> [arguments]: an example app, straight from the packages' sources.
+// node scripts/start.mjs <express|koa> [arguments]: runs an example app straight from the packages' sources.
 import { existsSync } from 'node:fs';
 import { ensureInstalled, root } from './ensure-installed.mjs';
 import { exec } from './exec.mjs';

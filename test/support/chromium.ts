@@ -4,12 +4,12 @@ import { findProgram, type Program } from './find-program.ts';
 export const chromiumProgram: Program = {
   title: 'Chromium',
   names: ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'],
-  // A browser without any font lays out nothing.
+  // Without a font a browser cannot lay out text.
   debianPackages: ['chromium', 'fonts-dejavu-core'],
   variable: 'CHROMIUM_PATH',
 };
 
-/** Resolves with the path of a Chromium, installing one if need be. */
+/** Resolves with the path of a Chromium, installing one if necessary. */
 export async function findChromium(): Promise<string> {
   return process.env.CHROMIUM_PATH ?? (await findProgram(chromiumProgram));
 }

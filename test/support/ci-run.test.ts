@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { removeFolder, temporaryFolder } from './temporary-folder.ts';
 
-/** Runs `.ci/run` in a folder of its own, with a stand-in for npm; answers its exit code and its last line. */
+/** Runs `.ci/run` in a folder of its own, with a stand-in for npm; returns its exit code and its last line. */
 function runCi(npm: string): { status: number | null; verdict: string | undefined } {
   const folder = temporaryFolder('ci');
   onTestFinished(() => removeFolder(folder));

@@ -3,22 +3,22 @@ import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:f
 import { delimiter, join } from 'node:path';
 
 export interface Program {
-  /** What people call it, for messages. */
+  /** Its name in messages. */
   readonly title: string;
-  /** Accepted names of the executable, the best first. */
+  /** Accepted names of the executable, preferred first. */
   readonly names: readonly string[];
   /** Folders to search after PATH. */
   readonly folders?: () => readonly string[];
-  /** What to install on Debian. */
+  /** The Debian packages that provide it. */
   readonly debianPackages: readonly string[];
-  /** What to set instead of installing anything. */
+  /** The environment variable to set instead of installing anything. */
   readonly variable?: string;
 }
 
 const aptGet: Program = { title: 'APT', names: ['apt-get'], debianPackages: ['apt'] };
 const policyFile = '/usr/sbin/policy-rc.d';
 
-/** Prints one line on what the tests' services are doing. */
+/** Prints one line about the tests' services. */
 export function say(line: string): void {
   process.stdout.write(`services: ${line}\n`);
 }
@@ -52,7 +52,7 @@ async function apt(args: readonly string[]): Promise<{ ok: boolean; output: stri
 }
 
 async function installPackages(packages: readonly string[]): Promise<{ ok: boolean; output: string }> {
-  // The packages would start their own system services on well-known ports; tests only want the programs.
+  // The packages would start system services on well-known ports; the tests need only the programs.
   const forbidServices = !existsSync(policyFile);
   if (forbidServices) writeFileSync(policyFile, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
   try {
@@ -66,7 +66,7 @@ async function installPackages(packages: readonly string[]): Promise<{ ok: boole
 let installing: Promise<unknown> = Promise.resolve();
 
 /**
- * Finds a program, or installs it where that is possible (Debian, as root), and resolves with its path.
+ * Finds a program, or installs it where possible (on Debian, as root), and resolves with its path.
  * @throws Error saying in one line what to install
  */
 export async function findProgram(program: Program): Promise<string> {

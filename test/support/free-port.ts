@@ -9,7 +9,7 @@ export async function isPortFree(port: number): Promise<boolean> {
   });
 }
 
-/** Asks the system for a loopback port that nobody uses; another process may still take it first. */
+/** Asks the system for an unused loopback port; another process may still take it first. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   return new Promise((resolve, reject) => {

@@ -60,7 +60,7 @@ async function startServices(): Promise<Services> {
   throw failures.length === 1 ? failures[0] : new AggregateError(failures, failures.map(String).join('\n'));
 }
 
-// Several vitest projects run this file, each as a module of its own: they share one set of services.
+// Several Vitest projects load this file, each as a separate module. A global lets them share one set of services.
 const shared = globalThis as { tollgateServices?: Promise<Services> | undefined };
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {

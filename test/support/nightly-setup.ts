@@ -1,4 +1,4 @@
 import { configureGlobal, readConfigureGlobal } from 'fast-check';
 
-/** Properties that do not fix their own number of runs get many more of them at night. */
+/** In the nightly run, properties that do not set their own number of runs get many more. */
 configureGlobal({ ...readConfigureGlobal(), numRuns: 5_000 });

@@ -23,9 +23,9 @@ export const postgresProgram: Program = {
 export interface PostgresOptions {
   /** @default a free one */
   readonly port?: number;
-  /** More arguments of postgres; they win over the defaults. */
+  /** Additional arguments for postgres, which override the defaults. */
   readonly args?: readonly string[];
-  /** The folder of a server that was killed, to start it again on its data. @default a new temporary one */
+  /** The data folder of a killed server, to restart on its data. @default a new temporary one */
   readonly dir?: string;
 }
 
@@ -35,7 +35,7 @@ export interface PostgresServer extends ServiceProcess {
   readonly dir: string;
 }
 
-/** PostgreSQL refuses to run as root: then it runs as the user it was packaged with, or as nobody. */
+/** PostgreSQL refuses to run as root. As root, it runs as the user of its package, or as nobody. */
 function serverOwner(): Owner | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const users = readFileSync('/etc/passwd', 'utf8')
@@ -46,7 +46,7 @@ function serverOwner(): Owner | undefined {
   return { uid: Number(user[2]), gid: Number(user[3]) };
 }
 
-/** Runs a program that comes with postgres, as the server's owner, to make the data of a folder. */
+/** Runs a program that comes with postgres, as the server's owner, to create the data folder. */
 async function makeData(
   command: string,
   program: string,
@@ -92,7 +92,7 @@ const settings = [
   'listen_addresses=127.0.0.1',
 ];
 
-/** Starts a PostgreSQL of its own on loopback, durable against nothing, and resolves once it answers. */
+/** Starts a separate PostgreSQL on loopback, with durability switched off, and resolves once it answers. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const command = await findProgram(postgresProgram);
   const owner = serverOwner();
@@ -113,7 +113,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
         owner,
         logFile: join(dir, 'server.log'),
         isReady: () => answers(url),
-        // Fast shutdown: ends open sessions instead of waiting for them.
+        // Fast shutdown: terminates open sessions instead of waiting for them.
         stopSignal: 'SIGINT',
       });
       const stop = async () => {
@@ -128,7 +128,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   }
 }
 
-/** Starts a standby, copied from the primary that is reached on a port and streaming from there until it is promoted. */
+/** Starts a standby, copied from the primary on a port and streaming from it until it is promoted. */
 export async function startStandby(primaryPort: number): Promise<PostgresServer> {
   const owner = serverOwner();
   const dir = temporaryFolder('standby', owner);

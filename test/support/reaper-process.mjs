@@ -1,4 +1,4 @@
-// Ends the services of a test process that died without stopping them. It learns of that death by the end of its
+// Ends the services of a test process that died without stopping them. It detects the death by the end of its
 // standard input, which the system closes however the process ended.
 import { rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -26,7 +26,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   if (forgetDirectory !== undefined) directories.delete(forgetDirectory);
 }
 
-// SIGQUIT makes PostgreSQL take its own children along; a stopped process only reacts to SIGKILL.
+// On SIGQUIT, PostgreSQL also ends its child processes; a stopped process reacts only to SIGKILL.
 for (const pid of pids) signal(pid, 'SIGQUIT');
 for (let round = 0; round < 40 && [...pids].some((pid) => signal(pid, 0)); round += 1) await sleep(50);
 for (const pid of pids) signal(pid, 'SIGKILL');

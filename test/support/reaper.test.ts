@@ -27,7 +27,7 @@ async function listens(port: number): Promise<boolean> {
   });
 }
 
-/** Runs a script that prints what it started, and kills it. */
+/** Runs a script until it has printed what it started, then kills the script. */
 async function killAfterStart<T extends { readonly port: number }>(script: string): Promise<T> {
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
     stdio: ['ignore', 'pipe', 'inherit'],

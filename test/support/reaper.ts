@@ -9,12 +9,12 @@ type Order =
 
 let reaper: ChildProcess | undefined;
 
-/** Tells this process's reaper what to end or remove, should this process die before it has tidied up itself. */
+/** Tells this process's reaper what to end or remove if this process dies before it has cleaned up. */
 export function tellReaper(order: Order): void {
   if (reaper === undefined) {
     reaper = spawn(process.execPath, [fileURLToPath(new URL('reaper-process.mjs', import.meta.url))], {
       stdio: ['pipe', 'ignore', 'ignore'],
-      // Its own group: an interrupt typed at the terminal must not end it before its work is done.
+      // In its own process group, so that Ctrl-C in the terminal does not end it before its work is done.
       detached: true,
       env: {},
     });
@@ -26,7 +26,7 @@ export function tellReaper(order: Order): void {
   reaper.stdin?.write(`${JSON.stringify(order)}\n`);
 }
 
-/** Lets a process we started end with this one, however this one ends. */
+/** Ends a child process together with this one, however this one ends. */
 export function endWithUs(child: ChildProcess): void {
   const { pid } = child;
   if (pid === undefined) return;

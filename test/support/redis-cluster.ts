@@ -11,7 +11,7 @@ export interface RedisCluster {
 const slotCount = 16_384;
 const busOffset = 10_000;
 
-/** A port whose companion for the cluster bus is free as well. */
+/** A free port whose cluster bus port is free as well. */
 async function freeClusterPort(taken: ReadonlySet<number>): Promise<number> {
   return waitUntil('a pair of ports is free', async () => {
     const port = await freePort();
@@ -37,7 +37,7 @@ async function startNodes(count: number, args: readonly string[]): Promise<Redis
   throw failure.reason;
 }
 
-/** Shares the slots out evenly, introduces the nodes to each other and waits until all of them agree. */
+/** Distributes the slots evenly, introduces the nodes to each other, and waits until all of them agree. */
 async function join(nodes: readonly RedisServer[]): Promise<void> {
   const clients = nodes.map(({ port }) => new Redis(port, '127.0.0.1', { commandTimeout: 5_000 }));
   for (const client of clients) client.on('error', () => {});

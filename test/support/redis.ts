@@ -15,9 +15,9 @@ export const redisProgram: Program = {
 export interface RedisOptions {
   /** @default a free one */
   readonly port?: number;
-  /** More arguments of redis-server; they win over the defaults. */
+  /** Additional arguments for redis-server, which override the defaults. */
   readonly args?: readonly string[];
-  /** A working folder to keep, so that a restarted server finds its data. @default a temporary one */
+  /** A working folder that is kept, so that a restarted server finds its data. @default a temporary one */
   readonly dir?: string;
 }
 
@@ -28,7 +28,7 @@ export interface RedisServer extends ServiceProcess {
   readonly dir: string;
 }
 
-/** Whether a Redis answers on a loopback port; one that asks for a password does answer. */
+/** Whether a Redis answers on a loopback port. A request for a password counts as an answer. */
 async function answers(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1' }, () => socket.write('PING\r\n'));
@@ -43,7 +43,7 @@ async function answers(port: number): Promise<boolean> {
   });
 }
 
-/** Starts a Redis of its own on loopback that keeps nothing on disk, and resolves once it answers. */
+/** Starts a separate Redis on loopback without persistence, and resolves once it answers. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const command = await findProgram(redisProgram);
   const dir = options.dir ?? temporaryFolder('redis');

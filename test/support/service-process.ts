@@ -6,9 +6,9 @@ import { waitUntil } from './wait-until.ts';
 
 export interface ServiceProcess {
   readonly pid: number;
-  /** Sends a signal; resolves once the process is gone, at once for SIGSTOP and SIGCONT. */
+  /** Sends a signal. Resolves once the process has exited, or at once for SIGSTOP and SIGCONT. */
   kill(signal: NodeJS.Signals): Promise<void>;
-  /** Asks the process to end, insists after five seconds; a repeat does nothing. */
+  /** Asks the process to end, and kills it after five seconds. A repeat does nothing. */
   stop(): Promise<void>;
 }
 
@@ -17,14 +17,14 @@ export interface ServiceOptions {
   readonly args: readonly string[];
   readonly directory: string;
   readonly owner?: Owner | undefined;
-  /** Receives everything the service prints; quoted when it does not start. */
+  /** Receives the service's output, which is quoted if it does not start. */
   readonly logFile: string;
   readonly isReady: () => Promise<boolean>;
   /** @default SIGTERM */
   readonly stopSignal?: NodeJS.Signals;
 }
 
-/** A service ended before it was ready, most often because its port was taken meanwhile. */
+/** A service exited before it was ready, usually because its port was taken in the meantime. */
 export class ServiceStartError extends Error {
   override name = 'ServiceStartError';
 }

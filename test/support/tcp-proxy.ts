@@ -5,20 +5,20 @@ export interface TcpProxy {
   readonly port: number;
   /** Resets every open connection, and every new one, until `restore`. */
   cut(): void;
-  /** Ends `cut`, `delay` and `dropReplies`; connections that were reset stay gone. */
+  /** Ends `cut`, `delay` and `dropReplies`; connections that were reset stay closed. */
   restore(): void;
-  /** Holds every byte back for so many milliseconds, both ways; Infinity makes the peer seem hung. */
+  /** Delays every byte by this many milliseconds in both directions; Infinity makes the peer seem hung. */
   delay(ms: number): void;
-  /** While on, requests reach the target but its replies are swallowed and the connection stays open. */
+  /** While on, requests reach the target but its replies are dropped, and connections stay open. */
   dropReplies(on: boolean): void;
-  /** New connections go to another port; those that are open stay as they are. */
+  /** Sends new connections to another port; open ones stay as they are. */
   redirect(port: number): void;
   /** How many connections are open right now. */
   readonly connectionCount: number;
   close(): Promise<void>;
 }
 
-/** Stands between a client and a service on loopback to injure their connection as a test asks. */
+/** Stands between a client and a service on loopback, and disturbs their connections as a test asks. */
 export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Promise<TcpProxy> {
   const clients = new Set<Socket>();
   let isCut = false;
@@ -27,7 +27,7 @@ export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Pr
   let currentPort = targetPort;
 
   const forward = (from: Socket, to: Socket, isReply: boolean) => {
-    // Chunks keep their order even when the delay shrinks between them.
+    // Keeps chunks in order even if the delay shrinks between them.
     let notBefore = 0;
     const timers = new Set<NodeJS.Timeout>();
     const later = (act: () => void) => {

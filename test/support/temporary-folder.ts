@@ -8,7 +8,7 @@ export interface Owner {
   readonly gid: number;
 }
 
-/** Whether a user other than the owner can reach what lies in a folder. */
+/** Whether users other than the owner can reach the contents of a folder. */
 function isTraversableByAll(folder: string): boolean {
   for (let current = folder; ; current = dirname(current)) {
     if ((statSync(current).mode & 0o001) === 0) return false;
@@ -16,7 +16,7 @@ function isTraversableByAll(folder: string): boolean {
   }
 }
 
-/** Makes a folder that disappears with this process at the latest; for another owner, one that owner can reach. */
+/** Creates a folder that is removed when this process ends, at the latest. If an owner is given, it can reach the folder. */
 export function temporaryFolder(name: string, owner?: Owner): string {
   const parent = owner === undefined || isTraversableByAll(tmpdir()) ? tmpdir() : '/tmp';
   const folder = mkdtempSync(join(parent, `tollgate-${name}-`));

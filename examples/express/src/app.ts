@@ -15,7 +15,7 @@ export function createApp({ billing, answers }: Host): Express {
   api.use(billingRouter(billing));
   api.use(express.json());
 
-  /** Nobody is charged, and nothing is done, for an org that the caller does not belong to. */
+  /** Refuses an org that the caller does not belong to, before anything is charged or done. */
   const enter: RequestHandler = (req, _res, next) => {
     answers.enter((name) => req.get(name), req.get('x-org'));
     next();
@@ -37,7 +37,7 @@ export function createApp({ billing, answers }: Host): Express {
     });
   }
 
-  // Slow before it is charged: what waits here holds no units.
+  // Friction comes before the charge, so that a delayed request holds no units.
   api.post('/doors/:id/open', enter, friction('door_opens'), requireQuota('door_opens'), async (req, res) => {
     res.json(await answers.openDoor(orgOf(req), param(req, 'id')));
   });

@@ -21,7 +21,7 @@ export function createApp({ billing, answers }: Host): Koa {
   }
 
   const api = new Router({ prefix: basePath });
-  /** Nobody is charged, and nothing is done, for an org that the caller does not belong to. */
+  /** Refuses an org that the caller does not belong to, before anything is charged or done. */
   const enter: Middleware = (ctx, next) => {
     answers.enter(headerOf(ctx), headerOf(ctx)('x-org'));
     return next();
@@ -44,7 +44,7 @@ export function createApp({ billing, answers }: Host): Koa {
     });
   }
 
-  // Slow before it is charged: what waits here holds no units.
+  // Friction comes before the charge, so that a delayed request holds no units.
   api.post('/doors/:id/open', enter, friction('door_opens'), requireQuota('door_opens'), async (ctx) => {
     ctx.body = await answers.openDoor(orgOf(ctx), param(ctx, 'id'));
   });
@@ -77,7 +77,7 @@ export function createApp({ billing, answers }: Host): Koa {
   return app;
 }
 
-/** Every failure, and what no route answered, in the shape the billing routes use. */
+/** Answers every failure and every unmatched route in the shape the billing routes use. */
 const onError: Middleware = async (ctx, next) => {
   try {
     await next();

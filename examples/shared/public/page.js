@@ -9,7 +9,7 @@ const resources = [
 ];
 const orgOf = { 'demo-admin': 'acme', 'demo-member': 'acme', 'demo-other': 'globex' };
 
-/** Something to call a new row. */
+/** Names for new rows. */
 const places = ['Hall', 'Kitchen', 'Attic', 'Cellar', 'Garage', 'Garden', 'Study', 'Bedroom', 'Porch'];
 const nameOf = (one) => `${places[Math.floor(Math.random() * places.length)]} ${one}`;
 
@@ -17,7 +17,7 @@ const $ = (id) => document.getElementById(id);
 const credential = $('credential');
 const org = $('org');
 
-/** Makes an element: properties, then children. Text is always text, never markup. */
+/** Creates an element with properties and children. Strings become text, never markup. */
 function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...children);
@@ -55,7 +55,7 @@ function say(text, kind = '') {
   notice.hidden = text === '';
 }
 
-/** Runs what a button does, says what went wrong, and shows the new state. */
+/** Runs a button's action, reports an error, and shows the new state. */
 async function act(button, run) {
   button.disabled = true;
   try {
@@ -234,7 +234,7 @@ function showUsage(usage) {
   );
 }
 
-/** What the page itself found wrong, without a button: it is taken back once it is over. */
+/** An error found by the periodic refresh rather than a button's action. It is cleared once the cause is gone. */
 let trouble = null;
 function complain(text) {
   trouble = text;
@@ -316,7 +316,7 @@ if (back !== null) {
   history.replaceState(null, '', '/');
 }
 await refresh();
-// Stage and level move by themselves while the org is over capacity; other browsers and processes move the rest.
+// Stage and level change with time while the org is over capacity; other browsers and processes may change the rest.
 setInterval(() => {
   if (!document.hidden && !document.querySelector('button:disabled')) void refresh();
 }, 2_000);

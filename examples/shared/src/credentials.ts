@@ -1,9 +1,9 @@
 import type { Access } from '@tollgate/core';
 
-/** Who a demo credential stands for. */
+/** The caller that a demo credential identifies. */
 export interface Caller {
   readonly actor: string;
-  /** The org it belongs to; null for the operator, who belongs to none. */
+  /** The caller's org; null for the operator, who belongs to none. */
   readonly org: string | null;
   readonly permissions: ReadonlySet<string>;
 }
@@ -16,18 +16,18 @@ export const credentials: ReadonlyMap<string, Caller> = new Map([
   ['demo-operator', caller('demo-operator', null, ['operator'])],
 ]);
 
-/** Who sends a request; null for nobody we know. */
+/** Who sends a request; null if unknown. */
 export function callerOf(header: (name: string) => string | undefined): Caller | null {
   const bearer = /^Bearer +(\S+)$/i.exec(header('authorization') ?? '')?.[1];
   return credentials.get(header('x-api-key') ?? bearer ?? '') ?? null;
 }
 
-/** The org's people: they count as `org_users`. */
+/** The org's members, who count as `org_users`. */
 export function membersOf(org: string): readonly string[] {
   return [...credentials.values()].filter((member) => member.org === org).map((member) => member.actor);
 }
 
-/** The example's answer to the engine's one question: who calls, and may they. */
+/** Tells the engine who is calling and whether they may. */
 export const access: Access = ({ request, permission, org }) => {
   const caller = callerOf((name) => request.header(name));
   if (caller === null) return null;

@@ -1,6 +1,6 @@
 import { plans } from './plans.ts';
 
-/** What the example runs on, as its environment says. */
+/** The example's configuration, from environment variables. */
 export interface Environment {
   /** @default 3000 */
   readonly port: number;
@@ -9,13 +9,13 @@ export interface Environment {
   readonly redisUrl: string | null;
   readonly databaseUrl: string | null;
   readonly dataDir: string | null;
-  /** Null: payments are the sandbox's. */
+  /** Null: payments go through the sandbox. */
   readonly stripe: StripeEnvironment | null;
-  /** The over-capacity lifecycle's times, ms; null for the library's defaults. */
+  /** The durations of the over-capacity lifecycle, ms; null for the library's defaults. */
   readonly warnedMs: number | null;
   readonly degradedMs: number | null;
   readonly maxDelayMs: number | null;
-  /** How often the lifecycle is applied, ms; null for once a minute. */
+  /** The interval between lifecycle sweeps, ms; null for one minute. */
   readonly sweepMs: number | null;
 }
 
@@ -48,7 +48,7 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
   };
   const url = (name: string, form: RegExp, example: string) => {
     const value = text(name);
-    // Not repeated: it may hold a password.
+    // The value is not quoted, because it may contain a password.
     if (value !== null && !(form.test(value) && URL.canParse(value)))
       faults.push(`${name} must be an address such as ${example}.`);
     return value;
@@ -73,7 +73,7 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
   return environment;
 }
 
-/** The sandbox and the portal take plain http on loopback only, so the example is reached there whatever it listens on. */
+/** The sandbox and the portal accept plain HTTP only on loopback, so the example uses a loopback address whatever it listens on. */
 function hostOf(text: (name: string) => string | null, faults: string[]): string {
   const host = text('HOST') ?? '127.0.0.1';
   if (!HOSTS.includes(host)) faults.push(`HOST must be one of ${HOSTS.join(', ')}, not "${host}".`);

@@ -10,11 +10,11 @@ const ID = /^[A-Za-z0-9_-]{1,64}$/;
 /** What the example's own routes do, without a framework. Bodies are plain data for JSON; refusals are thrown. */
 export interface HostAnswers {
   /**
-   * Who calls, and for which of their orgs.
-   * @throws TollgateError `unauthorized`, `invalid_org_id` without an org, `forbidden` for an org of somebody else's
+   * Identifies the caller, and checks that the org is theirs.
+   * @throws TollgateError `unauthorized`, `invalid_org_id` without an org, `forbidden` for somebody else's org
    */
   enter(header: (name: string) => string | undefined, org: string | undefined): Caller;
-  /** @throws TollgateError `invalid_request` for a name that is none */
+  /** @throws TollgateError `invalid_request` for an invalid name */
   create(resource: Resource, org: string, body: unknown): Promise<object>;
   list(resource: Resource, org: string): Promise<object>;
   /** Reading a row counts as using it. @throws TollgateError `resource_not_found` */
@@ -62,7 +62,7 @@ export function createHostAnswers(rows: HostRows): HostAnswers {
     async openDoor(org, id) {
       if (!ID.test(id)) throw new TollgateError('resource_not_found');
       const at = Date.now();
-      // A door of the example may be one of the org's devices: then this was a use of it.
+      // In this example a door may be one of the org's devices; opening it then counts as using the device.
       await rows.touch({ org, key: 'devices', id, at });
       return { id, opened_at: new Date(at).toISOString() };
     },

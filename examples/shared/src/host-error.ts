@@ -3,7 +3,7 @@ import { errorReply, type HttpReply, TollgateError, ulidIds } from '@tollgate/co
 const ids = ulidIds();
 const SANE_TOKEN = /^[A-Za-z0-9._:-]{1,128}$/;
 
-/** The answer to an error of the example's own routes, in the shape the billing routes use: one way to fail for the whole API. */
+/** The response to an error in the example's own routes, in the shape the billing routes use, so that the whole API fails alike. */
 export function hostError(error: unknown, header: (name: string) => string | undefined): HttpReply {
   const wanted = header('x-correlation-id');
   const requestId = wanted !== undefined && SANE_TOKEN.test(wanted) ? wanted : ids.next();

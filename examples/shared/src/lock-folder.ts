@@ -2,10 +2,10 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * Takes a folder for this process: an embedded database that two processes have open loses what they write. What a process left
- * that died is taken over. Answers how to give it back.
+ * Locks a folder for this process, because an embedded database opened by two processes loses data. The lock of a dead process is
+ * taken over. Returns a function that releases the lock.
  *
- * @throws Error that says which process has it
+ * @throws Error naming the process that holds the lock
  */
 export function lockFolder(folder: string): () => void {
   const file = join(folder, 'process.pid');
@@ -26,7 +26,7 @@ export function lockFolder(folder: string): () => void {
 }
 
 function isAlive(pid: number): boolean {
-  // In a container a process often has the number of the one before it.
+  // In a container, a process often has the same pid as its predecessor.
   if (!(pid > 0) || pid === process.pid) return false;
   try {
     return process.kill(pid, 0);

@@ -7,21 +7,21 @@ import { openProvider } from './open-provider.ts';
 import { openStores } from './open-stores.ts';
 import { plans } from './plans.ts';
 
-/** Where the API lies. */
+/** Where the API is mounted. */
 export const basePath = '/api/v1';
 
-/** The example but for its framework. */
+/** The example without its framework. */
 export interface Host {
   readonly billing: Billing<OpenAppQuotaKey>;
   readonly answers: HostAnswers;
-  /** Where it is reached. */
+  /** The origin at which it is reached. */
   readonly origin: string;
-  /** What it runs on, one line each, for people. */
+  /** What it runs on, in lines for people to read. */
   readonly description: readonly string[];
   close(): Promise<void>;
 }
 
-/** Opens stores and provider as the environment says, and makes the engine of them. */
+/** Opens the stores and the provider that the environment selects, and creates the engine. */
 export async function openHost(environment: Environment): Promise<Host> {
   const { sweepMs } = environment;
   const origin = originOf(environment);
@@ -36,9 +36,9 @@ export async function openHost(environment: Environment): Promise<Host> {
     provider,
     ...(counters === undefined ? {} : { counters }),
     ...(repository === undefined ? {} : { repository }),
-    // The guards come after `enter`, which has checked that the caller belongs to this org.
+    // The guards run after `enter`, which has checked that the caller belongs to this org.
     org: (request) => request.header('x-org'),
-    // Two processes of the example show each other's changes after a second.
+    // Each process of the example shows the others' changes within a second.
     limitsTtlMs: 1_000,
     returnOrigins: [origin],
     overCapacity: {
@@ -49,7 +49,7 @@ export async function openHost(environment: Environment): Promise<Host> {
     lifecycle: {
       suspend: ({ org, resource, id }) => rows.setSuspended({ org, key: resource, id, at: Date.now() }),
       restore: ({ org, resource, id }) => rows.setSuspended({ org, key: resource, id, at: null }),
-      // No `remove`: what is marked for delete stays, and an upgrade brings it back.
+      // No `remove`: rows marked for deletion stay, and an upgrade restores them.
       ...given('sightingMs', sweepMs),
     },
   });
@@ -66,7 +66,7 @@ export async function openHost(environment: Environment): Promise<Host> {
   };
 }
 
-/** An option, if it is given. */
+/** An object with the option, or without it if the value is null. */
 function given<N extends string>(name: N, value: number | null): { readonly [P in N]?: number } {
   return value === null ? {} : ({ [name]: value } as { readonly [P in N]: number });
 }

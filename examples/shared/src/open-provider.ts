@@ -6,17 +6,17 @@ import { stripeProvider } from '@tollgate/stripe';
 import type { Environment } from './environment.ts';
 import { plans } from './plans.ts';
 
-/** Who is paid. */
+/** The payment provider that was opened. */
 export interface OpenedProvider {
   readonly provider: PaymentProvider;
-  /** One line, for people. */
+  /** One line for people to read. */
   readonly description: string;
 }
 
 /**
  * Opens the payment provider: Stripe where a key is set, else the sandbox, which needs no account.
  *
- * @param origin - where the example is reached, for webhooks and for the way back from a checkout page
+ * @param origin - where the example is reached, for webhooks and for the return from a checkout page
  */
 export async function openProvider(
   environment: Environment,
@@ -49,7 +49,7 @@ export async function openProvider(
   return { provider: sandbox, description: `sandbox at ${sandbox.origin}` };
 }
 
-/** Where the sandbox keeps its books: they live as long as the billing state does, and are shared by those who share that. */
+/** The file of the sandbox's state, which lives as long as the billing state and is shared by the same processes. */
 function sandboxFile({ dataDir, databaseUrl }: Environment): string | null {
   if (dataDir !== null) return join(dataDir, 'sandbox.json');
   if (databaseUrl === null) return null;

@@ -9,20 +9,20 @@ import { memoryRows } from './rows/memory-rows.ts';
 import { redisRows } from './rows/redis-rows.ts';
 import { sqlRows } from './rows/sql-rows.ts';
 
-/** Where everything is kept. A store left out is the library's own, in memory. */
+/** Where data is kept. A store that is absent is the library's own, in memory. */
 export interface Stores {
   readonly counters?: CounterStore;
   readonly repository?: BillingRepository;
   readonly rows: HostRows;
-  /** One line each, for people. */
+  /** Lines for people to read. */
   readonly description: readonly string[];
-  /** Lets go of the connections, after the engine let go of its stores. */
+  /** Closes the connections. Call it after the engine has closed its stores. */
   close(): Promise<void>;
 }
 
 /**
- * Opens what the environment names. Counters are in Redis, else in Postgres, else in memory; billing state is in Postgres, else in
- * a folder, else in memory; the example's own rows lie with the billing state, else in Redis, else in memory.
+ * Opens the stores that the environment names. Counters are in Redis, else in Postgres, else in memory; billing state is in Postgres,
+ * else in a folder, else in memory; the example's own rows are beside the billing state, else in Redis, else in memory.
  */
 export async function openStores(environment: Environment): Promise<Stores> {
   const { redisUrl, databaseUrl, dataDir } = environment;
@@ -55,7 +55,7 @@ async function openPostgres(connectionString: string, countsToo: boolean) {
   const { Pool } = await import('pg');
   const { postgresCounterStore, postgresRepository } = await import('@tollgate/postgres');
   const pool = new Pool({ connectionString, connectionTimeoutMillis: 5_000 });
-  // An idle connection that breaks is replaced; without a listener it would end the process.
+  // The pool replaces an idle connection that breaks; without a listener the error would end the process.
   pool.on('error', () => undefined);
   const repository = postgresRepository({ pool });
   await repository.migrate();
@@ -86,7 +86,7 @@ async function openRedis(url: string, keepsRows: boolean) {
   if (!keepsRows) return { counters, close: async () => undefined };
   const { Redis } = await import('ioredis');
   const client = new Redis(url, { commandTimeout: 2_000, maxRetriesPerRequest: 0 });
-  // It connects again by itself; without a listener each attempt would be printed.
+  // The client reconnects by itself; without a listener every failed attempt would be printed.
   client.on('error', () => undefined);
   return { counters, rows: redisRows(client), close: async () => client.disconnect() };
 }

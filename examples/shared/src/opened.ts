@@ -1,4 +1,4 @@
-/** Waits for what a variable of the environment names. @throws Error that names the variable, when it cannot be had */
+/** Waits for the service that an environment variable names to open. @throws Error naming the variable if that fails */
 export async function opened<T>(variable: string, opening: Promise<T>): Promise<T> {
   try {
     return await opening;
@@ -7,11 +7,11 @@ export async function opened<T>(variable: string, opening: Promise<T>): Promise<
   }
 }
 
-/** What lies at the bottom of an error: what the system or the server said. */
+/** The root cause of an error, as the system or the server reported it. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.cause !== undefined) return reasonOf(error.cause);
-  // Where a name has several addresses, there is an error for each.
+  // A name with several addresses yields an error for each.
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ');
   return error.message;
 }

@@ -10,7 +10,7 @@ export interface PageFile {
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/** The page at `/` and what it loads: nothing from anywhere else, no script in its markup. */
+/** The page at `/` and what it loads. Nothing comes from another origin, and no script is inline. */
 export const pageFiles: readonly PageFile[] = [
   file('/', 'index.html', 'text/html'),
   file('/page.js', 'page.js', 'text/javascript'),

@@ -1,6 +1,6 @@
 import type { OpenAppQuotaKey, TierDefinition } from '@tollgate/core';
 
-/** What the example sells. A key that a tier does not list is 0; unlimited is always said. */
+/** The tiers the example sells. A key that a tier does not list has the limit 0; unlimited has to be stated. */
 export const plans: readonly TierDefinition<OpenAppQuotaKey>[] = [
   {
     slug: 'free',

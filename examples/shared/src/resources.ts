@@ -1,10 +1,10 @@
 import type { OpenAppQuotaKey } from '@tollgate/core';
 
-/** A kind of row with routes of its own: POST, GET and DELETE. */
+/** A kind of row with its own POST, GET and DELETE routes. */
 export interface Resource {
   readonly path: string;
   readonly key: OpenAppQuotaKey;
-  /** What its ids begin with. */
+  /** The prefix of its ids. */
   readonly prefix: string;
 }
 

@@ -3,10 +3,10 @@ import { type Environment, readEnvironment } from './environment.ts';
 import { basePath, type Host, openHost } from './open-host.ts';
 import { opened } from './opened.ts';
 
-/** Requests under way may take this long after a signal to stop. */
+/** How long requests in flight may take after a signal to stop. */
 const DRAIN_MS = 8_000;
 
-/** Runs an example: opens the host, listens, says so, and on SIGTERM or SIGINT lets requests end before it leaves. */
+/** Runs an example: opens the host and listens. On SIGTERM or SIGINT it drains the requests in flight before it exits. */
 export async function serve(framework: string, listener: (host: Host) => RequestListener): Promise<void> {
   try {
     const environment = readEnvironment(process.env);
@@ -38,7 +38,7 @@ async function listen(
     stopping = true;
     console.log(`${signal}: requests under way end, then this process does`);
     const closed = new Promise((resolve) => server.close(resolve));
-    // A connection that was busy just now falls idle only once its answer is sent.
+    // A busy connection becomes idle only once its response is sent, so idle ones are closed repeatedly.
     const sweep = setInterval(() => server.closeIdleConnections(), 50);
     const last = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
     await closed;

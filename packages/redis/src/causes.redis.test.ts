@@ -26,7 +26,8 @@ function cluster(host: string, port: number, password?: string): Cluster {
   return client;
 }
 
-const NO_HOST = 'no-such-host.invalid';
+/** A label is too long to be looked up: the answer does not depend on the machine's name servers. */
+const NO_HOST = `${'x'.repeat(64)}.invalid`;
 
 it.each([
   [
@@ -34,7 +35,7 @@ it.each([
     /ECONNREFUSED 127/,
     (free: number) => ({ url: `redis://:sentinel@127.0.0.1:${free}` }),
   ],
-  ['a host that is none', /ENOTFOUND|EAI_AGAIN/, () => ({ url: `redis://:sentinel@${NO_HOST}` })],
+  ['a host that is none', /ENOTFOUND/, () => ({ url: `redis://:sentinel@${NO_HOST}` })],
   ['no password', /NOAUTH/, (_free: number, port: number) => ({ url: `redis://127.0.0.1:${port}` })],
   [
     'a wrong password',
@@ -51,7 +52,7 @@ it.each([
     /ECONNREFUSED 127/,
     (free: number) => ({ client: cluster('127.0.0.1', free) }),
   ],
-  ['a Cluster at a host that is none', /ENOTFOUND|EAI_AGAIN/, () => ({ client: cluster(NO_HOST, 6379) })],
+  ['a Cluster at a host that is none', /ENOTFOUND/, () => ({ client: cluster(NO_HOST, 6379) })],
   [
     'a Cluster without a password',
     /NOAUTH/,

@@ -1,6 +1,6 @@
 import type { HostRow, HostRows, OneRow, RowsOf } from './host-rows.ts';
 
-/** Rows in this process' memory. */
+/** Rows in the memory of this process. */
 export function memoryRows(): HostRows {
   const tables = new Map<string, Map<string, HostRow>>();
 

@@ -6,10 +6,10 @@ const MARKER = 'example:marker';
 const LOOK_EVERY_MS = 200;
 
 /**
- * Rows in Redis, shared by the example's processes: one hash an org and key, and two more for what changes.
+ * Rows in Redis, shared by the example's processes: one hash per org and key, and two more for what changes.
  *
- * The rows of a real host do not vanish with its counters. So each process remembers the rows it made and puts them back when Redis
- * was emptied, which a marker tells.
+ * The rows of a real host do not vanish with its counters. So each process remembers the rows it created and restores them after Redis
+ * was emptied, which it detects by a missing or changed marker.
  */
 export function redisRows(redis: Redis): HostRows {
   const own = new Map<string, OneRow & { readonly text: string }>();
@@ -30,14 +30,14 @@ export function redisRows(redis: Redis): HostRows {
     seen = await redis.get(MARKER);
   }
 
-  /** Resolves once nothing of this process is missing. */
+  /** Resolves once all rows of this process are in Redis. */
   function whole(): Promise<void> {
     looking ??= look().finally(() => {
       looking = null;
     });
     return looking;
   }
-  // Another process may ask for our rows while nobody asks us.
+  // Another process may read our rows while this one gets no requests.
   const timer = setInterval(() => void whole().catch(() => undefined), LOOK_EVERY_MS).unref();
 
   return {

@@ -7,9 +7,9 @@ export interface SqlClient {
 
 const COLUMNS = 'id, name, created_at, last_used_at, suspended_at';
 
-/** Rows in a table of the example's own, beside the library's schema. */
+/** Rows in the example's own table, beside the library's schema. */
 export async function sqlRows(client: SqlClient, description: string): Promise<HostRows> {
-  // Two processes may start at once, and `if not exists` alone does not keep them apart.
+  // Two processes may start at once, and `if not exists` alone does not make that safe.
   const setUp = `
     create table if not exists example_rows (
       org text not null,
