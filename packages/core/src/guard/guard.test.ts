@@ -350,6 +350,15 @@ describe('a guard', () => {
     expect(keepAlive).toHaveBeenCalledOnce();
   });
 
+  it('lets the lease of a handler whose end nobody saw run out', async () => {
+    const { billing } = engine();
+    const entered = await enter(createGuard('devices', { billing, org: 'acme' }));
+    if (!entered.admitted) throw new Error('It was refused.');
+    const letLapse = vi.spyOn(entered.reservation, 'letLapse');
+    entered.leave('unseen');
+    expect(letLapse).toHaveBeenCalledOnce();
+  });
+
   it('names those keys alone that were full', async () => {
     const { billing } = engine();
     const [full, free] = ['devices', 'zones'].map((key, i) => ({

@@ -112,6 +112,36 @@ describe('a lease that is kept alive', () => {
     expect(renewed).toEqual([second.id]);
   });
 
+  it('among others leaves theirs alone when it was let lapse and ends all the same', async () => {
+    const { gate, pass, renewed } = scene();
+    const device = { org: 'acme', charges: [{ key: 'devices' }] };
+    const [first, second, third] = [
+      held(await gate.reserve(device)),
+      held(await gate.reserve(device)),
+      held(await gate.reserve(device)),
+    ];
+    for (const handle of [first, second, third]) handle.keepAlive();
+    first.letLapse();
+    await first.commit();
+    await pass(2);
+    expect(renewed.sort()).toEqual([second.id, third.id].sort());
+  });
+
+  it('has a timer until it is over, and none beyond it', async () => {
+    const { gate, pass } = scene();
+    const [settled, lapsing] = [
+      held(await gate.reserve({ org: 'acme', charges: [{ key: 'devices' }] })),
+      held(await gate.reserve({ org: 'acme', charges: [{ key: 'devices' }] })),
+    ];
+    for (const handle of [settled, lapsing]) handle.keepAlive();
+    lapsing.letLapse();
+    await settled.commit();
+    await pass(3);
+    expect(vi.getTimerCount()).toBe(1);
+    await pass(1);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('twice, by the guard and by `run`, takes no room any more when it is settled', async () => {
     const { gate, pass, renewed, store } = scene();
     const reservation = held(await gate.reserve(WHOLE_LIMIT));
