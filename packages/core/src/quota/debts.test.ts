@@ -271,6 +271,23 @@ describe('what an outage let through', () => {
     expect(link.asked).not.toContain('adjust');
   });
 
+  it('is not told to a store that has gone away again, which may keep for later what it is told: it is asked first', async () => {
+    const { gate, reserve, link } = scene();
+    link.state = 'down';
+    for (const org of ['globex', 'initech', 'umbrella']) {
+      const charges = [{ key: 'door_opens' }];
+      await held(await gate.reserve({ org, charges, onStoreError: 'open' })).commit();
+    }
+    link.state = 'up';
+    link.instead.adjust = () => {
+      link.state = 'down';
+      return Promise.reject(new TollgateError('quota_unavailable'));
+    };
+    await reserve('devices');
+    const told = () => link.asked.filter((name) => name === 'adjust' || name === 'read');
+    await vi.waitFor(() => expect(told()).toEqual(['adjust', 'read', 'read']), { interval: 1 });
+  });
+
   it('of other orgs is counted when the engine closes, though one cannot be paid (Q1)', async () => {
     const { gate, counters, read, link, wiring } = scene();
     link.state = 'down';
