@@ -39,6 +39,7 @@ describe('a first create, whose counter the store does not know', () => {
       },
       async finishRecount(request) {
         while (reserves < 2) await new Promise((resolve) => setImmediate(resolve));
+        for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
         return store.finishRecount(request);
       },
     }));
@@ -129,6 +130,23 @@ it('an org whose count is older than `recountEveryMs` is counted in the backgrou
   await vi.waitFor(() => expect(counted).toHaveLength(2), { interval: 1 });
   expect(await create()).toBe(false);
   expect(counted).toHaveLength(2);
+});
+
+it('a count of metered use is not taken anew, however old it is', async () => {
+  let begun = 0;
+  const { gate, clock } = gateOnMemory({ recountEveryMs: 60_000 }, (store) => ({
+    ...store,
+    beginRecount(request) {
+      begun++;
+      return store.beginRecount(request);
+    },
+  }));
+  const opening = { org: 'acme', charges: [{ key: 'door_opens' }] };
+  await gate.reserve(opening);
+  begun = 0;
+  clock.at += 3_600_000;
+  expect((await gate.reserve(opening)).admitted).toBe(true);
+  expect(begun).toBe(0);
 });
 
 it('a count in the background is left out where another process has done it before it began', async () => {
@@ -264,6 +282,34 @@ describe('a recount that is asked for, after rows went without a word', () => {
       gate.recountRows('acme', ['devices']),
     ]);
     expect(counts.get('devices')).toBe(1);
+  });
+
+  it('counts, also where one is under way that fails', async () => {
+    const { gate, rows, wiring } = gateOnMemory();
+    rows.set('acme/devices', 1);
+    let fail = () => {};
+    const count = vi.spyOn(wiring.inventory, 'count').mockImplementationOnce(
+      () =>
+        new Promise((_resolve, reject) => {
+          fail = () => reject(new Error('away'));
+        }),
+    );
+    const failing = expect(gate.recountRows('acme', ['devices'])).rejects.toMatchObject({
+      code: 'quota_unavailable',
+    });
+    await vi.waitFor(() => expect(count).toHaveBeenCalledOnce(), { interval: 1 });
+    const counts = gate.recountRows('acme', ['devices']);
+    fail();
+    expect((await counts).get('devices')).toBe(1);
+    await failing;
+  });
+
+  it('where it is missing is made once, and only who began it knows that it shows the rows of then', async () => {
+    const { gate, counted } = gateOnMemory();
+    const fill = () => gate.recounts.fill('acme', [{ key: 'devices', window: 'lifetime', forgetAt: null }]);
+    expect(await Promise.all([fill(), fill()])).toEqual([[true], [false]]);
+    expect(await fill()).toEqual([false]);
+    expect(counted).toEqual(['acme/devices']);
   });
 
   it('counts once more where another process, which began before, was done first', async () => {
