@@ -71,7 +71,7 @@ export function gateOnMemory(
 }
 
 /** Another engine's gate on the same store and host, as another process would have it. */
-export function gateOn(wiring: unknown) {
+export function gateOn(wiring: unknown, observe: Parameters<typeof createGate>[2] = () => undefined) {
   const whole = wiring as Omit<Wiring, 'access' | 'provider'>;
-  return createGate(whole, createOrgViews(whole), () => undefined);
+  return createGate(whole, createOrgViews(whole), observe);
 }

@@ -136,6 +136,17 @@ describe('reserve', () => {
     expect(await gate.reserve(one('zones'))).toMatchObject({ admitted: false, quotas: [{ remaining: 0 }] });
   });
 
+  it.each(['held', 'committed'] as const)(
+    'takes no id of its own that somebody made before: %s',
+    async (state) => {
+      const { gate } = gateOnMemory({}, (store) => ({
+        ...store,
+        reserve: async () => ({ outcome: 'repeated', state }),
+      }));
+      await expect(gate.reserve(one('devices'))).rejects.toEqual(code('internal_error'));
+    },
+  );
+
   it('holds no more at once than `maxHeldPerOrg`', async () => {
     const { gate } = gateOnMemory({ maxHeldPerOrg: 1 });
     const first = held(await gate.reserve(one('devices')));
@@ -637,6 +648,43 @@ describe('with the store away', () => {
     await expect(gate.reserve(one('devices'))).rejects.toEqual(code('quota_unavailable'));
   });
 
+  it.each([[[1.5]], [[0]], [[Number.MAX_SAFE_INTEGER, 1]]])(
+    'lets nothing through for amounts that are none, which would be owed: %j (T23)',
+    async (amounts) => {
+      const { gate, store } = gateThatBreaks();
+      store.isDown = true;
+      const charges = amounts.map((amount) => ({ key: 'devices', amount }));
+      const reserving = gate.reserve({ org: 'acme', charges, onStoreError: 'open' });
+      await expect(reserving).rejects.toEqual(code('invalid_amount'));
+    },
+  );
+
+  it('recount has what it decided watched, for the thresholds of use', async () => {
+    const { wiring, store, rows } = gateThatBreaks();
+    const observe = vi.fn();
+    const gate = gateOn(wiring, observe);
+    store.isDown = true;
+    rows.set('acme/devices', 1);
+    await gate.reserve({ ...one('devices'), onStoreError: 'recount' });
+    expect(observe.mock.calls).toMatchObject([['acme', [{ key: 'devices', remaining: 1 }]]]);
+  });
+
+  it('recount tells who asked for too much what is left', async () => {
+    const { gate, store, rows } = gateThatBreaks();
+    store.isDown = true;
+    rows.set('acme/devices', 1);
+    const asked = { ...one('devices', 3), onStoreError: 'recount' } as const;
+    expect(await gate.reserve(asked)).toMatchObject({ admitted: false, denied: [{ remaining: 2 }] });
+  });
+
+  it('decides on a create with an idempotency key as on any other', async () => {
+    const { gate, store } = gateThatBreaks();
+    store.isDown = true;
+    const keyed = { ...one('devices'), idempotencyKey: 'create-1' };
+    expect(await gate.reserve({ ...keyed, onStoreError: 'open' })).toMatchObject({ decidedBy: 'open' });
+    await expect(gate.reserve(keyed)).rejects.toEqual(code('quota_unavailable'));
+  });
+
   it('open lets through, and counts what was created when the store is back', async () => {
     const { gate, store, rows, counters } = gateThatBreaks();
     await held(await gate.reserve(one('door_opens'))).commit();
@@ -715,6 +763,25 @@ describe('with the store away', () => {
 });
 
 describe('metered use', () => {
+  it('is forgotten by the store two days after its window, and no earlier', async () => {
+    const { gate, counters, clock } = gateOnMemory();
+    await held(await gate.reserve(one('door_opens'))).commit();
+    const day = { org: 'acme', counters: [{ key: 'door_opens', window: 'day:2026-04-09' }] };
+    clock.at = Date.parse('2026-04-12T00:00:00Z') - 1;
+    expect(await counters.read(day)).toMatchObject([{ committed: 1 }]);
+    clock.at += 1;
+    expect(await counters.read(day)).toEqual([null]);
+  });
+
+  it('is given back once under one idempotency key, also where the store had lost its count (Q3)', async () => {
+    const { gate, counters, snapshots } = gateOnMemory();
+    const opens = { key: 'door_opens', window: 'day:2026-04-09' };
+    snapshots.set(`acme/${opens.key}/${opens.window}`, { org: 'acme', ...opens, used: 3, endsAt: null });
+    for (let told = 0; told < 2; told++)
+      await gate.release({ org: 'acme', key: 'door_opens', idempotencyKey: 'r1' });
+    expect(await counters.read({ org: 'acme', counters: [opens] })).toMatchObject([{ committed: 2 }]);
+  });
+
   it('survives the loss of the counters, from the snapshot', async () => {
     const { gate, snapshots } = gateOnMemory();
     for (let n = 0; n < 4; n++) await held(await gate.reserve(one('door_opens'))).commit();
@@ -1047,6 +1114,14 @@ describe('a session that is asked after', () => {
 });
 
 describe('an inventory', () => {
+  it('that has answered is waited for no longer', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { gate } = gateOnMemory();
+    await gate.reserve(one('devices'));
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('may answer a plain number', async () => {
     const { gate, wiring } = gateOnMemory();
     wiring.inventory.count = (() => 2) as unknown as typeof wiring.inventory.count;
@@ -1195,5 +1270,69 @@ describe('a reservation that the store lost', () => {
       counters: [{ key: 'devices', window: 'lifetime' }],
     });
     expect(reading).toMatchObject({ uncertain: 1 });
+  });
+});
+
+describe('the metrics', () => {
+  /** What was counted, as `metric value attribute`. */
+  function metricsOf({ wiring }: ReturnType<typeof gateOnMemory>) {
+    const count = vi.spyOn(wiring.telemetry, 'count');
+    return () =>
+      count.mock.calls.map(([metric, value, of]) => [metric, value, ...Object.values(of ?? {})].join(' '));
+  }
+  const away = () => Promise.reject(new TollgateError('quota_unavailable', { retryAfterSeconds: 1 }));
+
+  it('tell a refusal once for each window that was full, and each count that was taken for it', async () => {
+    const scene = gateOnMemory();
+    const metrics = metricsOf(scene);
+    scene.rows.set('acme/zones', 2);
+    const charges = [{ key: 'devices' }, { key: 'zones' }, { key: 'door_opens', amount: 9 }];
+    await scene.gate.reserve({ org: 'acme', charges });
+    const counts = ['devices', 'zones', 'door_opens', 'door_opens'].map(
+      (key) => `tollgate.recounts 1 ${key}`,
+    );
+    const denials = ['zones', 'door_opens', 'door_opens'].map((key) => `tollgate.denied 1 ${key}`);
+    expect(metrics().sort()).toEqual([...counts, ...denials].sort());
+  });
+
+  it('tell a create for which others left no place', async () => {
+    const scene = gateOnMemory({ maxHeldPerOrg: 1 });
+    await scene.gate.reserve(one('devices'));
+    const metrics = metricsOf(scene);
+    await scene.gate.reserve(one('devices')).catch(() => undefined);
+    expect(metrics()).toEqual(['tollgate.crowded 1']);
+  });
+
+  it.each([
+    ['closed', []],
+    ['open', ['tollgate.admitted_open 1 devices']],
+    ['recount', ['tollgate.denied 1 devices']],
+  ] as const)(
+    'tell a create that the store could not decide, and what %s made of it',
+    async (onStoreError, more) => {
+      const scene = gateOnMemory({}, (store) => ({ ...store, reserve: away }));
+      scene.rows.set('acme/devices', 3);
+      const metrics = metricsOf(scene);
+      await scene.gate.reserve({ ...one('devices'), onStoreError }).catch(() => undefined);
+      expect(metrics()).toEqual([`tollgate.unavailable 1 ${onStoreError}`, ...more]);
+    },
+  );
+
+  it('tell a reservation that was lost before its create was kept, and one that the store did not settle', async () => {
+    const scene = gateOnMemory();
+    const [kept, given, unsettled] = [
+      held(await scene.gate.reserve(one('devices'))),
+      held(await scene.gate.reserve(one('devices'))),
+      held(await scene.gate.reserve(one('devices'))),
+    ];
+    const metrics = metricsOf(scene);
+    scene.wiring.counters.settle = async () => ({ outcome: 'gone' });
+    await given.release();
+    expect(metrics()).toEqual([]);
+    await kept.commit();
+    expect(metrics()).toEqual(['tollgate.lost_reservations 1']);
+    scene.wiring.counters.settle = away;
+    await unsettled.commit().catch(() => undefined);
+    expect(metrics()).toEqual(['tollgate.lost_reservations 1', 'tollgate.unsettled 1']);
   });
 });
