@@ -105,6 +105,8 @@ describe('a sweep', () => {
     const behind = lifecycleOnMemory({ lifecycle }, { host, repository });
     behind.clock.at = START;
     await behind.degradation.setSelectionPolicy({ org: 'acme', policy: 'oldest_first', actor: 'ada' });
+    const { flags } = await repository.loadDegradation('acme');
+    expect(flags).toMatchObject(['d1', 'd2'].map((id) => ({ id, flaggedAt: START + 27 * DAY })));
     await sweepTwice(START + 27 * DAY);
     await sweepTwice(START + 28 * DAY);
     await sweepTwice(START + 40 * DAY);
@@ -405,6 +407,16 @@ describe('a sweep', () => {
     expect((await degradation.report('acme')).overCapacityAt).toBe(START + 40 * DAY);
   });
 
+  it('finds an org over a limit that another process lowered, though it keeps limits for an hour itself', async () => {
+    const { host, repository, clock, lifecycle, setLimit } = overCapacity({ rows: 3 });
+    const keeping = lifecycleOnMemory({ lifecycle, limitsTtlMs: HOUR }, { host, repository, clock });
+    onTestFinished(() => keeping.degradation.close());
+    expect(await keeping.degradation.report('acme')).toMatchObject({ overCapacity: false });
+    await setLimit('acme', 'devices', 1);
+    await keeping.degradation.sweep();
+    expect(await repository.loadDegradation('acme')).toMatchObject({ overCapacityAt: START });
+  });
+
   it('looks at orgs it is given, in pages, and leaves out what is no org id', async () => {
     const { degradation, repository, log } = overCapacity({ orgs: ['acme', 'globex'] });
     async function* orgs() {
@@ -700,6 +712,23 @@ describe('D3: several sweepers', () => {
       { id: 'd4', action: 'suspend', state: 'done' },
       { id: 'd5', action: 'suspend', state: 'done' },
     ]);
+  });
+
+  it('a sweeper whose claim ran out while a row was looked up does not act on it: another sweeper did', async () => {
+    const { begin, sweepAt, clock, peer, host, calls } = overCapacity();
+    const other = peer();
+    await begin();
+    await sweepAt(START + 14 * DAY);
+    clock.at += HOUR;
+    const { find } = host.inventory;
+    host.inventory.find = async (request) => {
+      host.inventory.find = find;
+      clock.at += 60_000;
+      await other.degradation.sweep();
+      return find(request);
+    };
+    await sweepAt(clock.at);
+    expect(calls).toEqual(['suspend acme/devices/d5', 'suspend acme/devices/d4']);
   });
 
   /** Orgs that are degraded from the start, on the real clock, with claims that last `6 x callbackTimeoutMs`. */
