@@ -522,6 +522,20 @@ describe('checkout when something fails', () => {
     },
   );
 
+  it('T20: sends nobody back to a page that is elsewhere by now', async () => {
+    await world.checkout(order('pro'));
+    const { fetchCheckout } = world.sandbox;
+    const odd = world.process({
+      provider: {
+        async fetchCheckout(request) {
+          const page = await fetchCheckout(request);
+          return page === null ? null : { ...page, url: 'https://evil.example/pay' };
+        },
+      },
+    });
+    await expect(odd.checkout(order('pro'))).rejects.toMatchObject({ code: 'provider_error' });
+  });
+
   it('F28: leaves one page after the answer to opening it was lost', async () => {
     await world.checkout(order('free'));
     const { openCheckout } = world.sandbox;
