@@ -249,10 +249,11 @@ describe('what a webhook does not do', () => {
     ]);
   });
 
-  it('T10: does nothing for an event of the other mode', async () => {
+  it('T10: does nothing for an event of the other mode, and counts it', async () => {
     const event = { ...made('evt_live', 'subscription.created', {}), livemode: true };
     expect(await post(world, event)).toEqual({ provider: 'sandbox', events: [], outcome: 'ignored' });
     expect(world.repository.contents().inbox.size).toBe(0);
+    expect(world.counted).toEqual([{ outcome: 'ignored', kind: 'other' }]);
   });
 
   it('W7: ignores an event about a subscription the provider does not know', async () => {
