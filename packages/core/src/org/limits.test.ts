@@ -120,7 +120,7 @@ describe('entitlementOf', () => {
       expect(slugAt([subscription({ status })]), status).toBe('free');
     }
     expect(slugAt([subscription({ tier: null })])).toBe('free');
-    expect(slugAt([subscription({ tier: 'gone' })])).toBe('free');
+    expect(entitlementOf([subscription({ tier: 'gone' })], catalog, rules, 0)).toMatchObject(onDefault);
   });
 
   it('lets a past-due subscription grant until its grace is over, counted from the first failure', () => {
