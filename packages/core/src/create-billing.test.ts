@@ -100,6 +100,8 @@ describe('createBilling', () => {
       { maxBodyBytes: Number.POSITIVE_INFINITY },
       /maxBodyBytes: must be a whole number/,
     ],
+    ['a body limit that lets nothing through (T8)', { maxBodyBytes: 0 }, /maxBodyBytes: .* from 1 to /],
+    ['a body limit that limits nothing (T8)', { maxBodyBytes: 2 ** 31 }, /maxBodyBytes: must be a whole/],
     ['a lease of a string', { leaseMs: '30s' }, /leaseMs: must be a whole number/],
     ['a return origin with a path', { returnOrigins: ['https://app.example.com/x'] }, /is not an origin/],
     ['a return origin over http', { returnOrigins: ['http://app.example.com'] }, /is not an origin/],
