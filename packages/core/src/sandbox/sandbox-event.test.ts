@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { parseSandboxEvent, sandboxEventBytes } from './sandbox-event.ts';
 import type { SandboxEvent } from './sandbox-state.ts';
 
@@ -53,7 +53,10 @@ it('T9: bytes that are no UTF-8 are refused', () => {
   expect(() => parseSandboxEvent(broken)).toThrow(invalid);
 });
 
-it('T9: what data inherits is not there', () => {
+it('T9: what data inherits is not there, be it of every object', () => {
   const inherited = text.replace('"customer":"cus_1"', '"__proto__":{"customer":"cus_evil"}');
+  expect(read(inherited)).toMatchObject({ customerId: null, subscriptionId: 'sub_1' });
+  Object.defineProperty(Object.prototype, 'customer', { value: 'cus_evil', configurable: true });
+  onTestFinished(() => void Reflect.deleteProperty(Object.prototype, 'customer'));
   expect(read(inherited)).toMatchObject({ customerId: null, subscriptionId: 'sub_1' });
 });
