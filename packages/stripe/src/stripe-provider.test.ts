@@ -1,7 +1,9 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { TollgateError } from '@tollgate/core';
 import { Stripe } from 'stripe';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { StripeOptions } from './stripe-options.ts';
 import { DAY_MS, type StripeRig, stripeRig } from './stripe-rig.test-support.ts';
 
@@ -386,6 +388,33 @@ describe('a change', () => {
     expect(ended).toMatchObject({ status: 'incomplete_expired', endedAt: expect.any(Number) });
   });
 
+  it('ends or changes nothing that ended by its status alone, whatever else Stripe says of it', async () => {
+    const status = 'incomplete_expired';
+    const ended = {
+      id: 'sub_1',
+      object: 'subscription',
+      customer: 'cus_1',
+      created: 1,
+      status,
+      ended_at: null,
+    };
+    const asked: (string | undefined)[] = [];
+    const server = createServer((request, response) => {
+      asked.push(request.method);
+      response.setHeader('content-type', 'application/json').end(JSON.stringify(ended));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const { provider } = await rigged({ apiBase: `http://127.0.0.1:${port}` });
+    const one = { subscriptionId: 'sub_1', idempotencyKey: 'k' };
+    expect(await provider.cancelSubscription(one)).toMatchObject({ status });
+    await expect(provider.changeSubscription({ ...one, tier: 'team' })).rejects.toMatchObject({
+      code: 'provider_error',
+    });
+    expect(asked).toEqual(['GET', 'GET']);
+  });
+
   async function scheduleDowngrade(rig: StripeRig, subscriptionId: string): Promise<void> {
     const stripe = desk(rig);
     const schedule = await stripe.subscriptionSchedules.create({ from_subscription: subscriptionId });
@@ -522,7 +551,6 @@ describe('T10, T32: a thin event', () => {
 
   it('never leads to the address in it', async () => {
     const { rig, subscriptionId, read } = await thinRig();
-    const { createServer } = await import('node:http');
     const visits: string[] = [];
     const trap = createServer((request, response) => {
       visits.push(request.url ?? '');
@@ -530,7 +558,7 @@ describe('T10, T32: a thin event', () => {
     });
     await new Promise<void>((resolve) => trap.listen(0, '127.0.0.1', resolve));
     try {
-      const { port } = trap.address() as { port: number };
+      const { port } = trap.address() as AddressInfo;
       const related = {
         id: subscriptionId,
         type: 'subscription',
