@@ -3,19 +3,16 @@ import { TollgateError } from '@tollgate/core';
 const MAX_DEPTH = 64;
 
 /**
- * Parses signed bytes as one JSON object.
+ * Parses signed bytes as JSON.
  *
- * @throws TollgateError `invalid_event` for anything else: broken UTF-8 or JSON, a byte order mark, an array, nesting deeper than 64, or
- * a name that occurs twice in one object
+ * @throws TollgateError `invalid_event` for anything else: broken UTF-8 or JSON, a byte order mark, nesting deeper than 64, or a name that
+ * occurs twice in one object
  */
-export function parseEventBytes(bytes: Uint8Array): object {
+export function parseEventBytes(bytes: Uint8Array): unknown {
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
     if (!isPlain(text)) throw new TollgateError('invalid_event');
-    const value: unknown = JSON.parse(text);
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-      throw new TollgateError('invalid_event');
-    return value;
+    return JSON.parse(text);
   } catch {
     throw new TollgateError('invalid_event');
   }

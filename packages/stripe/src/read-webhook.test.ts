@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { bytesOf, event, read, webhookProvider } from './webhook-rig.test-support.ts';
 
 describe('signed bytes', () => {
@@ -49,7 +49,7 @@ describe('signed bytes', () => {
   });
 
   it('T9: that are no UTF-8 are refused', async () => {
-    const bytes = Uint8Array.of(0x7b, 0x22, 0xc3, 0x28, 0x22, 0x7d);
+    const bytes = Buffer.from(JSON.stringify(event({ id: 'evt_\xff' })), 'latin1');
     await expect(read(webhookProvider(), bytes)).rejects.toMatchObject({ code: 'invalid_event' });
   });
 
@@ -60,6 +60,16 @@ describe('signed bytes', () => {
     );
     expect(await read(webhookProvider(), bytesOf(text))).toMatchObject([{ customerId: 'cus_1' }]);
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
+  });
+
+  it('T9: are read by own properties alone where something else put a name on every object', async () => {
+    const provider = webhookProvider();
+    const bytes = bytesOf(event({ data: { object: { id: 'sub_1', object: 'subscription' } } }));
+    for (const [name, value] of Object.entries({ customer: 'cus_evil', account: 'acct_evil' })) {
+      Object.defineProperty(Object.prototype, name, { value, configurable: true });
+      onTestFinished(() => void Reflect.deleteProperty(Object.prototype, name));
+    }
+    expect(await read(provider, bytes)).toMatchObject([{ subscriptionId: 'sub_1', customerId: null }]);
   });
 
   it('may hold the same name in different objects, and quotes and brackets in texts', async () => {

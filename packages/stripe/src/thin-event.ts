@@ -17,12 +17,12 @@ const FETCHES: ReadonlyMap<string, Fetch> = new Map<string, Fetch>([
 ]);
 
 /** Whether an event is a thin event rather than a snapshot event. */
-export function isThin(event: object): boolean {
+export function isThin(event: unknown): boolean {
   return own(event, 'object') === 'v2.core.event';
 }
 
 /** The names in a thin event. @throws TollgateError `invalid_event` when it lacks one */
-export function thinNames(event: object) {
+export function thinNames(event: unknown) {
   const id = textOf(own(event, 'id'));
   const type = textOf(own(event, 'type'));
   const created = textOf(own(event, 'created'));
