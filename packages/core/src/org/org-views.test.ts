@@ -67,6 +67,30 @@ it.each([true, false])(
   },
 );
 
+it('an org whose view could not be loaded is asked for again by the next who needs it', async () => {
+  const { orgViews, repository, state } = counted(1_000);
+  const { loadOrg } = repository;
+  repository.loadOrg = () => Promise.reject(new Error('The database is down.'));
+  await expect(orgViews.of('acme')).rejects.toThrow('down');
+  repository.loadOrg = loadOrg;
+  expect(await orgViews.of('acme')).toMatchObject({ org: 'acme' });
+  expect(state.loads).toBe(1);
+});
+
+it('views of 10,000 orgs are kept and no more, and none of what is no org is asked for (T17)', async () => {
+  const { orgViews, state } = counted(1_000);
+  const loadsAfter = async (org: string) => {
+    await orgViews.of(org);
+    return state.loads;
+  };
+  for (let n = 1; n <= 10_000; n += 1) await orgViews.of(`org-${n}`);
+  expect(await loadsAfter('org-1')).toBe(10_000);
+  expect(await loadsAfter('one-more')).toBe(10_001);
+  expect(await loadsAfter('org-1')).toBe(10_002);
+  expect(() => orgViews.of('../acme')).toThrow(expect.objectContaining({ code: 'invalid_org_id' }));
+  expect(state.loads).toBe(10_002);
+});
+
 it('a view says until when it stays as it is: to the next end of an override or a grace', async () => {
   const { orgViews, overrides, repository, clock } = counted(0);
   expect((await orgViews.of('acme')).steadyUntil(START)).toBe(Number.POSITIVE_INFINITY);
