@@ -99,6 +99,17 @@ describe('reserve', () => {
     },
   );
 
+  it.each([
+    [2, -1],
+    [1, 0],
+    [1.5, 1.5],
+    [2 ** 53 - 1, 1],
+  ])('T23: does not take the amounts %s and %s of one key, whatever their sum', async (...amounts) => {
+    const { gate } = gateOnMemory();
+    const charges = amounts.map((amount) => ({ key: 'devices', amount }));
+    await expect(gate.reserve({ ...one('devices'), charges })).rejects.toEqual(code('invalid_amount'));
+  });
+
   it.each(['', 'a/b', 'a}b', '__proto__ ', 'x'.repeat(65)])(
     'T15: does not take the org id %j',
     async (org) => {
