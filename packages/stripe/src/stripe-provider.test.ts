@@ -562,7 +562,7 @@ describe('T10, T32: a thin event', () => {
       const related = {
         id: subscriptionId,
         type: 'subscription',
-        url: `http://127.0.0.1:${port}/v1/subscriptions/${subscriptionId}`,
+        url: `http://127.0.0.1:${port}/v1/subscriptions/sub_other`,
       };
       expect(await read(signed(rig, notification(related)))).toMatchObject([{ subscriptionId }]);
       const paths = rig.standIn.requests().map(({ path }) => path);
