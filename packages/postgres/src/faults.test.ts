@@ -308,6 +308,20 @@ describe('a transaction that fails midway (F22)', () => {
     expect(claims).toHaveLength(1);
   });
 
+  it('of a sweeper waits for no org that another is just claiming, and claims the next one (D3)', async () => {
+    const { repository, s } = await scene();
+    await repository.watchOrgs({ orgs: ['acme', 'globex'] });
+    const client = await admin.connect();
+    await client.query(`begin; select * from ${s}.sweeps where org = 'acme' for update`);
+    const claiming = repository.claimSweeps({ org: null, dueAt: null, limit: 1, leaseMs: 60_000 });
+    try {
+      await expect(claiming).resolves.toMatchObject({ claims: [{ org: 'globex' }] });
+    } finally {
+      await client.query('rollback');
+      client.release();
+    }
+  });
+
   it('whose reply to the commit is lost is unavailable, never done twice', async () => {
     const proxy = await tcpProxy(server.port);
     ends.push(() => proxy.close());
