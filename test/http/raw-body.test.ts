@@ -5,7 +5,13 @@ import { bodyParser } from '@koa/bodyparser';
 import { type Billing, createBilling, type HttpRequest, memoryBillingRepository } from '@tollgate/core';
 import { billingRouter as expressRouter, keepRawBody as keepOnExpress } from '@tollgate/express';
 import { keepRawBody as keepOnKoa, billingRouter as koaRouter } from '@tollgate/koa';
-import { type RawResponse, rawBytes, type ServerFixture, serverFixture } from '@tollgate/testing';
+import {
+  type RawRequest,
+  type RawResponse,
+  rawBytes,
+  type ServerFixture,
+  serverFixture,
+} from '@tollgate/testing';
 import express from 'express';
 import Koa from 'koa';
 import legacyBodyParser from 'koa-bodyparser';
@@ -67,14 +73,9 @@ async function paidEvent(fixture: ServerFixture, billing: Billing) {
 
 async function deliver(
   server: Exchange,
-  signed: { bytes: Uint8Array; headers: Readonly<Record<string, string>> },
+  { bytes: body, ...rest }: Pick<RawRequest, 'headers' | 'contentLength'> & { readonly bytes: Uint8Array },
 ): Promise<RawResponse> {
-  const request = {
-    method: 'POST',
-    target: '/billing/webhooks/sandbox',
-    headers: signed.headers,
-    body: signed.bytes,
-  };
+  const request = { method: 'POST', target: '/billing/webhooks/sandbox', body, ...rest };
   const response = await server(rawBytes(request));
   checkWire(request, response);
   return response;
@@ -139,23 +140,32 @@ const reading: Record<string, (billing: Billing) => Exchange> = {
 };
 
 test.each(Object.keys(reading))(
-  'T8: %s takes a body of maxBodyBytes, and none of a byte more',
+  'T8: %s takes a body of maxBodyBytes, and none of a byte more, however it comes',
   async (name) => {
     const fixture = serverFixture();
     const billing = billingOf(fixture);
     const signed = await paidEvent(fixture, billing);
     await billing.close();
-    const statusAt = async (maxBodyBytes: number) => {
+    const size = signed.bytes.length;
+    const inChunks = {
+      bytes: Buffer.concat([
+        Buffer.from(`${size.toString(16)}\r\n`),
+        signed.bytes,
+        Buffer.from('\r\n0\r\n\r\n'),
+      ]),
+      headers: { ...signed.headers, 'Transfer-Encoding': 'chunked' },
+      contentLength: 0,
+    };
+    const statusAt = async (maxBodyBytes: number, sent: Parameters<typeof deliver>[1]) => {
       const limited = createBilling({
         ...fixture.options,
         repository: memoryBillingRepository(),
         maxBodyBytes,
       });
-      return (await deliver(reading[name]?.(limited as Billing) ?? expect.fail(), signed)).status;
+      return (await deliver(reading[name]?.(limited as Billing) ?? expect.fail(), sent)).status;
     };
-    expect([await statusAt(signed.bytes.length), await statusAt(signed.bytes.length - 1)]).toEqual([
-      200, 413,
-    ]);
+    for (const sent of [signed, inChunks])
+      expect([await statusAt(size, sent), await statusAt(size - 1, sent)]).toEqual([200, 413]);
   },
 );
 
