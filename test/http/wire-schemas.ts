@@ -14,6 +14,7 @@ const contract = JSON.parse(
 };
 const document = openApiDocument(billingRoutes, { basePath: '' }) as {
   components: { schemas: Record<string, Schema> };
+  paths: Record<string, Record<string, { responses: Record<string, { description: string }> }>>;
 };
 
 const ajv = new Ajv2020({ strict: false, allErrors: true });
@@ -66,6 +67,7 @@ export function checkWire(request: Pick<RawRequest, 'method' | 'target'>, respon
     validate('contract#/$defs/ApiErrorResponse', body);
     validate('openapi#/components/schemas/ApiErrorResponse', body);
     expect(Object.keys(body as object).join()).toBe('message,error_code,correlationId');
+    checkDescribed(routeOf(request), response.status, (body as { error_code: string }).error_code);
     return;
   }
   const operation = routeOf(request)?.operationId ?? '';
@@ -73,6 +75,14 @@ export function checkWire(request: Pick<RawRequest, 'method' | 'target'>, respon
   if (published === undefined) throw new Error(`No shape is known for the answer of ${operation}.`);
   if (published !== null) validate(`contract#/$defs/${published}`, body);
   validate(`openapi#/components/schemas/${published ?? OURS[operation]}`, body);
+}
+
+/** Whether the document names the code at that status of the operation. */
+function checkDescribed(route: Route | undefined, status: number, code: string): void {
+  if (route === undefined) return;
+  const { responses } = document.paths[route.path]?.[route.method.toLowerCase()] ?? expect.fail();
+  const described = responses[status]?.description ?? '';
+  if (!described.includes(`\`${code}\``)) expect.fail(`${route.operationId} answers ${code}, not described.`);
 }
 
 /** The shapes both documents know, for comparing them. */
