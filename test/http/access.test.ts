@@ -12,6 +12,7 @@ import { billingRouter as koaRouter } from '@tollgate/koa';
 import { PRINCIPALS, type PrincipalKey, rawBytes, serverFixture } from '@tollgate/testing';
 import express from 'express';
 import Koa from 'koa';
+import mount from 'koa-mount';
 import { afterAll, describe, expect, test } from 'vitest';
 import { inProcess } from './in-process.ts';
 import { spied } from './spied.ts';
@@ -187,6 +188,24 @@ test('A1: the host is asked for the permission of the operation, with the org of
         operationId,
       })),
   );
+});
+
+test('A3: the host is asked about the path that the client sent, whatever a mount cut off', async () => {
+  const asked: string[] = [];
+  const watching = createBilling({
+    ...serverFixture().options,
+    access({ request }: { request: HttpRequest }) {
+      asked.push(request.path);
+      return null;
+    },
+  }) as Billing;
+  const target = '/api/v1/orgs/acme/billing/plan';
+  const onExpress = express().use('/api/v1', expressRouter(watching));
+  const onKoa = new Koa().use(mount('/api/v1', koaRouter(watching)));
+  for (const server of [onExpress, onKoa.callback()])
+    await inProcess(server)(rawBytes({ method: 'GET', target }));
+  await watching.close();
+  expect(asked).toEqual([target, target]);
 });
 
 test('an access hook that answers true, as many do, is told of once in the log, with what it should answer', async () => {
