@@ -67,6 +67,8 @@ export function lifecycle<R extends BillingRepository>(host: BillingRepositoryHo
         expect(read).toMatchObject({ flags: [], pins: [] });
         expect(read.readAt).toBeGreaterThanOrEqual(now);
       }
+      await a.repository.setPin(pinning('g2'));
+      await a.repository.setPin(pinning('g2', false));
       expect(await a.repository.loadDegradation('globex')).toMatchObject({
         flags: [flag('g1')],
         pins: [{ resource: 'devices', id: 'g2' }],
