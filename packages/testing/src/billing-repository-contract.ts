@@ -7,7 +7,7 @@ import { lifecycle } from './repository/lifecycle.ts';
 import { orgRecords } from './repository/org-records.ts';
 import { repositoryOutages } from './repository/outages.ts';
 
-/** Registers the tests every billing repository must pass. Call it at the top level of a Vitest file. */
+/** Registers the tests that every billing repository must pass. Call it at the top level of a Vitest file. */
 export function billingRepositoryContract<R extends BillingRepository>(host: BillingRepositoryHost<R>): void {
   describe(`billing repository contract${host.name === undefined ? '' : `: ${host.name}`}`, () => {
     orgRecords(host);

@@ -6,7 +6,7 @@ import { lifecycleCommands } from './repository-model/lifecycle-commands.ts';
 
 export type { BillingRepositoryPair } from './repository-model/command.ts';
 
-/** Everything a repository can be asked, so that a history ends in equal states and not just in equal answers. */
+/** Reads everything the port can read, so that a history ends in equal states and not just in equal answers. */
 const everything = new Command('everything', async ({ repository, now }) => {
   const answers: unknown[] = [
     await repository.listCustomers({ after: null, limit: 1_000 }),
@@ -25,17 +25,17 @@ const everything = new Command('everything', async ({ repository, now }) => {
   return answers;
 });
 
-/** A history of commands for two billing repositories. */
+/** A history of commands to play on two billing repositories. */
 export type BillingRepositoryHistory = Iterable<fc.AsyncCommand<object, Play>>;
 
-/** Histories of every command of the port, on few names so that commands meet. @default length up to 80 */
+/** Generates histories of all commands of the port, on few names so that commands affect each other. @default length up to 80 */
 export function billingRepositoryHistories(length = 80): fc.Arbitrary<BillingRepositoryHistory> {
   return fc.commands([...billingCommands, ...lifecycleCommands], { maxCommands: length, size: 'max' });
 }
 
 /**
  * Plays a history on both repositories of a fresh, empty pair.
- * @throws AssertionError at the first answer in which the subject differs from the reference
+ * @throws AssertionError at the first answer where the subject differs from the reference
  */
 export async function playBillingRepositoryHistory(
   pair: BillingRepositoryPair,

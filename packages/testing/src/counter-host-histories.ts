@@ -3,24 +3,24 @@ import fc from 'fast-check';
 import { hostSteps, SimulatedHost } from './model/host-simulation.ts';
 
 /**
- * Runs a simulated host on a counter store: handlers that write rows, crash, get stuck or fail after writing, deletes reported late or
- * never, recounts that read the rows in between. Rejects when there were ever more rows than the limit, fewer units in use than rows
- * may be there, or when the count at rest is not the truth. The seed and path of a failure are in the error.
+ * Runs a simulated host on a counter store. Its handlers write rows, crash, hang, or fail after writing; deletes are reported late or
+ * never; recounts read the rows in between. Rejects if there are ever more rows than the limit or fewer units in use than there may be
+ * rows, or if the count at rest is wrong. The error contains the seed and path of the failure.
  */
 export async function runSimulatedHosts(options: {
-  /** A store on fresh, empty data, with the clock it judges leases on. */
+  /** A store on fresh, empty data, with the clock it judges leases by. */
   create(): Promise<SimulatedHostStore> | SimulatedHostStore;
   readonly runs: number;
   /** @default a fresh one */
   readonly seed?: number;
-  /** The path printed with a failure, to run just that history again. */
+  /** The path printed with a failure; reruns just that history. */
   readonly path?: string;
 }): Promise<void> {
   const { create, runs, seed, path } = options;
   const histories = fc.record({
     limit: fc.integer({ min: 1, max: 8 }),
     rows: fc.nat(8),
-    // Every 25th step is left out at random, so that shrinking may leave out any.
+    // About one step in 25 is left out, so that shrinking can leave out any of them.
     steps: fc.array(fc.option(hostSteps(), { freq: 25 }), { minLength: 45, maxLength: 70 }),
   });
   const property = fc.asyncProperty(histories, async ({ limit, rows, steps }) => {

@@ -11,7 +11,7 @@ import { counterRecounts } from './counters/recounts.ts';
 import { counterRetries } from './counters/retries.ts';
 import { counterUnawaited } from './counters/unawaited.ts';
 
-/** Registers the tests every counter store must pass. Call it at the top level of a Vitest file. */
+/** Registers the tests that every counter store must pass. Call it at the top level of a Vitest file. */
 export function counterStoreContract<S extends CounterStore>(host: CounterStoreHost<S>): void {
   describe(`counter store contract${host.name === undefined ? '' : `: ${host.name}`}`, () => {
     counterBasics(host);

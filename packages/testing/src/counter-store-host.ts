@@ -1,38 +1,38 @@
 import type { CounterRef, CounterStore } from '@tollgate/core';
 
-/** A counter as it is stored, read behind the store's back. */
+/** A counter as it is stored, read without going through the store. */
 export interface StoredCounter {
   readonly committed: number;
   readonly held: number;
   readonly uncertain: number;
 }
 
-/** What a counter store's contract is run on. */
+/** What the counter store contract runs on. */
 export interface CounterStoreHost<S extends CounterStore = CounterStore> {
-  /** Stands in the names of the tests. */
+  /** Shown in the names of the tests. */
   readonly name?: string;
   /** A store on fresh, empty data. */
   create(): Promise<S> | S;
-  /** A second handle on the same data, as another process would have. A store of one process answers the same object. */
+  /** A second handle on the same data, as another process would have. An in-process store returns the same object. */
   createPeer(store: S): Promise<CounterStore> | CounterStore;
-  /** Reads what is stored, not through the port: that is what makes the contract believe it. */
+  /** Reads what is stored without going through the port, so that the contract does not rely on the store's own answers. */
   readonly inspect: {
-    /** The stored numbers of a counter; null where there is no count. Leases that ran out may still be told as held. */
+    /** The stored numbers of a counter; null if it has no count. Expired leases may still be reported as held. */
     counter(store: S, counter: CounterRef & { readonly org: string }): Promise<StoredCounter | null>;
-    /** The orgs that take any room. */
+    /** The orgs for which anything is stored. */
     orgs(store: S): Promise<readonly string[]>;
-    /** How many reservations and remembered ids take room, over all orgs. */
+    /** How many reservations and remembered ids are stored, across all orgs. */
     records(store: S): Promise<number>;
   };
-  /** The clock the store judges leases on. `advance` moves it, or really waits where it cannot be moved. */
+  /** The clock the store judges leases by. `advance` moves it, or really waits if it cannot be moved. */
   readonly clock: {
     now(store: S): Promise<number> | number;
     advance(store: S, ms: number): Promise<void> | void;
   };
   readonly timing: CounterStoreTiming;
-  /** Ends what `create` and `createPeer` opened. */
+  /** Closes what `create` and `createPeer` opened. */
   teardown(store: S): Promise<void> | void;
-  /** How to take the store's backing away and give it back; or why it cannot go away by itself. */
+  /** How to take down the service behind the store and bring it back, or why it cannot fail separately. */
   readonly outage:
     | {
         break(store: S): Promise<void> | void;
@@ -42,12 +42,12 @@ export interface CounterStoreHost<S extends CounterStore = CounterStore> {
     | { readonly impossibleBecause: string };
 }
 
-/** The durations a contract works with, ms. Small where `clock.advance` really waits. */
+/** The durations the contract uses, ms. Keep them short if `clock.advance` really waits. */
 export interface CounterStoreTiming {
   readonly leaseMs: number;
   readonly rememberMs: number;
-  /** How long the store keeps a lapsed lease for a late commit. */
+  /** How long the store keeps a lapsed lease so that a late commit still finds it. */
   readonly lapsedKeepMs: number;
-  /** How far from an instant the contract keeps its distance: 0 for a clock that only moves when told. */
+  /** How far the contract stays away from an exact instant: 0 for a clock that moves only when told to. */
   readonly slackMs: number;
 }

@@ -11,20 +11,20 @@ import {
 
 export { type CounterGrid, counterStoreCommands } from './model/counter-commands.ts';
 
-/** What histories are run on. */
+/** What histories run on. */
 export interface CounterHistoriesHost {
-  /** A store on fresh, empty data, whose clock `advance` moves; `teardown` ends it. */
+  /** A store on fresh, empty data. `advance` moves its clock; `teardown` closes it. */
   create(): Promise<CounterModelStore> | CounterModelStore;
   readonly runs: number;
   /** @default a fresh one, printed when a history fails */
   readonly seed?: number;
-  /** The path printed with a failure, to run just that history again. */
+  /** The path printed with a failure; reruns just that history. */
   readonly path?: string;
-  /** What the store keeps lapsed leases for, ms. */
+  /** How long the store keeps lapsed leases, ms. */
   readonly lapsedKeepMs: number;
   /**
-   * How far the store's clock may drift from the one that is moved, over one history, ms.
-   * @default 0: instants are then met to the millisecond
+   * How far the store's clock may drift, over one history, from the clock that `advance` moves, ms.
+   * @default 0: instants are then hit to the millisecond
    */
   readonly driftMs?: number;
 }
@@ -39,7 +39,7 @@ const LEAST_COMMANDS = 45;
 const MOST_COMMANDS = 60;
 
 /**
- * Runs histories of 40 and more commands on a store and on a simple model of the port's words, and compares every answer.
+ * Runs histories of dozens of commands on a store and on a simple model of the port's specification, and compares every answer.
  * A failing history is shrunk by leaving commands out; its seed and path are in the error.
  */
 export async function runCounterStoreHistories(host: CounterHistoriesHost): Promise<void> {
@@ -49,7 +49,7 @@ export async function runCounterStoreHistories(host: CounterHistoriesHost): Prom
     offsetMs: 2 * driftMs,
     lapsedKeepMs,
   };
-  // Every 25th command is left out at random, so that shrinking may leave out any.
+  // About one command in 25 is left out, so that shrinking can leave out any of them.
   const histories = fc.array(fc.option(counterStoreCommands(grid), { freq: 25 }), {
     minLength: LEAST_COMMANDS,
     maxLength: MOST_COMMANDS,
@@ -74,7 +74,7 @@ export async function runCounterStoreHistories(host: CounterHistoriesHost): Prom
   );
 }
 
-/** The same on any store whose clock is a plain object: `{ store, advance, now, teardown }` from a store and its clock. */
+/** Makes a {@link CounterModelStore} of any store whose clock is a plain object. */
 export function counterModelStore(
   store: CounterStore,
   clock: { now(): number; advance(ms: number): void },

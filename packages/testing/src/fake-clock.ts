@@ -1,8 +1,8 @@
 import type { Clock } from '@tollgate/core';
 
-/** A clock that stands still until it is told to move. */
+/** A clock that moves only when told to. */
 export interface FakeClock extends Clock {
-  /** Moves the time on by `ms`; a negative number moves it back. */
+  /** Advances the time by `ms`; a negative number moves it back. */
   advance(ms: number): void;
   /** Sets the time, epoch ms. */
   set(at: number): void;

@@ -6,7 +6,7 @@ import { type LifecycleHistory, lifecycleHistories, playLifecycleHistory } from 
 
 const RUNS = Number(process.env.TOLLGATE_LIFECYCLE_HISTORIES ?? 300);
 
-/** The repository's clock is set back between a look by a change of policy and the sweeps. */
+/** The repository's clock is set back after a change of policy has looked at the org and before the next sweeps. */
 const setBack: LifecycleHistory = {
   steps: [
     { do: 'create', org: 'globex', key: 'devices', rows: 1, usedAgoMs: null },
@@ -22,7 +22,7 @@ const setBack: LifecycleHistory = {
   endsUnlimited: false,
 };
 
-/** A process whose clock is behind finds nothing due while the claim of one that died holds the org: the sighting before it stays. */
+/** While the claim of a dead process holds the org, a process whose clock is behind finds nothing due: the earlier sighting remains. */
 const heldByTheDead: LifecycleHistory = {
   steps: [
     { do: 'create', org: 'acme', key: 'devices', rows: 4, usedAgoMs: null },
@@ -37,7 +37,7 @@ const heldByTheDead: LifecycleHistory = {
   endsUnlimited: false,
 };
 
-/** The org turns degraded when all others have come to rest in the end: nothing can be wound down by then. */
+/** The org would turn degraded during the last sweeps, too late for its rows to be wound down before the end. */
 const turnsInTheEnd: LifecycleHistory = {
   steps: [
     { do: 'create', org: 'acme', key: 'devices', rows: 4, usedAgoMs: null },

@@ -15,13 +15,13 @@ export { type LifecycleHistory, type LifecycleStep, lifecycleHistories } from '.
 export type { LifecycleStores } from './lifecycle/world.ts';
 
 const DAY = 86_400_000;
-/** Sweeps after which nothing is left to do. */
+/** The number of sweeps after which nothing is left to do. */
 const LAST_SWEEPS = 6;
 
 /**
- * Plays months in the life of two orgs on a fresh, empty repository, with two processes that look, sweep and die, and compares every
- * report with a plain oracle and every callback with what must hold at that moment (D1 to D5). In the end all is swept, and what
- * is switched off must be what the oracle says.
+ * Plays months in the life of two orgs on a fresh, empty repository, with two processes that look, sweep and die. Compares every
+ * report with a plain oracle, and checks at every callback what must hold at that moment (D1 to D5). Sweeps everything at the end;
+ * the rows that are then suspended must be those the oracle names.
  *
  * @throws AssertionError at the first difference
  */
@@ -33,7 +33,7 @@ export async function playLifecycleHistory(
   let didCrash = false;
   try {
     for (const step of history.steps) {
-      // No two steps in one millisecond: counts are told apart by their age.
+      // No two steps share a millisecond, because counts are distinguished by their age.
       await world.pass(1);
       await play(world, step);
       await world.settle();
@@ -105,7 +105,7 @@ async function play(world: World, step: LifecycleStep): Promise<void> {
   }
 }
 
-/** The report must be the oracle's; the oracle remembers what was stored with it. */
+/** Expects the oracle's report, and has the oracle remember what was stored with it. */
 function agree(world: World, name: OrgName, report: unknown, seen: Seen): void {
   const org = world.orgOf(name);
   const expected = org.look(seen);
@@ -114,7 +114,8 @@ function agree(world: World, name: OrgName, report: unknown, seen: Seen): void {
   world.sight(org);
 }
 
-/** After sweeps every org must be remembered either as before or as a look now finds it: a dead process' claim may hold it. */
+/** After sweeps, each org must be stored as before, as a look during them may have found it, or as a look finds it now: the claim of a
+ * dead process may have kept it from being looked at. */
 async function adopt(world: World, seen: Seen, didDie = false): Promise<void> {
   await world.settle();
   world.swept(didDie);
@@ -185,7 +186,7 @@ function refusalOf(world: World, step: Extract<LifecycleStep, { do: 'keep' }>, i
   return limit !== null && livePins >= limit ? 'keep_limit_reached' : null;
 }
 
-/** Clocks are right, claims of the dead run out, and everybody sweeps until nothing is left to do. */
+/** Corrects the clocks, lets the claims of dead processes expire, and sweeps with both processes until nothing is left to do. */
 async function comeToRest(world: World, { endsUnlimited }: LifecycleHistory): Promise<void> {
   await world.skew(0, 0);
   await world.pass(2 * DAY);
@@ -198,7 +199,7 @@ async function comeToRest(world: World, { endsUnlimited }: LifecycleHistory): Pr
   await passTurns(world);
   for (let sweeps = 0; sweeps < LAST_SWEEPS; sweeps += 1) {
     const who: Who = sweeps % 2 === 0 ? 0 : 1;
-    // What is begun must be carried through by the list alone.
+    // Only the first sweep is given the orgs: what has begun must be finished from the repository's sweep list alone.
     await world.billing(who).sweep(sweeps === 0 ? { orgs: ORGS } : {});
     await adopt(world, world.seenBy(who));
     await world.pass(SIGHTING_MS);
@@ -217,7 +218,7 @@ async function comeToRest(world: World, { endsUnlimited }: LifecycleHistory): Pr
   }
 }
 
-/** Passes what would make rows due during the last sweeps, the end of a stage or of an override: it would not be done in the end. */
+/** Moves past the ends of stages and overrides that fall within the last sweeps. Rows that became due there would not be done in time. */
 async function passTurns(world: World): Promise<void> {
   const turns: number[] = [];
   for (const [name, { limits }] of world.orgs) {
@@ -231,12 +232,12 @@ async function passTurns(world: World): Promise<void> {
   }
 }
 
-/** Each crossing was told at most once, over all processes, and none was left out unless a process died in between. */
+/** Expects each crossing to be notified at most once across all processes, and none to be missing unless a process died. */
 function checkNotices(world: World, didCrash: boolean): void {
-  expect(new Set(world.told).size).toBe(world.told.length);
+  expect(new Set(world.notices).size).toBe(world.notices.length);
   if (didCrash) return;
-  const begun = world.told.filter((line) => line.startsWith('capacity.warned'));
-  const ended = world.told.filter((line) => line.startsWith('capacity.cleared'));
+  const begun = world.notices.filter((line) => line.startsWith('capacity.warned'));
+  const ended = world.notices.filter((line) => line.startsWith('capacity.cleared'));
   const open = [...world.orgs.values()].filter(({ remembered }) => remembered.since !== null);
   expect(begun.length - ended.length).toBe(open.length);
 }

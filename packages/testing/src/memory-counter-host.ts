@@ -10,7 +10,7 @@ function clockOf(store: MemoryCounterStore): FakeClock {
   return clock;
 }
 
-/** Runs a contract on the memory counter store: an example of a host, and what its own tests use. */
+/** Runs a contract on the memory counter store. It is an example of a host, and this package's own tests use it. */
 export const memoryCounterHost: CounterStoreHost<MemoryCounterStore> = {
   name: 'memory',
   create() {

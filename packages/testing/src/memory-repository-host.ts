@@ -10,7 +10,7 @@ function clockOf(repository: MemoryBillingRepository): FakeClock {
   return clock;
 }
 
-/** Runs a contract on the memory repository: an example of a host, and what its own tests use. */
+/** Runs a contract on the memory repository. It is an example of a host, and this package's own tests use it. */
 export const memoryRepositoryHost: BillingRepositoryHost<MemoryBillingRepository> = {
   name: 'memory',
   create() {

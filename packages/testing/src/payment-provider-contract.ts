@@ -9,7 +9,7 @@ import { webhookContract } from './payment-provider/webhook-contract.ts';
 import type { PaymentProviderHost } from './payment-provider-host.ts';
 
 /**
- * Holds a payment provider to what the comments of the port promise. Run it in a test file of your own:
+ * Registers the tests of what the port's comments require of a payment provider. Call it in a test file of your own:
  *
  * ```ts
  * paymentProviderContract({ create: () => myProvider(), tiers: { sold: ['pro', 'team'], unsold: null }, ... });

@@ -1,13 +1,13 @@
 import { connect } from 'node:net';
 
-/** A request as it goes over the wire, put together without a client that would tidy it up. */
+/** A request as it goes over the wire, built without a client that would normalize it. */
 export interface RawRequest {
   readonly method: string;
-  /** The request target, sent as it is. */
+  /** The request target, sent verbatim. */
   readonly target: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | string;
-  /** Sent as `Content-Length`; more than the body has makes the server wait for the rest. @default the body's own length */
+  /** Sent as `Content-Length`; a value above the body's length makes the server wait for the rest. @default the body's own length */
   readonly contentLength?: number;
 }
 
@@ -18,7 +18,7 @@ export interface RawResponse {
   readonly body: string;
 }
 
-/** The bytes of a request; the connection ends with its answer. */
+/** The bytes of a request; the connection ends with its response. */
 export function rawBytes(request: RawRequest): Buffer {
   const body = Buffer.from(request.body ?? '');
   const length = request.contentLength ?? body.length;
@@ -28,7 +28,7 @@ export function rawBytes(request: RawRequest): Buffer {
   return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), body]);
 }
 
-/** Sends the bytes over a fresh connection to loopback and reads the one answer. */
+/** Sends the bytes over a new connection to loopback and reads the one response. */
 export function rawExchange(port: number, bytes: Uint8Array): Promise<RawResponse> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1');
@@ -48,7 +48,7 @@ export function rawExchange(port: number, bytes: Uint8Array): Promise<RawRespons
   });
 }
 
-/** Reads one whole answer; null when there is none. */
+/** Parses one complete response; null if there is none. */
 export function parseResponse(bytes: Buffer): RawResponse | null {
   const text = bytes.toString('utf8');
   const end = text.indexOf('\r\n\r\n');

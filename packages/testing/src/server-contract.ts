@@ -12,23 +12,23 @@ export interface RunningServer {
   readonly basePath: string;
 }
 
-/** What a server contract is run on. */
+/** What the server contract runs on. */
 export interface ServerHost<S extends RunningServer = RunningServer> {
-  /** Stands in the names of the tests. */
+  /** Shown in the names of the tests. */
   readonly name: string;
   /** Starts a server of the framework with the engine's routes mounted. */
   create(billing: Billing): Promise<S> | S;
   teardown(server: S): Promise<void> | void;
   /**
-   * Whether a JSON parser stands before the routes: requests that such a parser answers by itself are then left out.
+   * Whether a JSON parser runs before the routes. Requests that such a parser may answer by itself are then left out.
    * @default false
    */
   readonly parsesFirst?: boolean;
-  /** Called with every answer, for further checks such as its schema. */
+  /** Called with every response, for further checks such as its schema. */
   readonly inspect?: (request: ServerRequest, response: RawResponse) => void;
 }
 
-/** Checks that a server answers the billing API to the letter: every operation, and every way to ask that is refused. */
+/** Checks that a server follows the billing API to the letter: every operation, and every kind of request that is refused. */
 export function serverContract<S extends RunningServer>(host: ServerHost<S>): void {
   describe(`server contract: ${host.name}`, () => {
     const fixture = serverFixture();
@@ -60,7 +60,7 @@ export function serverContract<S extends RunningServer>(host: ServerHost<S>): vo
   });
 }
 
-/** Compares an answer with what the table says of it. */
+/** Compares a response with what the table expects. */
 export function checkAnswer(wanted: ServerRequest, response: RawResponse): void {
   const { status, headers, body } = response;
   expect({ status, body: status === wanted.status ? '' : body }).toEqual({ status: wanted.status, body: '' });

@@ -58,7 +58,7 @@ const TIERS: readonly TierDefinition<keyof typeof QUOTAS>[] = [
   { slug: 'enterprise', name: 'Enterprise', isPublished: false, sortOrder: 40, limits: {} },
 ];
 
-/** Who the fixture's keys belong to: an org and what they may do there, or `operator`. */
+/** Who the fixture's keys belong to: an org and the permissions in it, or `operator`. */
 export const PRINCIPALS = {
   'key-admin': { actor: 'admin', org: 'acme', permissions: ['billing:read', 'billing:manage'] },
   'key-member': { actor: 'member', org: 'acme', permissions: ['billing:read'] },
@@ -71,19 +71,19 @@ export const PRINCIPALS = {
 
 export type PrincipalKey = keyof typeof PRINCIPALS;
 
-/** The limits on bodies under which the contract's requests are written. */
+/** The body limits that the contract's requests assume. */
 export const BODY_LIMITS = { maxBodyBytes: 65_536, bodyTimeoutMs: 150 };
 
-/** What a server contract's engine is made from, with the handles its tests need. */
+/** What the server contract's engine is made from, with the handles its tests need. */
 export interface ServerFixture {
   readonly options: BillingOptions<keyof typeof QUOTAS>;
   readonly clock: FakeClock;
   readonly provider: SandboxProvider;
-  /** Everything that was logged as a warning or an error. */
+  /** Everything logged as a warning or an error. */
   readonly logged: readonly { readonly message: string; readonly facts: unknown }[];
 }
 
-/** An engine's options on stores in memory, a clock that stands still, and a sandbox that sells. */
+/** The options of an engine with in-memory stores, a stopped clock, and a sandbox that sells. */
 export function serverFixture(more: Partial<BillingOptions<keyof typeof QUOTAS>> = {}): ServerFixture {
   const clock = fakeClock();
   const provider = sandboxProvider({ webhookUrl: null, secret: 'contract-secret', clock });
@@ -103,7 +103,7 @@ export function serverFixture(more: Partial<BillingOptions<keyof typeof QUOTAS>>
   return { options, clock, provider, logged };
 }
 
-/** A JSON API's usual way to tell who calls: `X-API-Key` or a bearer token. */
+/** The usual way for a JSON API to identify the caller: `X-API-Key` or a bearer token. */
 export const fixtureAccess: Access = ({ request, permission, org }) => {
   const key = request.header('x-api-key') ?? /^Bearer (.+)$/.exec(request.header('authorization') ?? '')?.[1];
   const principal =

@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest';
 import type { CounterStoreHost } from '../counter-store-host.ts';
 import { charge, counterTests, DEVICES, OPENS, ORG, ZONES } from './counter-case.ts';
 
-/** What a store does for one caller at a time. */
+/** How a store behaves towards one caller at a time. */
 export function counterBasics<S extends CounterStore>(host: CounterStoreHost<S>): void {
   const test = counterTests(host);
 
@@ -101,7 +101,7 @@ export function counterBasics<S extends CounterStore>(host: CounterStoreHost<S>)
       const lifetime = { ...OPENS, window: 'lifetime' };
       const others = [
         ...['acme:', 'acme}', 'acm', 'Acme'].map((org) => ({ org, counter: OPENS })),
-        // Written one after the other without care, its id and window are those of the first.
+        // This org id spells the org and window of the counter under test, as keys joined without escaping would.
         { org: `acme:${OPENS.window}`, counter: lifetime },
       ];
       for (const { org, counter } of others) {

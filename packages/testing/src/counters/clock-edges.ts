@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest';
 import type { CounterStoreHost } from '../counter-store-host.ts';
 import { charge, counterTests, DEVICES, OPENS, ORG, ZONES } from './counter-case.ts';
 
-/** What changes by time alone, on the store's own clock. */
+/** What changes through time alone, on the store's own clock. */
 export function counterClockEdges<S extends CounterStore>(host: CounterStoreHost<S>): void {
   const test = counterTests(host);
   const { leaseMs, rememberMs, lapsedKeepMs } = host.timing;

@@ -15,7 +15,7 @@ export const DEVICES: CounterRef = { key: 'devices', window: 'lifetime' };
 export const ZONES: CounterRef = { key: 'zones', window: 'lifetime' };
 export const OPENS: CounterRef = { key: 'door_opens', window: 'day:2026-04-09' };
 
-/** A charge of one unit of `devices` at limit 10, but for what is said otherwise. */
+/** A charge of one unit of `devices` at limit 10, unless overridden. */
 export function charge(over: Partial<Charge> = {}): Charge {
   return { ...DEVICES, amount: 1, limit: 10, onUnknown: 'uncertain', forgetAt: null, ...over };
 }
@@ -23,25 +23,25 @@ export function charge(over: Partial<Charge> = {}): Charge {
 type Reserving = Partial<Reservation> & { readonly leaseMs?: number; readonly maxHeld?: number };
 type Settling = Pick<Parameters<CounterStore['settle']>[0], 'as' | 'amounts'>;
 
-/** One test's store, with the calls most tests make. Every call may be told to go through another handle. */
+/** The store of one test, with the calls that most tests make. Those that take `through` can use another handle on the same data. */
 export interface CounterCase {
   readonly store: CounterStore;
   peer(): Promise<CounterStore>;
   reservation(id: string, over?: Reserving): Reservation;
-  /** Reserves one device for the host's `leaseMs`, but for what is said otherwise. */
+  /** Reserves one device for the host's `leaseMs`, unless overridden. */
   reserve(id: string, over?: Reserving, through?: CounterStore): Promise<ReserveOutcome>;
   settle(id: string, as: Settling, over?: Reserving, through?: CounterStore): Promise<SettleOutcome>;
   /** Begins and finishes a recount. */
   count(counter: CounterRef, count: number, forgetAt?: number | null): Promise<void>;
   read(counter: CounterRef, org?: string): Promise<CounterReading | null>;
-  /** What is stored must be this, and the port must say the same. */
+  /** Expects this to be stored, and the port to report the same. */
   expectCounter(counter: CounterRef, expected: Partial<StoredCounter>, org?: string): Promise<void>;
   stored(counter: CounterRef, org?: string): Promise<StoredCounter | null>;
   orgs(): Promise<readonly string[]>;
   records(): Promise<number>;
   now(): Promise<number>;
   advance(ms: number): Promise<void>;
-  /** Moves to just before an instant `ms` after now; `past` then moves to just after it. */
+  /** Moves to just before the instant `ms` from now; `past` then moves to just after it. */
   upTo(ms: number): Promise<void>;
   past(): Promise<void>;
 }

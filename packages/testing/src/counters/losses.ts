@@ -5,12 +5,12 @@ import { type CounterCase, charge, counterTests, DEVICES, OPENS, ORG } from './c
 
 type How = Parameters<CounterCase['settle']>[1];
 
-/** What becomes of held units whose counter is gone when they are settled (Q9). */
+/** What happens to held units whose counter is gone when they are settled (Q9). */
 export function counterLosses<S extends CounterStore>(host: CounterStoreHost<S>): void {
   const test = counterTests(host);
   const { leaseMs, rememberMs } = host.timing;
 
-  /** Holds two door opens and a device until the counter of the door opens is gone; answers what settles them. */
+  /** Holds two door opens and a device until the counter of the door opens is gone; returns a function that settles them. */
   async function loseOpens(a: CounterCase, onUnknown: OnUnknown, heldMs = 50 * leaseMs) {
     const forgetAt = (await a.now()) + leaseMs;
     await a.count(OPENS, 3, forgetAt);

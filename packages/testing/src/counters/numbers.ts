@@ -5,7 +5,7 @@ import { charge, counterTests, DEVICES, ORG } from './counter-case.ts';
 
 const MOST = Number.MAX_SAFE_INTEGER;
 
-/** What a store takes for an amount, an instant, an id and a list of charges, and where its sums end. */
+/** Which amounts, instants, ids and lists of charges a store accepts, and where its sums stop. */
 export function counterNumbers<S extends CounterStore>(host: CounterStoreHost<S>): void {
   const test = counterTests(host);
 

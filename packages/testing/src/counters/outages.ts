@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest';
 import type { CounterStoreHost } from '../counter-store-host.ts';
 import { charge, counterTests, DEVICES, ORG } from './counter-case.ts';
 
-/** What a store does while its backing is away, and when it is back. */
+/** What a store does while the service behind it is down, and once it is back. */
 export function counterOutages<S extends CounterStore>(host: CounterStoreHost<S>): void {
   const { outage } = host;
   const test = counterTests(host);

@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest';
 import type { CounterStoreHost } from '../counter-store-host.ts';
 import { charge, counterTests, DEVICES, ORG, ZONES } from './counter-case.ts';
 
-/** What racing callers see, over several handles on the same data. */
+/** What racing callers see through several handles on the same data. */
 export function counterRaces<S extends CounterStore>(host: CounterStoreHost<S>): void {
   const test = counterTests(host);
   const times = (n: number) => Array.from({ length: n }, (_, index) => index);

@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest';
 import type { CounterStoreHost } from '../counter-store-host.ts';
 import { type CounterCase, charge, counterTests, DEVICES, ORG, ZONES } from './counter-case.ts';
 
-/** Begins a recount of the devices; `finish` ends it with a count. */
+/** Begins a recount of the devices; the returned `finish` ends it with a count. */
 async function beginRecount(a: CounterCase) {
   const [token] = await a.store.beginRecount({ org: ORG, counters: [DEVICES] });
   if (!token) throw new Error('no token');
@@ -14,7 +14,7 @@ async function beginRecount(a: CounterCase) {
   return { token, finish };
 }
 
-/** What a recount does to the changes around it (Q8). */
+/** How a recount treats the changes made around it (Q8). */
 export function counterRecounts<S extends CounterStore>(host: CounterStoreHost<S>): void {
   const test = counterTests(host);
 

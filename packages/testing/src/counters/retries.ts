@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest';
 import type { CounterStoreHost } from '../counter-store-host.ts';
 import { charge, counterTests, DEVICES, ORG, ZONES } from './counter-case.ts';
 
-/** What a repeat does: the same call with the same id any number of times is one (Q3). */
+/** Retries: the same call with the same id has its effect once, however often it is made (Q3). */
 export function counterRetries<S extends CounterStore>(host: CounterStoreHost<S>): void {
   const test = counterTests(host);
   const kept = { rememberMs: host.timing.rememberMs };

@@ -11,19 +11,19 @@ export interface OracleRow {
   readonly lastUsedAt: number | null;
 }
 
-/** What the lifecycle has to remember of an org. */
+/** What the lifecycle has to remember about an org. */
 export interface Remembered {
   readonly since: number | null;
   readonly flags: readonly Flag[];
 }
 
-/** The times that a process sees. */
+/** The time that a process sees on its own clock and on the repository's. */
 export interface Seen {
   readonly process: number;
   readonly repository: number;
 }
 
-/** All that decides what an org's report says: plain data, and a plain reading of the contract. */
+/** Everything that determines an org's report: plain data, and a literal reading of the contract. */
 export class OrgOracle {
   readonly org: OrgName;
   readonly rows: Record<KeyName, OracleRow[]> = { devices: [], zones: [], org_users: [] };
@@ -47,7 +47,7 @@ export class OrgOracle {
     return this.pins.has(`${key}/${id}`);
   }
 
-  /** What a look at this moment finds, and what is remembered then. Changes nothing. */
+  /** What a look at this moment reports, and what has to be remembered after it. Changes nothing. */
   look(seen: Seen): { readonly report: DegradationReport; readonly remembered: Remembered } {
     const overages = KEYS.flatMap((key) => {
       const limit = this.limitOf(key, seen.process);

@@ -9,7 +9,7 @@ export type KeyName = (typeof KEYS)[number];
 /** One of two processes. */
 export type Who = 0 | 1;
 
-/** One thing that happens in the life of two orgs and two processes. Durations are in ms. */
+/** One step in the life of two orgs and two processes. Durations are in ms. */
 export type LifecycleStep =
   | {
       readonly do: 'limit';
@@ -37,28 +37,28 @@ export type LifecycleStep =
       readonly by: Who;
     }
   | { readonly do: 'look'; readonly org: OrgName; readonly by: Who }
-  /** With `diesAfter`, the process dies at its so-many-th word with repository or host, before or after that was done. */
+  /** With `diesAfter`, the process dies on that call to the repository or a callback; with `isHeard`, the call still takes effect. */
   | {
       readonly do: 'sweep';
       readonly by: Who;
       readonly diesAfter: number | null;
       readonly isHeard: boolean;
-      /** Time that passes before it: from one look to the next, say. */
+      /** Time that passes before the sweep, for instance from one look to the next. */
       readonly afterMs: number;
-      /** After the host's so-manieth action in it, the org's owner deletes a row. */
+      /** The org's owner deletes a row after this many of the host's actions in the sweep. */
       readonly meddlesAt: number | null;
     }
-  /** Both processes sweep at once; clocks are right again before. */
+  /** The clocks are corrected, then both processes sweep at once. */
   | { readonly do: 'race' }
   | { readonly do: 'pass'; readonly ms: number }
-  /** One clock is wrong by so much from now on, and the others are right again. */
+  /** From now on one clock is wrong by `ms`, and the others are right. */
   | { readonly do: 'skew'; readonly whose: Who | 'repository'; readonly ms: number };
 
 export interface LifecycleHistory {
   readonly steps: readonly LifecycleStep[];
-  /** Whether the host removes what is marked. */
+  /** Whether the host removes marked rows. */
   readonly removes: boolean;
-  /** Whether everything is unlimited in the end, so that every row must come back. */
+  /** Whether all limits are lifted at the end, so that every row must come back. */
   readonly endsUnlimited: boolean;
 }
 

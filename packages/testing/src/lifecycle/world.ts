@@ -19,42 +19,42 @@ export interface LifecycleStores {
 }
 
 const CALLBACK_TIMEOUT_MS = 1_000;
-/** How long the claim of a process that died keeps others from an org, as sweeps promise it. */
+/** How long the claim of a dead process keeps others from an org, as sweeps promise. */
 const CLAIM_MS = 6 * CALLBACK_TIMEOUT_MS;
 export const SIGHTING_MS = 3_600_000;
 
-/** One process: an engine that may be made to die. */
+/** One process: an engine that can be killed. */
 interface Process {
   readonly billing: Billing;
   isDead: boolean;
-  /** Words with repository or host until it dies; null: it lives. */
-  lifeLeft: number | null;
+  /** Calls to the repository or the host's callbacks until it dies; null if it is not to die. */
+  callsLeft: number | null;
   isHeard: boolean;
 }
 
-/** Two processes, their host and the truth about it. */
+/** Two processes, their host, and the truth about it. */
 export class World {
   readonly stores: LifecycleStores;
   readonly orgs = new Map<OrgName, OrgOracle>(ORGS.map((org) => [org, new OrgOracle(org)]));
-  /** Rows that the host has switched off. */
+  /** Rows that the host has suspended. */
   readonly off = new Set<string>();
-  readonly told: string[] = [];
-  /** Broken promises, in words: a callback has nobody to throw at. */
+  readonly notices: string[] = [];
+  /** Broken promises, in words. They are collected because an error thrown in a callback would not reach the test. */
   readonly broken: string[] = [];
-  /** What looks may have found in the middle of sweeps, by org: a process that dies leaves that behind. */
+  /** What looks may have found during sweeps, by org. A process that dies leaves such a state behind. */
   readonly found = new Map<OrgName, Remembered[]>();
-  /** Actions of the host until an owner deletes a row of that org; null: nobody does. */
+  /** Actions of the host until an owner deletes a row of that org; null if nobody does. */
   meddlesIn: number | null = null;
   readonly #removes: boolean;
   readonly #skews: [number, number] = [0, 0];
   readonly #keys = new Map<string, string>();
-  /** Since when, on the repository's clock, looks have found a row due; by row. */
+  /** By row: since when looks have found it due, on the repository's clock. */
   readonly #sightings = new Map<string, number>();
-  /** When the host switched a row off last, on the repository's clock; by row. */
+  /** By row: when the host last suspended it, on the repository's clock. */
   readonly #suspensions = new Map<string, number>();
   readonly #counters = memoryCounterStore({ clock: { now: () => this.now } });
   readonly #everyone: Process[] = [];
-  /** Until when, on the repository's clock, claims of the dead may hold; null: a sweep has looked at every org since. */
+  /** Until when claims of dead processes may hold, on the repository's clock; null once a later sweep has looked at every org. */
   #claimedUntil: number | null = null;
   #repositorySkew = 0;
   #busy = 0;
@@ -98,12 +98,12 @@ export class World {
     if (whose !== 'repository') this.#skews[whose] = ms;
   }
 
-  /** Notes what a look of this process would find and store now. */
+  /** Records what a look of this process would find and store now. */
   mayFind(org: OrgOracle, who: Who): void {
     this.found.set(org.org, [...(this.found.get(org.org) ?? []), org.look(this.seenBy(who)).remembered]);
   }
 
-  /** Notes that a sweep has ended: what the claims of the dead held is looked at by the first that begins when they have run out. */
+  /** Records the end of a sweep. What a dead process had claimed is looked at by the first sweep that begins after the claim expired. */
   swept(didDie: boolean): void {
     const now = this.stores.now();
     if (didDie) this.#claimedUntil = now + CLAIM_MS;
@@ -111,8 +111,8 @@ export class World {
   }
 
   /**
-   * Takes down which rows of the org a look has found due. One that died may not have taken earlier sightings back, and nobody can while its claim
-   * holds the org. Of several looks the earliest on the repository's clock counts, which may have been set back since the first.
+   * Records which rows of the org a look has found due. A process that died may not have withdrawn earlier sightings, and nobody else can
+   * while its claim holds the org. Of several looks the earliest counts by the repository's clock, which may have been set back since.
    */
   sight({ org, remembered }: OrgOracle): void {
     const due = new Set(
@@ -128,13 +128,13 @@ export class World {
     for (const row of due) this.#sightings.set(row, Math.min(now, this.#sightings.get(row) ?? now));
   }
 
-  /** Lets the process die at its `diesAfter`th word from now; `isHeard`: what it said last was done. */
+  /** Makes the process die on its `diesAfter`th call from now; with `isHeard`, that call still takes effect. */
   arm(who: Who, diesAfter: number, isHeard: boolean): void {
-    this.#processes[who].lifeLeft = diesAfter;
+    this.#processes[who].callsLeft = diesAfter;
     this.#processes[who].isHeard = isHeard;
   }
 
-  /** Puts a living process in the place of a dead or doomed one. */
+  /** Replaces a process that is dead or about to die with a new one. */
   restart(who: Who): void {
     this.#processes[who].isDead = true;
     this.#processes[who] = this.#start(who);
@@ -144,7 +144,7 @@ export class World {
     return this.#processes[who].isDead;
   }
 
-  /** Waits until no process is in the middle of anything. */
+  /** Waits until no process has a call in flight. */
   async settle(): Promise<void> {
     for (let quiet = 0; quiet < 3; quiet += 1) {
       await new Promise((resolve) => setImmediate(resolve));
@@ -159,7 +159,7 @@ export class World {
 
   #start(who: Who): Process {
     const self: { process: Process | null } = { process: null };
-    const guard = <T>(work: () => Promise<T>) => this.#say(self, work);
+    const guard = <T>(work: () => Promise<T>) => this.#call(self, work);
     const repository = new Proxy(this.stores.repository, {
       get: (target, name: keyof BillingRepository) => {
         if (name === 'close') return async () => {};
@@ -211,24 +211,24 @@ export class World {
     ];
     for (const name of names) {
       billing.on(name, (notice) => {
-        if ('overCapacityAt' in notice) this.told.push(`${name} ${notice.org} ${notice.overCapacityAt}`);
+        if ('overCapacityAt' in notice) this.notices.push(`${name} ${notice.org} ${notice.overCapacityAt}`);
       });
     }
-    const process: Process = { billing, isDead: false, lifeLeft: null, isHeard: false };
+    const process: Process = { billing, isDead: false, callsLeft: null, isHeard: false };
     self.process = process;
     this.#everyone.push(process);
     return process;
   }
 
-  /** One word of a process with repository or host: the dead say nothing, and the dying may not hear the answer. */
-  async #say<T>({ process }: { readonly process: Process | null }, work: () => Promise<T>): Promise<T> {
+  /** Makes a call of a process to the repository or a callback. A dead process does nothing; one that dies meanwhile gets no answer. */
+  async #call<T>({ process }: { readonly process: Process | null }, work: () => Promise<T>): Promise<T> {
     this.#busy += 1;
     try {
       if (process === null) return await work();
       if (process.isDead) throw new Error('this process is gone');
-      if (process.lifeLeft !== null) {
-        process.lifeLeft -= 1;
-        if (process.lifeLeft === 0) {
+      if (process.callsLeft !== null) {
+        process.callsLeft -= 1;
+        if (process.callsLeft === 0) {
           process.isDead = true;
           if (process.isHeard) await work();
           throw new Error('this process is gone');
@@ -242,7 +242,7 @@ export class World {
     }
   }
 
-  /** Deletes a row that is on, in the middle of a sweep. */
+  /** Deletes a device that is not suspended, in the middle of a sweep. */
   #meddle(name: string): void {
     if (this.meddlesIn === null) return;
     this.meddlesIn -= 1;
@@ -252,7 +252,7 @@ export class World {
     rows.devices = rows.devices.filter((row) => row !== on);
   }
 
-  /** What the host does to a row, and all that must be true at that moment. */
+  /** Performs the host's action on a row, and checks all that must hold at that moment. */
   #act(action: 'suspend' | 'restore' | 'remove', row: RowCallbackRequest, who: Who): void {
     const { org: name, id, idempotencyKey } = row;
     const key = row.resource as KeyName;

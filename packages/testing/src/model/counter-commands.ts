@@ -11,7 +11,7 @@ import type {
 import fc from 'fast-check';
 import { CounterOracle, type OracleToken } from './counter-oracle.ts';
 
-/** What the model of a history knows. Times are ms since it began; the store's clock showed `startsAt` then. */
+/** The state of the model during a history. Times are ms since the history began, when the store's clock showed `startsAt`. */
 export class CounterHistory {
   readonly startsAt: number;
   readonly slackMs: number;
@@ -38,7 +38,7 @@ export class CounterHistory {
     return oracle.at(this.now);
   }
 
-  /** Throws unless the store answered what the port says. Ages may differ by the slack of a clock that runs by itself. */
+  /** Throws unless the store's answer is what the port specifies. Ages may differ by the slack of a clock that runs by itself. */
   compare(actual: unknown, expected: unknown): void {
     if (isDeepStrictEqual(actual, expected)) return;
     if (this.slackMs > 0 && isDeepStrictEqual(this.#aligned(actual, expected), expected)) return;
@@ -69,10 +69,10 @@ export interface CounterWorld {
 
 export type CounterCommand = fc.AsyncCommand<CounterHistory, CounterWorld>;
 
-/** In what instants and durations are told: whole steps, and `offsetMs` more for durations. */
+/** The granularity of instants and durations: whole steps, plus `offsetMs` for durations. */
 export interface CounterGrid {
   readonly stepMs: number;
-  /** 0 meets every instant exactly; half a step keeps clear of them, which a clock that also runs by itself needs. */
+  /** 0 hits every instant exactly. Half a step stays clear of them, which a clock that also runs by itself needs. */
   readonly offsetMs: number;
   readonly lapsedKeepMs: number;
 }
@@ -87,10 +87,10 @@ const COUNTERS: readonly CounterRef[] = [
 const NEVER_ASKED: readonly Charge[] = [
   { key: 'devices', window: 'lifetime', amount: 1, limit: null, onUnknown: 'uncertain', forgetAt: null },
 ];
-/** A begun recount of an uncounted counter is only finished while the store surely keeps its mark. */
+/** A recount begun on an uncounted counter is finished only while the store is sure to keep its mark, ms. */
 const MAX_TOKEN_AGE_MS = 300_000;
 
-/** Arbitrary commands on a counter store, through the port alone. */
+/** Generates commands on a counter store, through the port alone. */
 export function counterStoreCommands(grid: CounterGrid): fc.Arbitrary<CounterCommand> {
   const later = (steps: number) => steps * grid.stepMs + grid.offsetMs;
   const org = fc.constantFrom(...ORGS);
@@ -100,7 +100,7 @@ export function counterStoreCommands(grid: CounterGrid): fc.Arbitrary<CounterCom
     { weight: 8, arbitrary: fc.constant(null) },
     { weight: 1, arbitrary: fc.integer({ min: 1, max: 12 }).map(later) },
   );
-  // Mostly one of the ids that were reserved.
+  // Usually one of the ids that were reserved.
   const made = fc.oneof({ weight: 9, arbitrary: fc.nat(11) }, { weight: 1, arbitrary: fc.constant(null) });
   const remember = fc.constantFrom(0, 0, later(4), later(40));
   const lease = fc.constantFrom(later(1), later(2), later(6));
@@ -129,8 +129,8 @@ export function counterStoreCommands(grid: CounterGrid): fc.Arbitrary<CounterCom
     as: fc.constantFrom<'commit' | 'release' | 'unknown'>('commit', 'commit', 'release', 'unknown'),
     kept: fc.option(fc.array(fc.nat(3), { minLength: 3, maxLength: 3 }), { freq: 2 }),
     rememberMs: remember,
-    // The store goes by what the reserve said of limits, unknown ends and instants.
-    isRetold: fc.boolean(),
+    // The store goes by the limits, `onUnknown` and `forgetAt` of the reserve, whatever the settle says.
+    isAltered: fc.boolean(),
   });
   const adjust = fc.record({
     org,
@@ -164,7 +164,7 @@ export function counterStoreCommands(grid: CounterGrid): fc.Arbitrary<CounterCom
   );
 }
 
-/** Reads every counter of every org and compares: what a history ends with. */
+/** Reads every counter of every org and compares it with the model. Every history ends with this. */
 export async function readEverything(model: CounterHistory, world: CounterWorld): Promise<void> {
   for (const org of ORGS) await readOrg(model, world, org);
 }
@@ -182,7 +182,7 @@ function after(now: number, ms: number | null): number | null {
   return ms === null ? null : now + ms;
 }
 
-/** The same with instants of the store's clock. */
+/** The same items with instants on the store's clock. */
 function onStoreClock<T extends { readonly forgetAt: number | null }>(
   model: CounterHistory,
   items: readonly T[],
@@ -190,7 +190,7 @@ function onStoreClock<T extends { readonly forgetAt: number | null }>(
   return items.map((item) => ({ ...item, forgetAt: after(model.startsAt, item.forgetAt) }));
 }
 
-function reserveCommand(told: {
+function reserveCommand(args: {
   org: string;
   id: string;
   charges: readonly (Omit<Charge, 'key' | 'window' | 'forgetAt'> & {
@@ -202,9 +202,9 @@ function reserveCommand(told: {
   maxHeld: number;
   isRetry: boolean;
 }): CounterCommand {
-  return command('reserve', told, async (model, { store }) => {
-    const { org, id, rememberMs, leaseMs, maxHeld, isRetry } = told;
-    const fresh = told.charges.map(({ counter, forgetIn, amount, limit, onUnknown }) => ({
+  return command('reserve', args, async (model, { store }) => {
+    const { org, id, rememberMs, leaseMs, maxHeld, isRetry } = args;
+    const fresh = args.charges.map(({ counter, forgetIn, amount, limit, onUnknown }) => ({
       ...counter,
       amount,
       limit,
@@ -219,7 +219,7 @@ function reserveCommand(told: {
   });
 }
 
-/** The reservation a command means: one of those that were made, or one that never was. */
+/** The reservation a command refers to: one that was made, or one that never was. */
 function madeReservation(
   model: CounterHistory,
   made: number | null,
@@ -228,23 +228,23 @@ function madeReservation(
   return all[made === null ? -1 : made % all.length] ?? { org: 'acme', id: 'never', charges: NEVER_ASKED };
 }
 
-function retold(charge: Charge): Charge {
+function altered(charge: Charge): Charge {
   const onUnknown = charge.onUnknown === 'uncertain' ? 'release' : 'uncertain';
   return { ...charge, limit: charge.limit === null ? 0 : null, onUnknown, forgetAt: null };
 }
 
-function settleCommand(told: {
+function settleCommand(args: {
   made: number | null;
   as: 'commit' | 'release' | 'unknown';
   kept: readonly number[] | null;
   rememberMs: number;
-  isRetold: boolean;
+  isAltered: boolean;
 }): CounterCommand {
-  return command('settle', told, async (model, { store }) => {
-    const { made, as, kept, rememberMs, isRetold } = told;
+  return command('settle', args, async (model, { store }) => {
+    const { made, as, kept, rememberMs, isAltered } = args;
     const reservation = madeReservation(model, made);
     const { org, id } = reservation;
-    const charges = isRetold ? reservation.charges.map(retold) : reservation.charges;
+    const charges = isAltered ? reservation.charges.map(altered) : reservation.charges;
     const amounts = kept && charges.map(({ amount }, index) => Math.min(amount, kept[index] ?? 0));
     const request = { org, id, charges, rememberMs, as, ...(amounts && { amounts }) };
     const expected = model.org(org).settle(request);
@@ -253,16 +253,16 @@ function settleCommand(told: {
   });
 }
 
-function renewCommand(told: { made: number | null; leaseMs: number }): CounterCommand {
-  return command('renew', told, async (model, { store }) => {
-    const { leaseMs } = told;
-    const { org, id } = madeReservation(model, told.made);
+function renewCommand(args: { made: number | null; leaseMs: number }): CounterCommand {
+  return command('renew', args, async (model, { store }) => {
+    const { leaseMs } = args;
+    const { org, id } = madeReservation(model, args.made);
     const expected = [model.org(org).renew(id, leaseMs)];
     model.compare(await store.renew({ leases: [{ org, id }], leaseMs }), expected);
   });
 }
 
-function adjustCommand(told: {
+function adjustCommand(args: {
   org: string;
   changes: readonly {
     counter: CounterRef;
@@ -272,8 +272,8 @@ function adjustCommand(told: {
   }[];
   once: { id: string; rememberMs: number } | null;
 }): CounterCommand {
-  return command('adjust', told, async (model, { store }) => {
-    const { org, changes, once } = told;
+  return command('adjust', args, async (model, { store }) => {
+    const { org, changes, once } = args;
     const adjustments = changes.map(({ counter, forgetIn, amount, change }) => ({
       ...counter,
       amount,
@@ -298,9 +298,9 @@ async function readOrg(model: CounterHistory, { store }: CounterWorld, org: stri
   model.compare(await store.read({ org, counters: COUNTERS }), expected);
 }
 
-function beginCommand(told: { org: string; counters: readonly CounterRef[] }): CounterCommand {
-  return command('begin recount', told, async (model, world) => {
-    model.tokens.push(...(await beginRecount(model, world, told.org, told.counters)));
+function beginCommand(args: { org: string; counters: readonly CounterRef[] }): CounterCommand {
+  return command('begin recount', args, async (model, world) => {
+    model.tokens.push(...(await beginRecount(model, world, args.org, args.counters)));
   });
 }
 
@@ -323,17 +323,17 @@ async function beginRecount(
   });
 }
 
-function finishCommand(told: { which: number; count: number; forgetIn: number | null }): CounterCommand {
-  const pick = (model: Readonly<CounterHistory>) => model.tokens[told.which % model.tokens.length];
+function finishCommand(args: { which: number; count: number; forgetIn: number | null }): CounterCommand {
+  const pick = (model: Readonly<CounterHistory>) => model.tokens[args.which % model.tokens.length];
   return command(
     'finish recount',
-    told,
+    args,
     async (model, { store }) => {
       const open = pick(model);
       if (!open) return;
       model.tokens.splice(model.tokens.indexOf(open), 1);
-      const { count } = told;
-      const forgetAt = after(model.now, told.forgetIn);
+      const { count } = args;
+      const forgetAt = after(model.now, args.forgetIn);
       const expected = [model.org(open.org).finishRecount(open.ours, count, forgetAt)];
       const counts = onStoreClock(model, [{ ...open.theirs, count, forgetAt }]);
       model.compare(await store.finishRecount({ org: open.org, counts }), expected);
@@ -347,12 +347,12 @@ function finishCommand(told: { which: number; count: number; forgetIn: number | 
   );
 }
 
-/** Without it most histories would stay where every counter is unknown. */
-function recountCommand(told: { org: string; count: number; forgetIn: number | null }): CounterCommand {
-  return command('recount all', told, async (model, world) => {
-    const { org, count } = told;
+/** A whole recount in one command. Without it every counter would stay unknown in most histories. */
+function recountCommand(args: { org: string; count: number; forgetIn: number | null }): CounterCommand {
+  return command('recount all', args, async (model, world) => {
+    const { org, count } = args;
     const tokens = await beginRecount(model, world, org, COUNTERS);
-    const forgetAt = after(model.now, told.forgetIn);
+    const forgetAt = after(model.now, args.forgetIn);
     const oracle = model.org(org);
     const expected = tokens.map(({ ours }) => oracle.finishRecount(ours, count, forgetAt));
     const counts = tokens.map(({ theirs }) => ({ ...theirs, count, forgetAt }));

@@ -10,12 +10,12 @@ import type {
   SettleOutcome,
 } from '@tollgate/core';
 
-/** How long the mark of a begun recount lasts for a counter without a count, ms; as the port says. */
+/** How long the mark of a begun recount lasts on a counter without a count, ms, as the port specifies. */
 const MARK_MS = 600_000;
 
 /**
- * Everything that ever happened to one counter. The oracle keeps history where a store keeps marks: whether a recount saw a row is
- * looked up in the steps at which things happened.
+ * Everything that ever happened to one counter. Where a store keeps marks, the oracle keeps history: whether a recount saw a row is
+ * derived from the steps at which things happened.
  */
 interface OracleCounter {
   known: boolean;
@@ -25,7 +25,7 @@ interface OracleCounter {
   countedAt: number;
   forgetAt: number | null;
   readonly changes: { readonly step: number; readonly added: number; readonly removed: number }[];
-  /** Finished recounts: the steps at which they were begun and finished. */
+  /** Finished recounts, with the steps at which they began and finished. */
   readonly recounts: { readonly begun: number; readonly finished: number }[];
   readonly losses: number[];
 }
@@ -35,23 +35,23 @@ interface OracleReservation {
   readonly rememberMs: number;
   readonly madeIn: number;
   state: ReservationState;
-  /** The end of its lease while held or lapsed, of its remembrance afterwards. */
+  /** The end of its lease while held or lapsed; once settled, when the id is forgotten. */
   endsAt: number;
   lapsedIn: number;
-  /** For each charge, whether there was anything to put its units when its lease ran out. */
+  /** For each charge, whether its units had a counter to go to when the lease ran out. */
   landed: readonly boolean[];
 }
 
-/** A token as the oracle knows it. */
+/** A recount token as the oracle knows it. */
 export interface OracleToken extends CounterRef {
   readonly begun: number;
   readonly begunAt: number;
   readonly reading: CounterReading | null;
-  /** How often the counter had been counted or lost by then. */
+  /** How often the counter had been counted or lost when the recount began. */
   readonly epoch: number;
 }
 
-/** One org by the words of the port, with no thought of speed or memory. Times are ms since the history began. */
+/** One org modelled on the port's specification, without regard to speed or memory. Times are ms since the history began. */
 export class CounterOracle {
   readonly #lapsedKeepMs: number;
   readonly #counters = new Map<string, OracleCounter>();
@@ -64,7 +64,7 @@ export class CounterOracle {
     this.#lapsedKeepMs = lapsedKeepMs;
   }
 
-  /** Comes before every call: the call is one step, at this instant, and what time alone changed is changed first. */
+  /** Precedes every call: begins a step at this instant, and applies what time alone has changed before the call itself. */
   at(now: number): this {
     this.#now = now;
     this.#step += 1;
@@ -187,7 +187,7 @@ export class CounterOracle {
       key,
       window,
       reading: this.read(ref),
-      // Of one that was never counted nobody has seen anything yet, whoever began to count it before.
+      // Nothing of an unknown counter has been seen yet, whoever began to recount it before.
       begun: counter.known ? this.#step : (counter.losses.at(-1) ?? 0),
       begunAt: this.#now,
       epoch: epochOf(counter),
@@ -246,7 +246,7 @@ export class CounterOracle {
     made.landed = made.charges.map((charge) => this.#putUnknown(charge, charge.amount));
   }
 
-  /** Takes away what a lapse had left of a charge, if it is still there. */
+  /** Removes the units that a lapse left on a charge's counter, if they are still there. */
   #takeBack(made: OracleReservation, index: number, charge: Charge): void {
     const counter = this.#of(charge);
     const wasLost = counter.losses.some((step) => step > made.lapsedIn);
@@ -264,7 +264,7 @@ export class CounterOracle {
     );
   }
 
-  /** A counter that is neither known nor being counted takes nothing. */
+  /** A counter that is neither known nor being recounted takes no units. */
   #put(ref: CounterRef, place: 'committed' | 'uncertain', units: number): boolean {
     const counter = this.#of(ref);
     if (!counter.known && counter.markEndsAt === 0) return false;
@@ -302,9 +302,9 @@ function epochOf({ recounts, losses }: OracleCounter): number {
 }
 
 function isSame(made: OracleReservation, request: Reservation): boolean {
-  const told = ({ charges }: { charges: readonly Charge[] }) =>
+  const comparable = ({ charges }: { charges: readonly Charge[] }) =>
     charges.map(({ key, window, amount }) => [key, window, amount]);
-  return JSON.stringify(told(made)) === JSON.stringify(told(request));
+  return JSON.stringify(comparable(made)) === JSON.stringify(comparable(request));
 }
 
 function positions<T>(items: readonly T[], matches: (item: T) => boolean): number[] {

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 const COUNTER = { key: 'devices', window: 'lifetime' };
 const ORG = 'acme';
 
-/** A create on its way: it holds `amount`, has written `rows` so far, and writes nothing once its lease is over. */
+/** A create in progress: it holds `amount`, has written `rows` so far, and writes nothing once its lease has ended. */
 interface Handler {
   readonly reservation: Reservation;
   readonly amount: number;
@@ -19,7 +19,7 @@ interface OpenRecount {
   count: number | null;
 }
 
-/** A host with real rows, its creates under way, and deletes it has not reported yet. */
+/** A host with real rows, creates in progress, and deletes it has not reported yet. */
 export class SimulatedHost {
   readonly store: CounterStore;
   readonly limit: number;
@@ -28,7 +28,7 @@ export class SimulatedHost {
   readonly handlers: Handler[] = [];
   readonly #recounts: OpenRecount[] = [];
   #unreportedDeletes = 0;
-  /** Deletes so far, and how many of them the last count that was applied is sure to have seen. */
+  /** Deletes so far, and how many of them the last applied count is sure to have seen. */
   #deletes = 0;
   #deletesSeen = 0;
   #made = 0;
@@ -45,7 +45,7 @@ export class SimulatedHost {
     this.#clock = options.clock;
   }
 
-  /** Units that handlers may still turn into rows: those whose lease lives. */
+  /** Units that handlers with a live lease may still turn into rows. */
   get mayStillCome(): number {
     const live = this.handlers.filter(
       ({ isDone, leaseEndsAt }) => !isDone && this.#clock.now() < leaseEndsAt,
@@ -85,7 +85,7 @@ export class SimulatedHost {
     if (isHeld) handler.leaseEndsAt = this.#clock.now() + leaseMs;
   }
 
-  /** However late: commits what was written, releases if that is nothing, or does not know. */
+  /** Settles, however late: commits the rows that were written, releases if there are none, or reports the end as unknown. */
   async end(handler: Handler, how: 'truthfully' | 'unknown'): Promise<void> {
     if (handler.isDone) return;
     handler.isDone = true;
@@ -94,7 +94,7 @@ export class SimulatedHost {
     await this.store.settle({ ...handler.reservation, as, ...amounts });
   }
 
-  /** The process died: nobody settles, nobody writes. */
+  /** The process died: it neither settles nor writes any more. */
   crash(handler: Handler): void {
     handler.isDone = true;
   }
@@ -115,7 +115,7 @@ export class SimulatedHost {
     if (missing.length === 0) this.#unreportedDeletes = 0;
   }
 
-  /** Deletes nobody will ever report. */
+  /** The deletes so far will never be reported. */
   forgetDeletes(): void {
     this.#unreportedDeletes = 0;
   }
@@ -156,8 +156,8 @@ export class SimulatedHost {
   }
 
   /**
-   * What must hold after every step: never more rows than the limit, never fewer units in use than rows may be there, and what is
-   * called certain is the truth, but for deletes since it was counted (Q1, Q6, Q8).
+   * Checks what must hold after every step: never more rows than the limit, never fewer units in use than there may be rows, and a count
+   * reported as certain is the truth, except for deletes since it was counted (Q1, Q6, Q8).
    */
   async check(): Promise<void> {
     if (this.rows + this.mayStillCome > this.limit) {
@@ -174,7 +174,7 @@ export class SimulatedHost {
       throw new Error(`${this.rows} rows, but surely ${reading.committed}`);
   }
 
-  /** Ends or lets lapse all that is under way, recounts once, and checks that the count is the truth and all room is usable (Q5, Q8). */
+  /** Ends or lets lapse everything in progress, recounts once, and checks that the count is the truth and all capacity usable (Q5, Q8). */
   async settleDown(): Promise<void> {
     for (const [index, handler] of this.handlers.entries()) {
       if (index % 2 === 0) await this.end(handler, 'truthfully');
@@ -191,13 +191,13 @@ export class SimulatedHost {
   }
 }
 
-/** One thing a host does next. */
+/** One step of a host. */
 export type HostStep = {
   readonly name: string;
   readonly act: (host: SimulatedHost) => Promise<unknown> | unknown;
 };
 
-/** Everything that may happen to a host between two moments, its bad luck included. */
+/** Generates everything that can happen to a host from one moment to the next, failures included. */
 export function hostSteps(): fc.Arbitrary<HostStep> {
   const which = fc.nat(9);
   const amount = fc.integer({ min: 1, max: 3 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { PaymentProviderHost } from '../payment-provider-host.ts';
 import type { ProviderBench } from './provider-bench.ts';
 
-/** What a provider says of itself, its pages and its portal. */
+/** What a provider says about itself, its checkout pages and its portal. */
 export function checkoutContract<P extends PaymentProvider>(
   host: PaymentProviderHost<P>,
   bench: ProviderBench<P>,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { PaymentProviderHost, ProviderOutage } from '../payment-provider-host.ts';
 import type { ProviderBench } from './provider-bench.ts';
 
-/** What a failing provider answers. */
+/** How calls to a failing provider end. */
 export function outageContract<P extends PaymentProvider>(
   host: PaymentProviderHost<P>,
   bench: ProviderBench<P>,

@@ -1,13 +1,13 @@
 import type { CheckoutSession, PaymentProvider, ProviderEvent, ProviderSubscription } from '@tollgate/core';
 import type { PaymentProviderHost, SignedWebhook } from '../payment-provider-host.ts';
 
-/** A fresh provider and the steps its tests have in common. */
+/** A fresh provider and the steps its tests share. */
 export interface ProviderBench<P extends PaymentProvider> {
   readonly provider: P;
-  /** An idempotency key nobody used. */
+  /** An unused idempotency key. */
   key(): string;
   customer(org?: string): Promise<string>;
-  /** Opens a page for the first tier. */
+  /** Opens a checkout page for the first tier. */
   open(customerId: string, idempotencyKey?: string): Promise<CheckoutSession>;
   /** A customer with a paid subscription to the first tier. */
   subscribe(): Promise<{

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { PaymentProviderHost } from '../payment-provider-host.ts';
 import type { ProviderBench } from './provider-bench.ts';
 
-/** Repeats, one after another and at once. */
+/** Repeated calls, one after another and concurrent. */
 export function repeatContract<P extends PaymentProvider>(
   host: PaymentProviderHost<P>,
   bench: ProviderBench<P>,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { PaymentProviderHost } from '../payment-provider-host.ts';
 import type { ProviderBench } from './provider-bench.ts';
 
-/** What becomes of a subscription. */
+/** What happens to a subscription. */
 export function subscriptionContract<P extends PaymentProvider>(
   host: PaymentProviderHost<P>,
   bench: ProviderBench<P>,

@@ -45,7 +45,7 @@ function toSubscription({ offset, ...given }: GivenSubscription, now: number): S
   };
 }
 
-/** The version to expect: mostly the stored one, now and then a wrong one. */
+/** The version to expect: usually the stored one, sometimes a wrong one. */
 async function versionFor(
   side: Side,
   key: { provider: string; id: string },
@@ -65,7 +65,7 @@ const event = fc.record({
 });
 type GivenEvent = typeof event extends fc.Arbitrary<infer T> ? T : never;
 
-/** None shares its id: which of two events of one instant and one id comes first is nobody's promise. */
+/** No two events share an id, because the order of two events with the same instant and id is not specified. */
 const keyOf = ({ provider: name, livemode, id }: EventKey): EventKey => ({
   provider: name,
   livemode,

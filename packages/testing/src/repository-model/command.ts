@@ -2,17 +2,17 @@ import { deepStrictEqual } from 'node:assert/strict';
 import type { BillingRepository } from '@tollgate/core';
 import fc from 'fast-check';
 
-/** Two repositories that must answer alike, on clocks that stand still and are moved together. */
+/** Two repositories that must answer alike, on clocks that move only when told to, and together. */
 export interface BillingRepositoryPair {
   readonly reference: BillingRepository;
   readonly subject: BillingRepository;
-  /** Both clocks, epoch ms. */
+  /** The time on both clocks, epoch ms. */
   now(): number;
-  /** Moves both clocks on. */
+  /** Advances both clocks. */
   advance(ms: number): Promise<void> | void;
 }
 
-/** One side of a history: the repository and what was learnt from its answers, which the other side calls by other names. */
+/** One side of a history: the repository and the tokens and fences it returned, which differ between the two sides. */
 export interface Side {
   readonly repository: BillingRepository;
   /** The last claim's token, by event. */
@@ -34,7 +34,7 @@ export class Command implements fc.AsyncCommand<object, Play> {
   readonly #name: string;
   readonly #call: Call | number;
 
-  /** @param call - what both sides do; a number moves the clocks on by so many ms */
+  /** @param call - what both sides do; a number advances the clocks by that many ms */
   constructor(name: string, call: Call | number) {
     this.#name = name;
     this.#call = call;
@@ -91,5 +91,5 @@ export function auditOf(now: number, subject: string, orgName: string) {
     after: { subject, nested: [1, 'ü', null] },
   } as const;
 }
-/** How far an expected version is off: mostly not at all. */
+/** How far an expected version is off: usually not at all. */
 export const drift = fc.constantFrom(0, 0, 0, 7);

@@ -130,7 +130,7 @@ export const lifecycleCommands: readonly fc.Arbitrary<Command>[] = [
       { maxLength: 3 },
     ),
     ({ repository }, snapshots) => {
-      // Of one window, every writer knows the same end.
+      // All writers give a window the same end.
       const ends = { 'day:1': 1_000, 'day:2': 2_000 };
       return repository.saveUsage(
         snapshots.map(({ offset: _, ...snapshot }) => ({

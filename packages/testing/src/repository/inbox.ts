@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest';
 import type { BillingRepositoryHost } from '../billing-repository-host.ts';
 import { AT, audit, event, ORG, repositoryTests, subscription } from './repository-case.ts';
 
-/** Every event has one effect, whoever delivers it how often (W2, W6). */
+/** Every event takes effect once, whoever delivers it and however often (W2, W6). */
 export function inbox<R extends BillingRepository>(host: BillingRepositoryHost<R>): void {
   const test = repositoryTests(host);
   const { leaseMs } = host.timing;

@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest';
 import type { BillingRepositoryHost } from '../billing-repository-host.ts';
 import { audit, event, ORG, override, PROVIDER, repositoryTests, subscription } from './repository-case.ts';
 
-/** What a repository does while its backing is away, and when it is back. */
+/** What a repository does while the service behind it is down, and once it is back. */
 export function repositoryOutages<R extends BillingRepository>(host: BillingRepositoryHost<R>): void {
   const { outage } = host;
   const test = repositoryTests(host);

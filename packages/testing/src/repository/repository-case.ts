@@ -4,7 +4,7 @@ import type { BillingRepositoryHost } from '../billing-repository-host.ts';
 
 export const ORG = 'acme';
 export const PROVIDER = 'sandbox';
-/** An instant with milliseconds: a store that keeps whole seconds shows. */
+/** An instant with milliseconds, which exposes a store that keeps whole seconds. */
 export const AT = Date.UTC(2026, 3, 9, 12, 30, 15, 123);
 
 export function subscription(over: Partial<Subscription> = {}): Subscription {
@@ -72,7 +72,7 @@ export function audit(over: Partial<AuditEntry> = {}): AuditEntry {
   };
 }
 
-/** One test's repository. */
+/** The repository of one test. */
 export interface RepositoryCase<R extends BillingRepository> {
   readonly repository: R;
   readonly inspect: {
@@ -82,10 +82,10 @@ export interface RepositoryCase<R extends BillingRepository> {
   };
   peer(): Promise<BillingRepository>;
   now(): Promise<number>;
-  /** Moves to just before an instant `ms` after now; `past` then moves to just after it. */
+  /** Moves to just before the instant `ms` from now; `past` then moves to just after it. */
   upTo(ms: number): Promise<void>;
   past(): Promise<void>;
-  /** Claims an event and answers the token. */
+  /** Claims an event and returns the token. */
   claim(over?: Partial<InboxEvent>, through?: BillingRepository): Promise<string>;
 }
 

@@ -5,7 +5,7 @@ import { CHECKOUT, headersOf, OVERRIDES, type ServerRequest, send } from './serv
 
 const PARSER_STRICT = 'a parser ahead of the routes refuses what is no JSON object, in its own words';
 
-/** Bodies that are not what the operation takes, or do not come as they should. */
+/** Bodies that the operation does not accept, or that do not arrive as they should. */
 export const bodyRequests: readonly ServerRequest[] = [
   ...['price', 'limit_value', 'customer', 'constructor', 'toString'].map(
     (field): ServerRequest => ({

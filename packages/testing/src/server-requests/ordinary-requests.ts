@@ -11,7 +11,7 @@ import {
 
 const override = { subject_type: 'org', subject_id: 'acme', quota_key: 'devices', limit_value: 5 };
 
-/** Operations 1 to 11 as they are meant to be used. */
+/** Operations 1 to 11, used as intended. */
 export const ordinaryRequests: readonly ServerRequest[] = [
   {
     name: 'the published plans are public',

@@ -2,7 +2,7 @@ import { OVERRIDES, type ServerRequest, send } from './server-request.ts';
 
 const override = { subject_type: 'org', subject_id: 'acme', quota_key: 'devices', limit_value: 5 };
 
-/** Limits and instants that are none (T22), as JSON text so that nothing is tidied up. */
+/** Invalid limits and instants (T22), as JSON text so that nothing is normalized. */
 export const badOverrideRequests: readonly ServerRequest[] = [
   ...['-2', '1.5', '1e400', '-1e400', '9007199254740992', '"5"', '"0x10"', 'null', 'true', '[5]', '{}'].map(
     (limit): ServerRequest => ({

@@ -10,7 +10,7 @@ import {
   send,
 } from './server-request.ts';
 
-/** Org ids that are none (T15), as they stand in the path. */
+/** Invalid org ids (T15), as they appear in the path. */
 const badOrgIds = [
   'a%2Fb',
   '..%2f..',

@@ -9,7 +9,7 @@ import {
   send,
 } from './server-request.ts';
 
-/** Requests that are well formed, and not for the caller or not for this org. */
+/** Well-formed requests that this caller may not make, or that do not apply to this org. */
 export const refusedRequests: readonly ServerRequest[] = [
   {
     name: 'T14: without an identity',

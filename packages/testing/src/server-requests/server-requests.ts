@@ -8,7 +8,7 @@ import { refusedRequests } from './refused-requests.ts';
 import type { ServerRequest } from './server-request.ts';
 import { webhookRequests } from './webhook-requests.ts';
 
-/** Every request of the server contract, in the order in which one engine answers them as written. */
+/** Every request of the server contract, in the order in which one engine gives the expected responses. */
 export function serverRequests(provider: SandboxProvider): readonly ServerRequest[] {
   return [
     ...ordinaryRequests,
@@ -20,7 +20,7 @@ export function serverRequests(provider: SandboxProvider): readonly ServerReques
   ];
 }
 
-/** The request with its target below where the routes are mounted. */
+/** The request with its target moved below the mount point. */
 export function mountRequest(request: RawRequest, basePath: string): RawRequest {
   const target = request.target.replace(/^(https?:\/\/[^/]+)?/, (origin) => origin + basePath);
   return { ...request, target };

@@ -4,7 +4,7 @@ import type { RawRequest } from '../raw-exchange.ts';
 import { BODY_LIMITS } from '../server-fixture.ts';
 import { CORRELATION_ID, type ServerRequest } from './server-request.ts';
 
-/** Webhooks, signed by the sandbox and not. */
+/** Webhooks, with and without the sandbox's signature. */
 export function webhookRequests(provider: SandboxProvider): readonly ServerRequest[] {
   const event = Buffer.from('{"id": "evt_contract",  "type":"invoice.paid"}');
   const signature = provider.sign(event);

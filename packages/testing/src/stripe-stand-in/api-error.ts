@@ -1,4 +1,4 @@
-/** An answer in the shape of Stripe's API errors. */
+/** A response in the shape of Stripe's API errors. */
 export class ApiError extends Error {
   readonly status: number;
   readonly body: Readonly<Record<string, unknown>>;
@@ -19,7 +19,7 @@ export class ApiError extends Error {
   }
 }
 
-/** A parameter that is missing, unknown or of the wrong kind: 400, as Stripe words it. */
+/** A parameter that is missing, unknown or of the wrong kind: 400, in Stripe's wording. */
 export function invalidParameter(param: string, message: string, code?: string): ApiError {
   return new ApiError(400, {
     type: 'invalid_request_error',
@@ -29,7 +29,7 @@ export function invalidParameter(param: string, message: string, code?: string):
   });
 }
 
-/** A request that does not fit the state: 400. */
+/** A request that the current state does not allow: 400. */
 export function refused(message: string, code?: string): ApiError {
   return new ApiError(400, {
     type: 'invalid_request_error',
@@ -38,7 +38,7 @@ export function refused(message: string, code?: string): ApiError {
   });
 }
 
-/** An id that is not known: 404 `resource_missing`; 400 when the id came as a parameter. */
+/** An unknown id: 404 `resource_missing`, or 400 if the id came as a parameter. */
 export function missing(what: string, id: string, param = 'id'): ApiError {
   return new ApiError(param === 'id' ? 404 : 400, {
     type: 'invalid_request_error',

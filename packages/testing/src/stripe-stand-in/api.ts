@@ -15,7 +15,7 @@ import { readParameters } from './parameters.ts';
 import { listOf, render } from './render.ts';
 import { thinEvent } from './thin-event.ts';
 
-/** Everything the API can do here. */
+/** Every operation the stand-in supports. */
 export const ENDPOINTS: readonly Endpoint[] = [
   ...catalogEndpoints,
   ...customerEndpoints,
@@ -50,11 +50,11 @@ interface Remembered {
 
 export interface Api {
   answer(request: ApiRequest): ApiResponse;
-  /** Keeps an answer for the request's idempotency key, if it has one. */
+  /** Stores a response for the request's idempotency key, if it has one. */
   remember(request: ApiRequest, response: ApiResponse): void;
 }
 
-/** Answers API requests as Stripe does: keys, versions, idempotency, pages of lists, errors in its shape. */
+/** Answers API requests as Stripe does: keys, versions, idempotency, pagination, and errors in its shape. */
 export function createApi(options: {
   readonly books: Books;
   readonly dunning: Dunning;

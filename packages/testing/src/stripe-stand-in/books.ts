@@ -17,10 +17,10 @@ import type {
 } from './objects.ts';
 import { render } from './render.ts';
 
-/** How a customer's card behaves when it is charged. */
+/** How a customer's card behaves when charged. */
 export type Card = 'works' | 'declined' | 'none';
 
-/** Everything the stand-in knows, and the one place where events are written. */
+/** The stand-in's whole state, and the only place where events are written. */
 export interface Books {
   readonly customers: Map<string, CustomerObject>;
   readonly deletedCustomers: Map<string, DeletedCustomerObject>;
@@ -37,18 +37,18 @@ export interface Books {
   /** Oldest first. */
   readonly events: Map<string, EventObject>;
   readonly cards: Map<string, Card>;
-  /** Amounts that the next invoice of a subscription takes up, from prorations. */
+  /** By subscription: the proration amounts that its next invoice will include. */
   readonly pending: Map<string, number>;
   readonly livemode: boolean;
   /** The stand-in's time, epoch seconds. */
   now(): number;
-  /** Sets the time of what happens next, epoch seconds; null: the clock's. */
+  /** Sets the time at which the next changes happen, epoch seconds; null returns to the clock. */
   setTime(at: number | null): void;
   id(prefix: string): string;
   pageUrl(path: string): string;
-  /** Writes an event with the object as it is now. */
+  /** Writes an event with a snapshot of the object. */
   emit(type: string, object: StripeObject): void;
-  /** The API request that is being answered, for the events it writes. */
+  /** The API request being handled, recorded in the events it causes. */
   request: { readonly id: string; readonly idempotencyKey: string | null } | null;
 }
 

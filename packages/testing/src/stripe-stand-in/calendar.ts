@@ -3,8 +3,8 @@ import type { PriceObject } from './objects.ts';
 const DAY_S = 86_400;
 
 /**
- * The end of the period that is `count` periods after the anchor, epoch seconds, UTC. A month without the anchor's day ends on its
- * last day, and the day comes back in the next month that has it.
+ * The end of the period that is `count` periods after the anchor, epoch seconds, UTC. In a month without the anchor's day it
+ * falls on the last day, and returns to the anchor's day in the next month that has it.
  */
 export function periodEnd(anchor: number, count: number, recurring: PriceObject['recurring']): number {
   const steps = count * recurring.interval_count;

@@ -4,24 +4,24 @@ import { dirname, join } from 'node:path';
 
 /** The parameters of one operation of Stripe's client, from its type declarations. */
 export interface ClientType {
-  /** Field -> its type as it is written. */
+  /** Field -> its type as written. */
   readonly fields: ReadonlyMap<string, string>;
-  /** Where names in those types are looked up. */
+  /** The namespaces in which names in those types are looked up. */
   readonly scope: readonly string[];
 }
 
-/** The declarations of one file of Stripe's client: interfaces and choices of words by their full names. */
+/** The declarations of one file of Stripe's client: interfaces and string unions by their full names. */
 export interface ClientTypes {
   type(name: string): ClientType | null;
-  /** The type that a field's type text names, if it names one. */
+  /** The interface that a field's type text names, if any. */
   inner(text: string, scope: readonly string[]): ClientType | null;
-  /** The words of the choice that a field's type text names or is. */
+  /** The members of the string union that a field's type text names or is. */
   words(text: string, scope: readonly string[]): readonly string[] | null;
 }
 
 const PAGINATION = ['limit', 'starting_after', 'ending_before'];
 
-/** @param file - such as `Checkout/Sessions`, below the client's resources */
+/** @param file - such as `Checkout/Sessions`, relative to the client's resources */
 export function readClientTypes(file: string): ClientTypes {
   const main = createRequire(import.meta.url).resolve('stripe');
   const lines = readFileSync(join(dirname(main), '..', 'esm', 'resources', `${file}.d.ts`), 'utf8').split(

@@ -1,32 +1,32 @@
 import type { EventObject } from './objects.ts';
 
-/** What is done with an event when it happens. */
+/** What to do with an event when it happens. */
 export type DeliveryRule = (event: EventObject) => 'send' | 'twice' | 'hold' | 'drop';
 
-/** What the app answered to one delivery; status 0 when it did not. */
+/** The app's response to one delivery; status 0 if there was none. */
 export interface DeliveryAnswer {
   readonly eventId: string;
   readonly status: number;
-  /** The `X-Webhook-Outcome` header, when there is one. */
+  /** The `X-Webhook-Outcome` header, if present. */
   readonly outcome: string | null;
 }
 
-/** Posts events to the app, one after another, in the order they happened unless told otherwise. */
+/** Posts events to the app one at a time, in the order in which they happened unless told otherwise. */
 export interface Deliveries {
   happened(event: EventObject): void;
   setRule(rule: DeliveryRule): void;
   /** Events that were held, oldest first. */
   held(): readonly EventObject[];
-  /** Posts events now, in the given order, one after another; repeats are repeats. */
+  /** Posts events now, one after another in the given order. An event listed twice is posted twice. */
   deliver(events: readonly EventObject[]): Promise<readonly DeliveryAnswer[]>;
-  /** Everything the app answered so far. */
+  /** All responses of the app so far. */
   answers(): readonly DeliveryAnswer[];
-  /** Resolves when nothing is on its way and nothing waits for another attempt. */
+  /** Resolves when no delivery is in flight and none is waiting for a retry. */
   settled(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** @param post - makes one attempt. @param retryDelaysMs - waits before an event that was not taken is posted again */
+/** @param post - makes one attempt. @param retryDelaysMs - delays before an event that the app did not accept is posted again */
 export function createDeliveries(
   post: (event: EventObject, signal: AbortSignal) => Promise<DeliveryAnswer>,
   retryDelaysMs: readonly number[],

@@ -12,12 +12,12 @@ interface Due {
   readonly run: () => void;
 }
 
-/** Does everything that has fallen due, in the order and at the instants it fell due. */
-export function catchUp(books: Books, dunning: Dunning, told: Set<string>): void {
+/** Runs everything that has fallen due, in order and each at the instant it fell due. */
+export function catchUp(books: Books, dunning: Dunning, announced: Set<string>): void {
   const until = books.now();
   try {
     for (;;) {
-      const next = [...dues(books, dunning, told)]
+      const next = [...dues(books, dunning, announced)]
         .filter(({ at }) => at <= until)
         .sort((a, b) => a.at - b.at)[0];
       if (next === undefined) return;
@@ -29,13 +29,13 @@ export function catchUp(books: Books, dunning: Dunning, told: Set<string>): void
   }
 }
 
-/** When the next thing falls due, epoch seconds; null when nothing will. */
-export function nextDueAt(books: Books, dunning: Dunning, told: Set<string>): number | null {
-  const instants = [...dues(books, dunning, told)].map(({ at }) => at);
+/** When the next thing falls due, epoch seconds; null if nothing will. */
+export function nextDueAt(books: Books, dunning: Dunning, announced: Set<string>): number | null {
+  const instants = [...dues(books, dunning, announced)].map(({ at }) => at);
   return instants.length === 0 ? null : Math.min(...instants);
 }
 
-function* dues(books: Books, dunning: Dunning, told: Set<string>): Generator<Due> {
+function* dues(books: Books, dunning: Dunning, announced: Set<string>): Generator<Due> {
   for (const session of books.sessions.values()) {
     if (session.status !== 'open') continue;
     yield {
@@ -47,7 +47,7 @@ function* dues(books: Books, dunning: Dunning, told: Set<string>): Generator<Due
     };
   }
   for (const subscription of books.subscriptions.values()) {
-    if (!hasEnded(subscription)) yield* ofSubscription(books, subscription, dunning, told);
+    if (!hasEnded(subscription)) yield* ofSubscription(books, subscription, dunning, announced);
   }
   for (const invoice of books.invoices.values()) {
     if (invoice.status !== 'open' || invoice.next_payment_attempt === null) continue;
@@ -59,7 +59,7 @@ function* ofSubscription(
   books: Books,
   subscription: SubscriptionObject,
   dunning: Dunning,
-  told: Set<string>,
+  announced: Set<string>,
 ): Generator<Due> {
   const { status, cancel_at: cancelAt, trial_end: trialEnd } = subscription;
   if (status === 'incomplete') {
@@ -72,11 +72,11 @@ function* ofSubscription(
   if (cancelAt !== null) yield { at: cancelAt, run: () => end(books, subscription) };
   if (status === 'trialing' && trialEnd !== null) {
     const note = `trial_will_end ${subscription.id} ${trialEnd}`;
-    if (!told.has(note)) {
+    if (!announced.has(note)) {
       yield {
         at: Math.max(subscription.created, trialEnd - 3 * DAY_S),
         run: () => {
-          told.add(note);
+          announced.add(note);
           books.emit('customer.subscription.trial_will_end', subscription);
         },
       };
@@ -95,7 +95,7 @@ function* ofSubscription(
   };
 }
 
-/** The period is over: the schedule's next phase begins if it is time, and the next period is billed. */
+/** Ends the period: the schedule's next phase begins if it is due, and the next period is billed. */
 function turn(books: Books, subscription: SubscriptionObject, at: number, dunning: Dunning): void {
   const wasTrial = subscription.status === 'trialing';
   if (wasTrial && books.cards.get(subscription.customer) !== 'works') {
@@ -161,7 +161,7 @@ function nextPhase(
   }
 }
 
-/** Collects once more, on the dunning's plan. */
+/** Retries the collection, on the dunning schedule. */
 function retry(books: Books, invoice: InvoiceObject, dunning: Dunning): void {
   const subscription = books.subscriptions.get(invoice.subscription);
   const isPaid = attempt(books, invoice, dunning);
@@ -173,7 +173,7 @@ function retry(books: Books, invoice: InvoiceObject, dunning: Dunning): void {
   }
 }
 
-/** A payment came in: without another unpaid invoice the subscription is active again. */
+/** A payment was received: unless another invoice is unpaid, the subscription becomes active again. */
 export function settle(books: Books, subscription: SubscriptionObject): void {
   const owes = [...books.invoices.values()].some(
     (one) => one.subscription === subscription.id && one.status === 'open',

@@ -3,33 +3,33 @@ import type { Dunning } from './invoices.ts';
 import type { StripeObject } from './objects.ts';
 import { type Checked, type Checks, listOf, oneOf, shape, text, whole } from './parameters.ts';
 
-/** What an endpoint answers: an object, or one page of a list of them (newest first, filtered already). */
+/** What an endpoint returns: an object, or a list of objects to paginate (already filtered, newest first). */
 export type Answer = StripeObject | { readonly list: readonly StripeObject[]; readonly url: string };
 
 export interface EndpointContext<S extends Checks> {
   readonly books: Books;
   readonly dunning: Dunning;
-  /** The id in the path; empty where there is none. */
+  /** The id in the path; empty if there is none. */
   readonly id: string;
   readonly params: Checked<S>;
 }
 
-/** One operation of the API as data. */
+/** One API operation as data. */
 export interface Endpoint {
   readonly method: 'GET' | 'POST' | 'DELETE';
-  /** `:id` stands for one segment. */
+  /** `:id` matches one segment. */
   readonly path: string;
   readonly checks: Checks;
   readonly run: (context: EndpointContext<Checks>) => Answer;
 }
 
-/** The parameters that every endpoint takes. */
+/** The parameters that every endpoint accepts. */
 const COMMON = { expand: listOf(text) } as const;
 
-/** The parameters that every list takes. */
+/** The parameters that every list accepts. */
 export const PAGED = { limit: whole, starting_after: text, ending_before: text } as const;
 
-/** A filter by instant: one, or a range. */
+/** A filter by time: an instant or a range. */
 export const instantFilter = (value: Parameters<typeof whole>[0], path: string) =>
   typeof value === 'string'
     ? { gte: whole(value, path), lte: whole(value, path) }

@@ -51,8 +51,13 @@ const TYPES: Readonly<Record<string, readonly [string, string]>> = {
   'GET /v1/events/:id': ['Events', 'EventRetrieveParams'],
 };
 
-/** What the stand-in takes and Stripe's client does not know. */
-function* strangers(checks: Checks, type: ClientType, types: ClientTypes, path = ''): Generator<string> {
+/** What the stand-in accepts but Stripe's client does not know. */
+function* unknownParameters(
+  checks: Checks,
+  type: ClientType,
+  types: ClientTypes,
+  path = '',
+): Generator<string> {
   for (const [name, check] of Object.entries(checks)) {
     const text = type.fields.get(name);
     const here = path === '' ? name : `${path}.${name}`;
@@ -63,7 +68,7 @@ function* strangers(checks: Checks, type: ClientType, types: ClientTypes, path =
     if (check.parts !== undefined) {
       const inner = types.inner(text, type.scope);
       if (inner === null) yield `${here}: not a shape in the client`;
-      else yield* strangers(check.parts, inner, types, here);
+      else yield* unknownParameters(check.parts, inner, types, here);
     }
     const known = check.words === undefined ? null : types.words(text, type.scope);
     for (const word of check.words ?? []) if (!known?.includes(word)) yield `${here}: '${word}'`;
@@ -78,7 +83,7 @@ describe('the stand-in takes no parameter that Stripe’s client does not know',
       const types = readClientTypes(file);
       const type = types.type(typeName);
       if (type === null) throw new Error(`Stripe's client has no ${typeName}.`);
-      expect([...strangers(checks, type, types)]).toEqual([]);
+      expect([...unknownParameters(checks, type, types)]).toEqual([]);
     },
   );
 
@@ -93,7 +98,7 @@ describe('the stand-in takes no parameter that Stripe’s client does not know',
         parts: { end_behavior: Object.assign(check.bind(null), { parts: { now: check } }) },
       }),
     };
-    expect(type && [...strangers(checks, type, types)]).toEqual([
+    expect(type && [...unknownParameters(checks, type, types)]).toEqual([
       'price',
       "proration_behavior: 'half'",
       'trial_settings.end_behavior.now',

@@ -3,7 +3,7 @@ import type { ApiRequest, ApiResponse } from './api.ts';
 /** How a call fails. */
 export type StandInFault =
   /**
-   * Answered with the status, nothing done. With `isRemembered` the answer is kept for the request's idempotency key and given again,
+   * Answered with the status, nothing done. With `isRemembered` the response is stored for the request's idempotency key and replayed,
    * as Stripe does with a failure of its own.
    */
   | { readonly status: number; readonly retryAfterSeconds?: number; readonly isRemembered?: boolean }
@@ -11,23 +11,23 @@ export type StandInFault =
   | { readonly timeout: true }
   /** Done, but never answered. */
   | { readonly lostReply: true }
-  /** Answered with a page that is no JSON, nothing done. */
+  /** Answered with a body that is not JSON, nothing done. */
   | { readonly garbage: true };
 
-/** Which calls a fault is for. */
+/** Which calls a fault applies to. */
 export interface FaultFilter {
-  /** How many calls. @default 1 */
+  /** The number of calls. @default 1 */
   readonly times?: number;
   /** @default every call */
   readonly when?: (request: Pick<ApiRequest, 'method' | 'path'>) => boolean;
 }
 
-/** Lets calls fail on demand. */
+/** Makes calls fail on demand. */
 export interface Faults {
   failNext(fault: StandInFault, filter?: FaultFilter): void;
-  /** Every call from now on; null ends it, and forgets what was still to fail. */
+  /** Makes every call fail from now on; null ends that, and discards all pending faults. */
   failAll(fault: StandInFault | null): void;
-  /** Takes the fault of a request, if one is due. */
+  /** Consumes the fault due for a request, if any. */
   take(request: ApiRequest): StandInFault | null;
 }
 
@@ -57,7 +57,7 @@ export function createFaults(): Faults {
   };
 }
 
-/** What a fault answers; null when it answers nothing, ever. `work` does what was asked. */
+/** The response under a fault; null if there never is one. `work` carries out the request. */
 export function faultAnswer(fault: StandInFault, work: () => ApiResponse): ApiResponse | null {
   if ('timeout' in fault) return null;
   if ('lostReply' in fault) {

@@ -8,7 +8,7 @@ type Node = Map<string, Node> | string;
 
 const MAX_PAIRS = 1_000;
 
-/** Reads `items[0][price]=x&expand[]=y` into nested parts. A name given as text and as parts keeps what came last. */
+/** Parses `items[0][price]=x&expand[]=y` into nested parts. If a name is given both as text and as parts, the last one wins. */
 export function parseForm(text: string): FormParts {
   const root = new Map<string, Node>();
   for (const [name, value] of [...new URLSearchParams(text)].slice(0, MAX_PAIRS))

@@ -6,18 +6,18 @@ const DAY_S = 86_400;
 
 /** What happens to a subscription whose invoice stays unpaid. */
 export interface Dunning {
-  /** Days after each failed attempt until the next one. */
+  /** Days from each failed attempt to the next. */
   readonly retryDays: readonly number[];
-  /** After the last one. */
+  /** The subscription's status after the last attempt has failed. */
   readonly lastly: 'canceled' | 'unpaid' | 'past_due';
 }
 
-/** Whether the customer's card would pay. */
+/** Whether a charge to the customer's card would succeed. */
 export function cardWorks(books: Books, customer: string): boolean {
   return books.cards.get(customer) === 'works';
 }
 
-/** Writes an invoice for what the subscription costs now and tries to collect it. Throws nothing: the invoice says how it went. */
+/** Creates an invoice for the subscription's current cost and tries to collect it. Never throws: the invoice says how it went. */
 export function bill(
   books: Books,
   subscription: SubscriptionObject,
@@ -60,7 +60,7 @@ export function bill(
   return invoice;
 }
 
-/** Tries once more to collect an open invoice; what that means for the subscription is the caller's to say. */
+/** Retries the collection of an open invoice. The caller decides what the result means for the subscription. */
 export function attempt(books: Books, invoice: InvoiceObject, dunning: Dunning): boolean {
   if (invoice.amount_due === 0 || cardWorks(books, invoice.customer)) {
     if (invoice.amount_due > 0) invoice.attempt_count += 1;
@@ -81,7 +81,7 @@ export function attempt(books: Books, invoice: InvoiceObject, dunning: Dunning):
   return false;
 }
 
-/** @throws ApiError `card_declined` when the customer's card would not pay. */
+/** @throws ApiError `card_declined` if a charge to the customer's card would fail. */
 export function demandCard(books: Books, customer: string): void {
   if (!cardWorks(books, customer)) throw cardDeclined();
 }

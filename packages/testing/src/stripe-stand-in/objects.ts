@@ -1,4 +1,4 @@
-/** The API objects as the stand-in keeps them, in the newest shape. Instants are epoch seconds, amounts the smallest unit. */
+/** The API objects as the stand-in keeps them, in the newest shape. Instants are epoch seconds; amounts, the smallest currency unit. */
 export interface StripeObject {
   readonly id: string;
   readonly object: string;
@@ -14,7 +14,7 @@ export interface CustomerObject extends StripeObject {
   readonly livemode: boolean;
 }
 
-/** All that is left of a customer that was deleted. */
+/** What remains of a deleted customer. */
 export interface DeletedCustomerObject extends StripeObject {
   readonly object: 'customer';
   readonly deleted: true;
@@ -113,14 +113,14 @@ export interface SubscriptionObject extends StripeObject {
     readonly end_behavior: { readonly missing_payment_method: 'cancel' | 'create_invoice' | 'pause' };
   };
   pause_collection: { readonly behavior: string; readonly resumes_at: number | null } | null;
-  /** Why and since when it is paused, or was last. */
+  /** Why and since when it is paused, or was last paused. */
   pause: {
     readonly transitioned_at: number;
     readonly subscription: { readonly type: 'trial_end_without_payment_method' | 'pause_requested' };
   } | null;
   schedule: string | null;
   latest_invoice: string | null;
-  /** Coupons that take something off the next invoices. */
+  /** Coupons that apply to the next invoices. */
   coupons: string[];
   metadata: Readonly<Record<string, string>>;
   readonly collection_method: 'charge_automatically';

@@ -19,7 +19,7 @@ export interface PageResponse {
   readonly body: string;
 }
 
-/** Gives a customer a card, and lets it pay what is owed if it works. */
+/** Gives a customer a card; one that works pays what is owed. */
 export function giveCard(books: Books, customer: string, card: Card, dunning: Dunning): void {
   books.cards.set(customer, card);
   if (card !== 'works') return;

@@ -4,14 +4,14 @@ import type { FormParts, FormValue } from './form.ts';
 /** Reads one parameter, or refuses it as Stripe does. */
 export interface Check<T> {
   (value: FormValue, path: string): T;
-  /** What it takes, to be compared with the types of Stripe's client: the parts of a shape, or the words of a choice. */
+  /** What it accepts, for comparison with the types of Stripe's client: the parts of a shape, or the words of a choice. */
   readonly parts?: Checks;
   readonly words?: readonly string[];
 }
 
 export type Checks = Readonly<Record<string, Check<unknown>>>;
 
-/** What a shape of checks reads: every part may be absent. */
+/** What a shape of checks yields: every part may be absent. */
 export type Checked<S extends Checks> = { readonly [K in keyof S]?: ReturnType<S[K]> };
 
 export const textUpTo =
@@ -44,7 +44,7 @@ export const flag: Check<boolean> = (value, path) => {
 
 export const url: Check<string> = (value, path) => {
   const read = text(value, path);
-  // A template such as {CHECKOUT_SESSION_ID} is allowed in it.
+  // It may contain a template such as {CHECKOUT_SESSION_ID}.
   if (!URL.canParse(read.replaceAll(/[{}]/g, '')) || !/^https?:/.test(read))
     throw invalidParameter(path, 'Not a valid URL', 'url_invalid');
   return read;
@@ -57,7 +57,7 @@ export function oneOf<T extends string>(...words: readonly T[]): Check<T> {
       throw invalidParameter(path, `Invalid ${path}: must be one of ${words.join(', ')}`);
     return found;
   };
-  return tell(check, { words });
+  return described(check, { words });
 }
 
 export function either<A, B>(first: Check<A>, second: Check<B>): Check<A | B> {
@@ -68,24 +68,24 @@ export function either<A, B>(first: Check<A>, second: Check<B>): Check<A | B> {
       return second(value, path);
     }
   };
-  return tell(check, first.words === undefined && first.parts === undefined ? second : first);
+  return described(check, first.words === undefined && first.parts === undefined ? second : first);
 }
 
-/** An empty text clears what was set. */
+/** An empty string clears the value. */
 export function clearable<T>(check: Check<T>): Check<T | null> {
-  return tell((value, path) => (value === '' ? null : check(value, path)), check);
+  return described((value, path) => (value === '' ? null : check(value, path)), check);
 }
 
 export function listOf<T>(check: Check<T>): Check<readonly T[]> {
-  return tell((value, path) => {
+  return described((value, path) => {
     if (!Array.isArray(value)) throw invalidParameter(path, `Invalid array: ${path}`);
     return value.map((item, index) => check(item, `${path}[${index}]`));
   }, check);
 }
 
-/** Named parts, each with its own check; a name without one is refused as unknown. */
+/** Named parts, each with its own check; any other name is refused as unknown. */
 export function shape<S extends Checks>(checks: S): Check<Checked<S>> {
-  return tell(
+  return described(
     (value, path) => {
       if (typeof value !== 'object' || Array.isArray(value))
         throw invalidParameter(path, `Invalid object: ${path}`);
@@ -95,8 +95,8 @@ export function shape<S extends Checks>(checks: S): Check<Checked<S>> {
   );
 }
 
-/** A check that says of itself what another says. */
-function tell<T>(
+/** Attaches to a check a description of what it accepts. */
+function described<T>(
   check: (value: FormValue, path: string) => T,
   { parts, words }: Pick<Check<unknown>, 'parts' | 'words'>,
 ): Check<T> {
@@ -106,7 +106,7 @@ function tell<T>(
   });
 }
 
-/** Up to 50 keys of 40 characters, values of 500; an empty value removes its key. */
+/** At most 50 keys, of at most 40 characters, with values of at most 500; an empty value removes its key. */
 export const metadata: Check<Readonly<Record<string, string>>> = (value, path) => {
   if (typeof value !== 'object' || Array.isArray(value))
     throw invalidParameter(path, `Invalid object: ${path}`);
@@ -124,7 +124,7 @@ export const metadata: Check<Readonly<Record<string, string>>> = (value, path) =
   );
 };
 
-/** Reads a request's parameters by the endpoint's checks. */
+/** Reads a request's parameters with the endpoint's checks. */
 export function readParameters<S extends Checks>(given: FormParts, checks: S, prefix = ''): Checked<S> {
   const read: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(given)) {
@@ -136,7 +136,7 @@ export function readParameters<S extends Checks>(given: FormParts, checks: S, pr
   return read as Checked<S>;
 }
 
-/** The value of a parameter that must be there. */
+/** The value of a required parameter. */
 export function required<T>(value: T | null | undefined, param: string): T {
   if (value === undefined || value === null)
     throw invalidParameter(param, `Missing required param: ${param}.`, 'parameter_missing');

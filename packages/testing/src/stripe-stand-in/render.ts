@@ -13,11 +13,11 @@ type Json = Record<string, unknown>;
 
 /** From this version on, periods are on the items, and an invoice names its subscription under `parent`. */
 const PERIODS_ON_ITEMS = '2025-03-31';
-/** From this version on, a paused subscription says why it is. */
+/** From this version on, a paused subscription states the reason. */
 const PAUSES_HAVE_REASONS = '2026-09-30';
 
 /**
- * An object as the API of a version shows it.
+ * An object as the given API version shows it.
  *
  * @param version - such as `2026-10-28.endive`; older ones show periods on the subscription and `invoice.subscription`
  * @param expand - paths as in the `expand` parameter, such as `schedule`
@@ -58,7 +58,7 @@ function price(object: PriceObject): Json {
   };
 }
 
-/** The plan of old, which is still beside every price. */
+/** The legacy plan, which still accompanies every price. */
 function plan({
   id,
   active,

@@ -5,16 +5,16 @@ import type { PageRequest, PageResponse } from './pages.ts';
 
 const MAX_BODY_BYTES = 1_048_576;
 
-/** The listening stand-in. */
+/** The stand-in's HTTP server. */
 export interface StandInServer {
   readonly port: number;
   close(): Promise<void>;
 }
 
 /**
- * Listens on loopback: `/v1` and `/v2` are the API, everything else the hosted pages.
+ * Listens on loopback. `/v1` and `/v2` are the API, everything else is the hosted pages.
  *
- * @param api - null leaves the request without an answer for ever
+ * @param api - null leaves the request unanswered for ever
  */
 export async function startStandInServer(options: {
   readonly port: number;

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 
 /**
- * The `stripe-signature` header of a payload, as Stripe makes it: HMAC-SHA256 of `t.payload`, one `v1` a secret.
+ * The `stripe-signature` header of a payload, as Stripe computes it: HMAC-SHA256 of `t.payload`, one `v1` per secret.
  *
  * @param at - when it is sent, epoch ms
  */

@@ -26,7 +26,7 @@ export async function stripeStandIn(options: StripeStandInOptions = {}): Promise
   const secretKey = options.secretKey ?? `sk_test_${randomBytes(24).toString('hex')}`;
   const apiVersion = options.apiVersion ?? '2026-10-28.endive';
   const dunning = options.dunning ?? { retryDays: [3, 5, 7], lastly: 'canceled' };
-  const told = new Set<string>();
+  const announced = new Set<string>();
   const seen: StandInRequest[] = [];
   const faults = createFaults();
   let webhookSecrets: readonly string[] = [
@@ -62,7 +62,7 @@ export async function stripeStandIn(options: StripeStandInOptions = {}): Promise
     onEvent: (event) => deliveries.happened(event),
   });
   const api = createApi({ books, dunning, secretKey, apiVersion });
-  const tick = () => catchUp(books, dunning, told);
+  const tick = () => catchUp(books, dunning, announced);
   const server = await startStandInServer({
     port: options.port ?? 0,
     before: tick,
@@ -174,7 +174,7 @@ export async function stripeStandIn(options: StripeStandInOptions = {}): Promise
     },
     tick,
     nextDueAt() {
-      const at = nextDueAt(books, dunning, told);
+      const at = nextDueAt(books, dunning, announced);
       return at === null ? null : at * 1_000;
     },
     now,

@@ -28,7 +28,7 @@ export function hasEnded({ status }: SubscriptionObject): boolean {
   return ENDED.has(status);
 }
 
-/** Begins a subscription: on trial, active when its first invoice is paid, else incomplete. */
+/** Starts a subscription: trialing, active if its first invoice is paid, else incomplete. */
 export function start(books: Books, request: StartRequest, dunning: Dunning): SubscriptionObject {
   const now = books.now();
   const [first] = request.items;
@@ -75,7 +75,7 @@ export function start(books: Books, request: StartRequest, dunning: Dunning): Su
   return subscription;
 }
 
-/** Changes items, with prorations as asked; another interval begins a new period at once. */
+/** Changes items, with prorations as requested; a different interval begins a new period at once. */
 export function changeItems(
   books: Books,
   subscription: SubscriptionObject,
@@ -116,7 +116,7 @@ export function changeItems(
   }
 }
 
-/** Ends a subscription now; its open invoices can still be paid, but nothing is collected by itself any more. */
+/** Ends a subscription now. Its open invoices can still be paid, but are no longer collected automatically. */
 export function end(
   books: Books,
   subscription: SubscriptionObject,
@@ -148,7 +148,7 @@ export function setStatus(books: Books, subscription: SubscriptionObject, status
   books.emit('customer.subscription.updated', subscription);
 }
 
-/** Lets a subscription stand still: no invoice is made until it is resumed. */
+/** Pauses a subscription: no invoice is created until it is resumed. */
 export function pause(
   books: Books,
   subscription: SubscriptionObject,
@@ -193,7 +193,7 @@ function apply(
   if (change.deleted) items.splice(index, 1);
   else {
     found.price = change.price ?? found.price;
-    // A change of the price alone starts over with one, so who means to keep the seats has to say so.
+    // A change of the price alone resets the quantity to 1, so a caller that wants to keep the seats has to send it.
     found.quantity = change.quantity ?? (change.price === null ? found.quantity : 1);
   }
 }

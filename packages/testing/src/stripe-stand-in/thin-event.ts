@@ -1,10 +1,10 @@
 import type { Books } from './books.ts';
 
 /**
- * The thin form of an event: its names and where to look, none of the object's data. Null for an unknown event, and for one of a
- * type that is not sent in this form.
+ * The thin form of an event: what it is about and where to fetch that, without the object's data. Null for an unknown event,
+ * and for a type that is not sent in this form.
  *
- * @param id - the thin event's or the snapshot event's
+ * @param id - the id of the thin event or of the snapshot event
  */
 export function thinEvent(books: Books, id: string): Readonly<Record<string, unknown>> | null {
   const event = books.events.get(id.replace(/^evt_thin_/, 'evt_'));

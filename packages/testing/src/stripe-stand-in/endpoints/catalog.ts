@@ -159,7 +159,7 @@ const DISCOUNT = shape({ coupon: text, promotion_code: text });
 /** One discount of a list: a coupon, or a promotion code. */
 export const discount = DISCOUNT;
 
-/** The coupon a discount stands for. */
+/** The coupon a discount refers to. */
 export function couponOf(books: Books, given: ReturnType<typeof DISCOUNT>, param: string): string {
   if ((given.coupon === undefined) === (given.promotion_code === undefined))
     throw refused('You may only specify one of these parameters: coupon, promotion_code.');

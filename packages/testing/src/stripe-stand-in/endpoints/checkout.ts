@@ -147,7 +147,7 @@ export const checkoutEndpoints: readonly Endpoint[] = [
   }),
 ];
 
-/** The customer confirms an open page. @throws ApiError for a page that is not open */
+/** Confirms an open page as the customer would. @throws ApiError if the page is not open */
 export function confirmSession(books: Books, id: string, dunning: Dunning): SessionObject {
   const session = sessionOf(books, id);
   if (session.status !== 'open') throw refused(`This Checkout Session is ${session.status}.`);

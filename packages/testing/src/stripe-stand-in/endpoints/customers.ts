@@ -13,7 +13,7 @@ export function customerOf(books: Books, id: string, param = 'id'): CustomerObje
   return customer;
 }
 
-/** Deletes a customer for good: its subscriptions end, and only its id can be asked for from then on. */
+/** Deletes a customer for good: its subscriptions end, and only its id can be retrieved from then on. */
 export function deleteCustomer(books: Books, id: string): DeletedCustomerObject {
   const customer = customerOf(books, id);
   for (const subscription of books.subscriptions.values()) {

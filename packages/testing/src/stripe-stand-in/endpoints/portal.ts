@@ -72,7 +72,7 @@ export const portalEndpoints: readonly Endpoint[] = [
   ),
 ];
 
-/** The portal session behind a page; null once it is an hour old. */
+/** The portal session of a page; null once it is an hour old. */
 export function openPortalSession(books: Books, id: string): PortalSessionObject | null {
   const session = books.portalSessions.get(id);
   return session !== undefined && books.now() < session.created + HOUR_S ? session : null;

@@ -142,7 +142,7 @@ export const subscriptionEndpoints: readonly Endpoint[] = [
       const [first] = subscription.items;
       const periodEnd = first?.current_period_end ?? books.now();
       const endsWithPeriod = params.cancel_at_period_end;
-      // Saying that it does not end with its period takes back nothing but that: a date of its own stays.
+      // `false` revokes only a cancellation at the period's end; a `cancel_at` date that was set separately stays.
       if (endsWithPeriod === true || (endsWithPeriod === false && subscription.cancel_at_period_end)) {
         subscription.cancel_at_period_end = endsWithPeriod;
         subscription.cancel_at = endsWithPeriod ? periodEnd : null;
@@ -190,7 +190,7 @@ export const subscriptionEndpoints: readonly Endpoint[] = [
   }),
   endpoint('DELETE', '/v1/subscriptions/:id', { invoice_now: flag, prorate: flag }, ({ books, id }) => {
     const subscription = subscriptionOf(books, id);
-    // An ended one is not found here, although it can still be retrieved.
+    // An ended subscription is not found here, although it can still be retrieved.
     if (hasEnded(subscription)) throw missing('subscription', id);
     const wasIncomplete = subscription.status === 'incomplete';
     end(books, subscription, wasIncomplete ? 'incomplete_expired' : 'canceled');
