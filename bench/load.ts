@@ -15,8 +15,9 @@ export interface LoadOrder {
 
 export interface LoadResult {
   readonly requestsPerSecond: number;
-  /** Responses measured, and requests sent since the connections opened. */
+  /** Responses measured. */
   readonly counted: number;
+  /** Requests sent since the connections opened, warm-up included. */
   readonly sent: number;
   readonly p50Ms: number;
   readonly p99Ms: number;

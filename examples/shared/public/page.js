@@ -235,9 +235,9 @@ function showUsage(usage) {
 }
 
 /** An error found by the periodic refresh rather than a button's action. It is cleared once the cause is gone. */
-let trouble = null;
-function complain(text) {
-  trouble = text;
+let refreshError = null;
+function reportRefreshError(text) {
+  refreshError = text;
   say(text, 'bad');
 }
 
@@ -258,11 +258,11 @@ async function refresh() {
     const refused = answers.find((answer) => answer.status >= 400);
     document.querySelector('main').hidden = refused !== undefined;
     if (refused !== undefined) {
-      complain(`${refused.status} ${refused.body.error_code}: ${refused.body.message}`);
+      reportRefreshError(`${refused.status} ${refused.body.error_code}: ${refused.body.message}`);
       return;
     }
-    if ($('notice').textContent === trouble) say('');
-    trouble = null;
+    if ($('notice').textContent === refreshError) say('');
+    refreshError = null;
     const [plan, plans, usage, degradation, ...lists] = answers.map((answer) => answer.body);
     showPlan(plan, plans.plans);
     showCapacity(degradation);
@@ -274,7 +274,7 @@ async function refresh() {
     showUsage(usage);
     document.body.dataset.ready = String(mine);
   } catch {
-    if (mine === round) complain('The server does not answer.');
+    if (mine === round) reportRefreshError('The server does not answer.');
   }
 }
 

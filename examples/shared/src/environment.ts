@@ -73,7 +73,7 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
   return environment;
 }
 
-/** The sandbox and the portal accept plain HTTP only on loopback, so the example uses a loopback address whatever it listens on. */
+/** The sandbox and the portal accept plain HTTP only on loopback, so the example is reached there whatever it listens on. */
 function hostOf(text: (name: string) => string | null, faults: string[]): string {
   const host = text('HOST') ?? '127.0.0.1';
   if (!HOSTS.includes(host)) faults.push(`HOST must be one of ${HOSTS.join(', ')}, not "${host}".`);

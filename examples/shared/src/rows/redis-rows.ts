@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { HostRow, HostRows, OneRow, RowsOf } from './host-rows.ts';
 
 const MARKER = 'example:marker';
-const LOOK_EVERY_MS = 200;
+const CHECK_EVERY_MS = 200;
 
 /**
  * Rows in Redis, shared by the example's processes: one hash per org and key, and two more for what changes.
@@ -13,8 +13,8 @@ const LOOK_EVERY_MS = 200;
  */
 export function redisRows(redis: Redis): HostRows {
   const own = new Map<string, OneRow & { readonly text: string }>();
-  let seen: string | null = null;
-  let looking: Promise<void> | null = null;
+  let seenMarker: string | null = null;
+  let restoring: Promise<void> | null = null;
 
   const names = ({ org, key }: RowsOf) => {
     const base = `example:{${org}}:${key}`;
@@ -22,23 +22,23 @@ export function redisRows(redis: Redis): HostRows {
   };
   const nameOf = ({ org, key, id }: OneRow) => `${org}/${key}/${id}`;
 
-  async function look(): Promise<void> {
+  async function restoreIfEmptied(): Promise<void> {
     const marker = await redis.get(MARKER);
-    if (marker !== null && marker === seen) return;
+    if (marker !== null && marker === seenMarker) return;
     for (const row of own.values()) await redis.hsetnx(names(row).rows, row.id, row.text);
     await redis.set(MARKER, randomUUID(), 'NX');
-    seen = await redis.get(MARKER);
+    seenMarker = await redis.get(MARKER);
   }
 
   /** Resolves once all rows of this process are in Redis. */
-  function whole(): Promise<void> {
-    looking ??= look().finally(() => {
-      looking = null;
+  function ensureRestored(): Promise<void> {
+    restoring ??= restoreIfEmptied().finally(() => {
+      restoring = null;
     });
-    return looking;
+    return restoring;
   }
   // Another process may read our rows while this one gets no requests.
-  const timer = setInterval(() => void whole().catch(() => undefined), LOOK_EVERY_MS).unref();
+  const timer = setInterval(() => void ensureRestored().catch(() => undefined), CHECK_EVERY_MS).unref();
 
   return {
     description: 'Redis',
@@ -48,7 +48,7 @@ export function redisRows(redis: Redis): HostRows {
       await redis.hset(names(row).rows, id, row.text);
     },
     async list({ after = '', limit, ...of }) {
-      await whole();
+      await ensureRestored();
       const { rows, used, suspended } = names(of);
       const ids = (await redis.hkeys(rows))
         .filter((id) => id > after)
@@ -66,7 +66,7 @@ export function redisRows(redis: Redis): HostRows {
       });
     },
     async find({ id, ...of }) {
-      await whole();
+      await ensureRestored();
       const { rows, used, suspended } = names(of);
       const [text, use, suspension] = await Promise.all([
         redis.hget(rows, id),
@@ -76,11 +76,11 @@ export function redisRows(redis: Redis): HostRows {
       return text === null ? null : toRow(id, text, use, suspension);
     },
     async count(of) {
-      await whole();
+      await ensureRestored();
       return await redis.hlen(names(of).rows);
     },
     async remove(row) {
-      await whole();
+      await ensureRestored();
       own.delete(nameOf(row));
       const { rows, used, suspended } = names(row);
       const removed = await redis.hdel(rows, row.id);
@@ -98,7 +98,7 @@ export function redisRows(redis: Redis): HostRows {
     },
     async close() {
       clearInterval(timer);
-      await looking?.catch(() => undefined);
+      await restoring?.catch(() => undefined);
     },
   };
 }
