@@ -136,6 +136,16 @@ describe('a reservation committed inside the transaction of the host', () => {
     await expect(store.settle(again)).resolves.toEqual({ outcome: 'repeated', state: 'committed' });
   });
 
+  it('is known to the settle of its guard for as long as one that failed is retried (Q4)', async () => {
+    await recount();
+    await hold('a');
+    await createStrictly('a');
+    // The handler ended ten minutes later, while the database was away for as long as the settle is retried.
+    await database.advance(600_000 + 599_999);
+    const retried = { ...reservation('a'), as: 'commit' } as const;
+    await expect(store.settle(retried)).resolves.toEqual({ outcome: 'repeated', state: 'committed' });
+  });
+
   it('keeps a part of its units when told so', async () => {
     await recount();
     const batch = { ...reservation('a', 10), charges: [{ ...charges(10)[0], amount: 5 } as Charge] };

@@ -4,8 +4,8 @@ import { sqlOn } from '../database/pg-database.ts';
 import type { PgClient } from '../database/pg-types.ts';
 import { type CounterTables, step } from './org-step.ts';
 
-/** Shortest time for which a strict commit is remembered, ms: the guard that reserved settles again when its handler ends. */
-const REMEMBER_MS = 600_000;
+/** How long after a strict commit its handler may end, ms: the guard settles then, and must find the commit. */
+const HANDLER_ENDS_MS = 600_000;
 
 /** Commits a reservation on the host's own client; see `PostgresCounterStore.commitWithin`. */
 export async function commitWithin(
@@ -33,7 +33,8 @@ export async function commitWithin(
         ledger.read([], now);
         // One that was settled before is refused as well: a reservation is good for one transaction.
         if (!ledger.live.has(id)) return 'not held';
-        const rememberMs = Math.max(reservation.rememberMs, REMEMBER_MS);
+        // A settle that fails is retried for `lapsedKeepMs`; one that found nothing would count the units again.
+        const rememberMs = Math.max(reservation.rememberMs, HANDLER_ENDS_MS + tables.lapsedKeepMs);
         return ledger.settle({ ...reservation, rememberMs, as: 'commit' }, now).outcome;
       },
     );
