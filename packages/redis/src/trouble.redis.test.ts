@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest';
-import { waitUntil } from '../../../test/support/services.ts';
+import { type RedisServer, waitUntil } from '../../../test/support/services.ts';
 import { charge, count, DEVICES, read, reservation, reserve, settle, timed } from './faults.test-support.ts';
 import { answers, clientWhoseCalls, plain, proxied, server, store } from './outage-scene.test-support.ts';
 
@@ -197,83 +197,70 @@ it('a commit does not wait for the answer to what was asked beside it', async ()
   expect(await slow).toMatchObject({ outcome: 'reserved' });
 });
 
-it('what waits behind a batch that is given up goes at once (F19)', async () => {
-  const redis = await server();
+/** A client whose batches that name an id beginning with `id` fail with a message once `refuse` is called; `times` counts them. */
+function clientRefusing(redis: RedisServer, id: string, message: string) {
   let refuse = () => {};
   const refused = new Promise<void>((resolve) => {
     refuse = resolve;
   });
-  let isSent = false;
+  const refusal = { times: 0, isOver: false, refuse: () => refuse() };
   const client = clientWhoseCalls(redis, async (send, values) => {
-    if (!values.some((value) => String(value).includes('"broken"'))) return await send();
-    isSent = true;
+    if (refusal.isOver || !values.some((value) => String(value).includes(`"${id}`))) return await send();
+    refusal.times += 1;
     await refused;
-    throw new Error('ERR Error running script: a fault of ours');
+    throw new Error(message);
   });
+  return { client, refusal };
+}
+
+const TRY_AGAIN = 'TRYAGAIN Multiple keys request during rehashing of slot';
+
+it('what waits behind a batch that is given up goes at once (F19)', async () => {
+  const redis = await server();
+  const { client, refusal } = clientRefusing(redis, 'broken', 'ERR Error running script: a fault of ours');
   const counters = store({ client });
   await count(counters, 3);
   const given = ['broken', 'beside', 'it'].map((id) => timed(() => reserve(counters, id)));
-  await waitUntil('they are on their way', () => isSent, { everyMs: 1 });
+  await waitUntil('they are on their way', () => refusal.times > 0, { everyMs: 1 });
   const behind = read(counters);
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
-  refuse();
+  refusal.refuse();
   expect(await behind).toMatchObject({ committed: 3, held: 0 });
   for (const { result } of await Promise.all(given)) expect(result).toBe('quota_unavailable');
 });
 
 it("a batch that Redis refuses again and again, while it serves others, is in nobody else's way (F18, Q13)", async () => {
   const redis = await server();
-  let refuse = () => {};
-  const refused = new Promise<void>((resolve) => {
-    refuse = resolve;
-  });
-  let times = 0;
-  let isRefusing = true;
-  const client = clientWhoseCalls(redis, async (send, values) => {
-    if (!isRefusing || !values.some((value) => String(value).includes('"refused"'))) return await send();
-    times += 1;
-    await refused;
-    throw new Error('TRYAGAIN Multiple keys request during rehashing of slot');
-  });
+  const { client, refusal } = clientRefusing(redis, 'refused', TRY_AGAIN);
   const told: string[] = [];
   const error = (message: string) => told.push(message);
   const counters = store({ client, logger: { debug() {}, info() {}, warn() {}, error } });
   await count(counters, 3);
   const bad = timed(() => reserve(counters, 'refused'));
-  await waitUntil('it is on its way', () => times === 1, { everyMs: 1 });
+  await waitUntil('it is on its way', () => refusal.times === 1, { everyMs: 1 });
   await read(counters, 'other');
-  refuse();
+  refusal.refuse();
   expect((await bad).result).toBe('quota_unavailable');
   await waitUntil('it is told again and again', async () => {
     await read(counters, 'other');
-    return times > 4;
+    return refusal.times > 4;
   });
   expect(told).toEqual([]);
-  isRefusing = false;
+  refusal.isOver = true;
   await waitUntil('it is undone', async () => (await plain(redis).exists('{tg}:acme|l')) === 0);
   expect(await read(counters)).toMatchObject({ committed: 3, held: 0 });
 });
 
 it('a few that wait behind a large batch go once Redis refuses that and serves others (F18, Q13)', async () => {
   const redis = await server();
-  let refuse = () => {};
-  const refused = new Promise<void>((resolve) => {
-    refuse = resolve;
-  });
-  let isSent = false;
-  const client = clientWhoseCalls(redis, async (send, values) => {
-    if (!values.some((value) => String(value).includes('"refused-'))) return await send();
-    isSent = true;
-    await refused;
-    throw new Error('TRYAGAIN Multiple keys request during rehashing of slot');
-  });
+  const { client, refusal } = clientRefusing(redis, 'refused-', TRY_AGAIN);
   const counters = store({ client });
   const bad = Array.from({ length: 20 }, (_, index) => timed(() => reserve(counters, `refused-${index}`)));
-  await waitUntil('they are on their way', () => isSent, { everyMs: 1 });
+  await waitUntil('they are on their way', () => refusal.times > 0, { everyMs: 1 });
   await Promise.all(Array.from({ length: 10 }, (_, index) => read(counters, `other-${index}`)));
   const few = read(counters, 'few');
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
-  refuse();
+  refusal.refuse();
   expect(await few).toBeNull();
   for (const { result } of await Promise.all(bad)) expect(result).toBe('quota_unavailable');
 });

@@ -44,6 +44,13 @@ function scene() {
   };
 }
 
+async function threeKeptAlive(gate: ReturnType<typeof scene>['gate']) {
+  const create = async () => held(await gate.reserve({ org: 'acme', charges: [{ key: 'devices' }] }));
+  const handles = [await create(), await create(), await create()] as const;
+  for (const handle of handles) handle.keepAlive();
+  return handles;
+}
+
 describe('a lease that is kept alive', () => {
   it('goes on for as long as `run` does, though nobody sees the answer end (Q6)', async () => {
     const { gate, pass } = scene();
@@ -99,13 +106,7 @@ describe('a lease that is kept alive', () => {
 
   it('among others is the only one renewed when those are settled, in whatever order', async () => {
     const { gate, pass, renewed } = scene();
-    const device = { org: 'acme', charges: [{ key: 'devices' }] };
-    const [first, second, third] = [
-      held(await gate.reserve(device)),
-      held(await gate.reserve(device)),
-      held(await gate.reserve(device)),
-    ];
-    for (const handle of [first, second, third]) handle.keepAlive();
+    const [first, second, third] = await threeKeptAlive(gate);
     await first.commit();
     await third.commit();
     await pass(2);
@@ -114,13 +115,7 @@ describe('a lease that is kept alive', () => {
 
   it('among others leaves theirs alone when it was let lapse and ends all the same', async () => {
     const { gate, pass, renewed } = scene();
-    const device = { org: 'acme', charges: [{ key: 'devices' }] };
-    const [first, second, third] = [
-      held(await gate.reserve(device)),
-      held(await gate.reserve(device)),
-      held(await gate.reserve(device)),
-    ];
-    for (const handle of [first, second, third]) handle.keepAlive();
+    const [first, second, third] = await threeKeptAlive(gate);
     first.letLapse();
     await first.commit();
     await pass(2);
