@@ -92,8 +92,8 @@ describe.each(Object.keys(STORES))('T27: checkouts at once, in two processes on 
 });
 
 describe('T11, T13: an event about a customer that nobody linked', () => {
-  it('changes nothing, whatever org its metadata names; and waits', async () => {
-    const { standIn, hosts } = await rigged('memory');
+  /** A customer with a subscription that somebody made at Stripe by hand. */
+  async function madeByHand(standIn: StripeStandIn): Promise<string> {
     const { Stripe } = await import('stripe');
     const { hostname: host, port } = new URL(standIn.origin);
     const desk = new Stripe(standIn.secretKey, {
@@ -114,10 +114,36 @@ describe('T11, T13: an event about a customer that nobody linked', () => {
       metadata: { tollgate_org: 'acme' },
     });
     await standIn.settled();
+    return customer.id;
+  }
+
+  it('changes nothing, whatever org its metadata names; and waits', async () => {
+    const { standIn, hosts } = await rigged('memory');
+    await madeByHand(standIn);
     const about = standIn.answers().filter(({ outcome }) => outcome === 'unmatched');
     expect(about.length).toBeGreaterThan(0);
     expect(standIn.answers().every(({ status }) => status === 200)).toBe(true);
     expect(await hosts[0]?.billing.plan('acme')).toMatchObject({ tier: 'free', subscription: null });
+  });
+
+  it.each(Object.keys(STORES))('is done on %s when the host links the customer', async (name) => {
+    const { standIn, hosts } = await rigged(name);
+    const customerId = await madeByHand(standIn);
+    const linking = { org: 'acme', customerId };
+    const links = await Promise.all(hosts.map(({ billing }) => billing.linkCustomer(linking)));
+    expect(links).toMatchObject(hosts.map(() => ({ checked: 1, unknown: 0, failed: 0 })));
+    expect(await hosts[0]?.billing.plan('acme')).toMatchObject({ tier: 'pro' });
+    await expect(hosts[1]?.billing.linkCustomer({ ...linking, org: 'globex' })).rejects.toMatchObject({
+      code: 'customer_conflict',
+    });
+    await expect(
+      hosts[1]?.billing.linkCustomer({ org: 'globex', customerId: 'cus_mistyped' }),
+    ).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    standIn.deleteCustomer(customerId);
+    await standIn.settled();
+    expect(await hosts[0]?.billing.plan('acme')).toMatchObject({ tier: 'free' });
   });
 });
 

@@ -67,6 +67,15 @@ export interface Billing<K extends string = string> {
    * `{ eventsSince }` only reads the provider's own record of events since then, and applies those that never arrived.
    */
   sync(request: SyncRequest): Promise<SyncResult>;
+  /**
+   * Links an org with a customer that exists at the provider already, and stores that customer's subscriptions: for customers from before
+   * Tollgate, and for subscriptions made at the provider by hand. A customer that was linked before is replaced only if it is gone at the
+   * provider. May be called again, also after a failure.
+   *
+   * @throws TollgateError `not_found` if the provider has no such customer, `customer_conflict` if the org has another one or the
+   * customer pays for another org, and the provider's errors
+   */
+  linkCustomer(request: { org: string; customerId: string }): Promise<SyncResult>;
 
   // Operators
   setOverride(request: SetOverrideRequest & { actor: string }): Promise<Override>;

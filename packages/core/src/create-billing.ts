@@ -104,6 +104,7 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
       if (request !== 'all') checkRequest(request);
       return await subscriptions.sync(request);
     },
+    linkCustomer: askedWith(subscriptions.linkCustomer),
     setOverride: askedWith(async (request) => {
       const override = await overrides.set(request);
       if (override.subjectType === 'org') degradation.reportSoon(override.subjectId);

@@ -30,6 +30,7 @@ export const ERROR_CODES = {
     status: 409,
     message: 'Another checkout for this org is being started. Try again in a moment.',
   },
+  customer_conflict: { status: 409, message: 'The org already has another customer.' },
   reservation_conflict: { status: 409, message: 'The idempotency key was used with other parameters.' },
   request_in_progress: { status: 409, message: 'A request with this idempotency key is still running.' },
   body_too_large: { status: 413, message: 'The request body is too large.' },

@@ -3,7 +3,7 @@ import type { SweepList } from './sweep-list.ts';
 
 /** Instants are epoch ms everywhere in this port. */
 
-/** The provider's customer that pays for an org. Written when the library creates the customer, never guessed from an event. */
+/** The provider's customer that pays for an org. Written when the library creates the customer or the host links one, never guessed from an event. */
 export interface Customer {
   readonly org: string;
   readonly provider: string;

@@ -16,6 +16,14 @@ export interface Customers {
    * one, created and linked in its place. Concurrent callers get the same one.
    */
   serve<T>(customer: Customer, use: (customer: Customer) => Promise<T>): Promise<T>;
+  /**
+   * Links a customer that exists at the provider already. One that is linked to the org before is replaced only if the provider is sure
+   * that it is gone. Links the same one again without effect.
+   *
+   * @throws TollgateError `not_found` if the provider has no such customer; `customer_conflict` if the org has another one, or the
+   * customer pays for another org
+   */
+  link(customer: Pick<Customer, 'org' | 'customerId'>): Promise<Customer>;
   /** Whether the provider is sure that a customer is gone. */
   isGone(customer: Customer): Promise<boolean>;
 }
@@ -62,23 +70,45 @@ export function createCustomers(
       const isRefusal = error instanceof TollgateError && error.code === 'provider_error';
       // A provider that cannot be asked at present is not sure: then the refusal stands.
       if (!isRefusal || !(await isGone(customer).catch(() => false))) throw error;
-      return await use(await replace(customer));
+      return await use(await replace(customer, () => make(customer.org, customer.customerId)));
     }
   }
 
-  async function replace(gone: Customer): Promise<Customer> {
-    const { org, provider, customerId } = gone;
+  async function replace(gone: Customer, another: () => Promise<Customer>): Promise<Customer> {
+    const { provider, customerId } = gone;
     logger.error('The provider says that a customer is gone. The org gets another one.', {
       provider,
       customer: customerId,
     });
     // Now, while events of the old customer still find their org: nobody would apply them afterwards.
     await reconcile(gone, 'system');
-    const made = await make(org, customerId);
-    const customer = await repository.replaceCustomer({ customer: made, gone: customerId });
+    const customer = await repository.replaceCustomer({ customer: await another(), gone: customerId });
     await onLinked(customer);
     return customer;
   }
 
-  return { find, ensure, serve, isGone };
+  async function link({ org, customerId }: Pick<Customer, 'org' | 'customerId'>): Promise<Customer> {
+    const customer = { org, provider: configured(wiring.provider).name, customerId };
+    const owner = await repository.findCustomer(customer);
+    if (owner !== null && owner.org !== org)
+      throw new TollgateError('customer_conflict', { message: 'The customer pays for another org.' });
+    if (await isGone(customer)) {
+      throw new TollgateError('not_found', { message: 'The payment provider has no such customer.' });
+    }
+    const linked = await linkOrReplace(customer);
+    if (linked.customerId !== customerId) throw new TollgateError('customer_conflict');
+    return linked;
+  }
+
+  async function linkOrReplace(customer: Customer): Promise<Customer> {
+    const before = await find(customer.org);
+    if (before !== null && before.customerId !== customer.customerId)
+      return (await isGone(before)) ? await replace(before, async () => customer) : before;
+    // Also for one that was linked before: an earlier call may have failed when only that was done.
+    const linked = await repository.linkCustomer(customer);
+    await onLinked(linked);
+    return linked;
+  }
+
+  return { find, ensure, serve, link, isGone };
 }

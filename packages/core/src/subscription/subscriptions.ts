@@ -4,6 +4,7 @@ import { type Checkout, createCheckout } from './checkout.ts';
 import { createCheckoutPage } from './checkout-page.ts';
 import { createCustomers } from './customers.ts';
 import { createEvents, type Events, type OnInvoice } from './events.ts';
+import { createLinkCustomer, type LinkCustomer } from './link-customer.ts';
 import { createPortal, type Portal } from './portal.ts';
 import { createReconcile } from './reconcile.ts';
 import { createRefresh } from './refresh.ts';
@@ -18,6 +19,7 @@ export interface Subscriptions {
   readonly portal: Portal;
   readonly webhook: Events['webhook'];
   readonly sync: Sync;
+  readonly linkCustomer: LinkCustomer;
 }
 
 /**
@@ -48,10 +50,12 @@ export function createSubscriptions(
   });
   const changes = createSubscriptionChanges(wiring, orgViews, refresh, onChanged);
   const page = createCheckoutPage(wiring, { customers, reconcile });
+  const sync = createSync(wiring, { customers, reconcile, refresh, catchUp: events.catchUp }, wait);
   return {
     checkout: createCheckout(wiring, { customers, reconcile, changes, page, wait }),
     portal: createPortal(wiring, customers),
     webhook: events.webhook,
-    sync: createSync(wiring, { customers, reconcile, refresh, catchUp: events.catchUp }, wait),
+    sync,
+    linkCustomer: createLinkCustomer(wiring, { customers, sync }),
   };
 }

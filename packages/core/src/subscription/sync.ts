@@ -1,11 +1,11 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 import { checkOrgId } from '../org/org-id.ts';
 import type { Customer } from '../ports/billing-repository.ts';
-import { isStorableText } from '../storable-text.ts';
 import type { Wiring } from '../wiring.ts';
 import { callProvider, configured } from './call-provider.ts';
 import type { Customers } from './customers.ts';
 import type { Events } from './events.ts';
+import { checkProviderId } from './provider-id.ts';
 import type { Reconcile } from './reconcile.ts';
 import type { Refresh } from './refresh.ts';
 import { differs } from './subscription-changed.ts';
@@ -82,18 +82,13 @@ export function createSync(
 
   return async (request) => {
     if (request === 'all') return await syncAll();
-    if ('subscription' in request) return await syncSubscription(checkId(request.subscription));
+    if ('subscription' in request) return await syncSubscription(checkProviderId(request.subscription));
     if ('eventsSince' in request)
       return (await catchUp(checkInstant(request.eventsSince))) ?? (await syncAll());
-    if ('checkoutSession' in request) return await syncSession(checkId(request.checkoutSession));
+    if ('checkoutSession' in request) return await syncSession(checkProviderId(request.checkoutSession));
     const customer = await customers.find(checkOrgId(request.org, wiring.settings.orgIdPattern));
     return customer === null ? NOTHING : await syncCustomer(customer);
   };
-}
-
-function checkId(id: unknown): string {
-  if (typeof id === 'string' && id !== '' && isStorableText(id)) return id;
-  throw new TollgateError('invalid_request', { message: 'The id of what is to be synced is not valid.' });
 }
 
 function checkInstant(since: unknown): number {

@@ -1,0 +1,187 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { TollgateError } from '../errors/tollgate-error.ts';
+import { createWorld, type World } from './subscription-world.test-support.ts';
+
+let world: World;
+beforeEach(async () => {
+  world = await createWorld();
+});
+afterEach(async () => {
+  await world.close();
+});
+
+const linked = async (org: string) =>
+  (await world.repository.loadOrg(org)).customers.map(({ customerId }) => customerId);
+
+/** A customer that was made at the provider, not by a checkout. */
+async function customerMade(name: string): Promise<string> {
+  const { customerId } = await world.sandbox.createCustomer({ org: name, idempotencyKey: name });
+  return customerId;
+}
+
+/** One with a subscription, of which nothing is stored here. Its events are not delivered. */
+async function subscriberMade(name: string, tier = 'pro'): Promise<{ customerId: string; id: string }> {
+  const customerId = await customerMade(name);
+  const order = { org: name, customerId, tier, idempotencyKey: `checkout-${name}` };
+  const { subscriptionId } = world.sandbox.confirm((await world.sandbox.openCheckout(order)).id);
+  return { customerId, id: subscriptionId ?? '' };
+}
+
+describe('linkCustomer', () => {
+  it('stores what the customer has subscribed to', async () => {
+    const { customerId, id } = await subscriberMade('legacy');
+    expect(await world.linkCustomer({ org: 'acme', customerId })).toEqual({
+      checked: 1,
+      changed: 1,
+      unknown: 0,
+      failed: 0,
+    });
+    expect(await linked('acme')).toEqual([customerId]);
+    expect(await world.stored(id)).toMatchObject({ org: 'acme', customerId, tier: 'pro', status: 'active' });
+    expect(world.dropped).toContain('acme');
+    expect(world.changes).toMatchObject([{ before: null, after: { id } }]);
+  });
+
+  it('finds later events of the customer their org', async () => {
+    const { customerId, id } = await subscriberMade('legacy');
+    await world.linkCustomer({ org: 'acme', customerId });
+    world.sandbox.setStatus(id, 'past_due');
+    expect((await world.deliver(world.sandbox.events().at(-1)?.id ?? '')).outcome).toBe('applied');
+    expect(await world.stored(id)).toMatchObject({ status: 'past_due' });
+  });
+
+  it('does the events that have waited for the customer', async () => {
+    const { customerId, id } = await subscriberMade('legacy');
+    for (const event of world.sandbox.events()) await world.deliver(event.id);
+    const waiting = () => world.repository.listUnmatched({ provider: 'sandbox', customerId });
+    expect(await waiting()).not.toEqual([]);
+    // Nothing is listed: what is stored comes from the events alone.
+    const process = world.process({ provider: { listSubscriptions: async () => [] } });
+    await process.linkCustomer({ org: 'acme', customerId });
+    expect(await waiting()).toEqual([]);
+    expect(await world.stored(id)).toMatchObject({ org: 'acme', status: 'active' });
+  });
+
+  it('lets a checkout change what the customer has, instead of selling it a second time', async () => {
+    const { customerId, id } = await subscriberMade('legacy');
+    await world.linkCustomer({ org: 'acme', customerId });
+    const { subscription } = await world.checkout({ org: 'acme', tier: 'business', actor: 'alice' });
+    expect(subscription).toMatchObject({ externalId: id, tier: 'business', status: 'active' });
+    expect(world.sandbox.contents().customers).toHaveLength(1);
+  });
+
+  it('links a customer that has bought nothing yet, for its first checkout', async () => {
+    const customerId = await customerMade('legacy');
+    expect(await world.linkCustomer({ org: 'acme', customerId })).toMatchObject({ checked: 0, changed: 0 });
+    await world.checkout({ org: 'acme', tier: 'pro', actor: 'alice' });
+    expect(world.sandbox.contents().sessions).toMatchObject([{ customerId }]);
+  });
+
+  it('may be called again', async () => {
+    const { customerId } = await subscriberMade('legacy');
+    await world.linkCustomer({ org: 'acme', customerId });
+    expect(await world.linkCustomer({ org: 'acme', customerId })).toMatchObject({ checked: 1, changed: 0 });
+    expect(await linked('acme')).toEqual([customerId]);
+  });
+
+  it('called again after a failure, does what is left', async () => {
+    const { customerId, id } = await subscriberMade('legacy');
+    for (const event of world.sandbox.events()) await world.deliver(event.id);
+    const away = async () => {
+      throw new TollgateError('provider_timeout');
+    };
+    const failing = world.process({ provider: { listSubscriptions: away, fetchSubscription: away } });
+    await expect(failing.linkCustomer({ org: 'acme', customerId })).rejects.toMatchObject({
+      code: 'provider_timeout',
+    });
+    expect(await world.stored(id)).toBeNull();
+    await world.linkCustomer({ org: 'acme', customerId });
+    expect(await world.stored(id)).toMatchObject({ org: 'acme' });
+    const waiting = await world.repository.listUnmatched({ provider: 'sandbox', customerId });
+    expect(waiting).toEqual([]);
+  });
+
+  it('takes no customer away from another org', async () => {
+    await world.subscribe('globex', 'pro');
+    const [customerId = ''] = await linked('globex');
+    await expect(world.linkCustomer({ org: 'acme', customerId })).rejects.toMatchObject({
+      code: 'customer_conflict',
+    });
+    expect(await linked('acme')).toEqual([]);
+    expect(await linked('globex')).toEqual([customerId]);
+  });
+
+  it('keeps the customer that an org has, as long as the provider has it', async () => {
+    const stored = await world.subscribe('acme', 'pro');
+    const [before = ''] = await linked('acme');
+    const { customerId, id } = await subscriberMade('legacy');
+    await expect(world.linkCustomer({ org: 'acme', customerId })).rejects.toMatchObject({
+      code: 'customer_conflict',
+    });
+    expect(await linked('acme')).toEqual([before]);
+    expect(await world.stored(id)).toBeNull();
+
+    world.sandbox.deleteCustomer(before);
+    await world.linkCustomer({ org: 'acme', customerId });
+    expect(await linked('acme')).toEqual([customerId]);
+    expect(await world.stored(stored)).toMatchObject({ status: 'canceled' });
+    expect(await world.stored(id)).toMatchObject({ org: 'acme', status: 'active' });
+  });
+
+  it('of two customers at once links one', async () => {
+    const customers = [await customerMade('one'), await customerMade('two')];
+    const other = world.process();
+    const links = await Promise.allSettled([
+      world.linkCustomer({ org: 'acme', customerId: customers[0] ?? '' }),
+      other.linkCustomer({ org: 'acme', customerId: customers[1] ?? '' }),
+    ]);
+    expect(links.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(links.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'customer_conflict' },
+    });
+    expect(await linked('acme')).toEqual([customers[links[0]?.status === 'fulfilled' ? 0 : 1]]);
+  });
+
+  it('for two orgs at once, links the customer to one of them', async () => {
+    const { customerId, id } = await subscriberMade('legacy');
+    const links = await Promise.allSettled(
+      ['acme', 'globex'].map((org) => world.linkCustomer({ org, customerId })),
+    );
+    expect(links).toMatchObject([
+      { status: 'fulfilled' },
+      { status: 'rejected', reason: { code: 'customer_conflict' } },
+    ]);
+    expect(await linked('globex')).toEqual([]);
+    expect(await world.stored(id)).toMatchObject({ org: 'acme' });
+  });
+
+  it('links nothing that the provider does not have', async () => {
+    const customerId = await customerMade('legacy');
+    world.sandbox.deleteCustomer(customerId);
+    await expect(world.linkCustomer({ org: 'acme', customerId })).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    const away = world.process({
+      provider: { hasCustomer: () => Promise.reject(new TollgateError('provider_timeout')) },
+    });
+    await expect(away.linkCustomer({ org: 'acme', customerId })).rejects.toMatchObject({
+      code: 'provider_timeout',
+    });
+    expect(await linked('acme')).toEqual([]);
+  });
+
+  it('needs an org, an id and a provider', async () => {
+    const customerId = await customerMade('legacy');
+    const bad = [
+      { org: 'ACME!', customerId, code: 'invalid_org_id' },
+      { org: 'acme', customerId: '', code: 'invalid_request' },
+    ];
+    for (const { code, ...request } of bad)
+      await expect(world.linkCustomer(request)).rejects.toMatchObject({ code });
+    const none = world.process({ provider: null });
+    await expect(none.linkCustomer({ org: 'acme', customerId })).rejects.toMatchObject({
+      code: 'provider_not_configured',
+    });
+    expect(await linked('acme')).toEqual([]);
+  });
+});
