@@ -1,5 +1,6 @@
 import { checkNamesOf } from '../check-parts.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
+import { isBilling } from '../http/engine.ts';
 import type { KeyCharge } from '../quota/types.ts';
 import type { FrictionOptions } from './friction.ts';
 import type { KeyedGuardOptions } from './guard-options.ts';
@@ -49,7 +50,12 @@ export function checkGuardOptions(
     if (value === undefined || isPerRequest || choices.includes(value)) continue;
     faults.push(`${name}: is not one of ${choices.join(', ')}. Choose one of these.`);
   }
-  const { key, amount, org, scope } = options as Readonly<Record<string, unknown>>;
+  const { key, amount, org, scope, idempotencyKey, billing } = options as Readonly<Record<string, unknown>>;
+  checkEngine(billing, faults);
+  if (idempotencyKey !== undefined && typeof idempotencyKey !== 'function')
+    faults.push(
+      'idempotencyKey: is no function of the request. All requests would share one key: give a function.',
+    );
   if (typeof amount !== 'function') checkAmount('amount', amount, faults);
   for (const [name, value] of Object.entries({ org, scope })) {
     const isText = typeof value === 'string' && value !== '';
@@ -65,6 +71,17 @@ export function checkGuardOptions(
     }
   } else if (!isCharged || typeof key !== 'function') checkKey(key, faults);
   refuse(guard, faults);
+}
+
+/** @throws TollgateError `invalid_configuration` for what is no object, such as a handler in place of the options: it would be ignored. */
+export function checkIsOptions(guard: string, given: unknown): void {
+  if (given == null || (typeof given === 'object' && !Array.isArray(given))) return;
+  refuse(guard, ['options: are no object. Give one, or leave it out.']);
+}
+
+function checkEngine(billing: unknown, faults: string[]): void {
+  if (billing !== undefined && !isBilling(billing))
+    faults.push('billing: is no engine. Give what createBilling returned.');
 }
 
 function checkKey(key: unknown, faults: string[]): void {
@@ -95,10 +112,8 @@ export function checkFrictionOptions(key: unknown, options: object): void {
   const faults: string[] = [];
   checkKey(key, faults);
   checkNamesOf(options, FRICTION_NAMES, '', faults);
-  const { maxDelayMs = 0, isExempt } = options as {
-    readonly maxDelayMs?: unknown;
-    readonly isExempt?: unknown;
-  };
+  const { maxDelayMs = 0, isExempt, billing } = options as Readonly<Record<string, unknown>>;
+  checkEngine(billing, faults);
   const isDelay = typeof maxDelayMs === 'number' && Number.isFinite(maxDelayMs) && maxDelayMs >= 0;
   if (!isDelay && typeof maxDelayMs !== 'function')
     faults.push('maxDelayMs: is not a number from 0. Give one in ms, or a function of the request.');

@@ -6,7 +6,7 @@ import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Engine } from '../http/engine.ts';
 import { within } from '../within.ts';
-import { checkFrictionOptions } from './check-guard-options.ts';
+import { checkFrictionOptions, checkIsOptions } from './check-guard-options.ts';
 import { findEngine, type GuardedRequest, givenOrg } from './guard.ts';
 import type { PerRequest } from './guard-options.ts';
 import { perRequest } from './per-request.ts';
@@ -80,6 +80,7 @@ export function createFriction<R extends object>(
   key: string,
   given?: FrictionOptions<R> | null,
 ): (guarded: GuardedRequest<R>, client: Leaving) => Promise<FrictionOutcome> {
+  checkIsOptions('friction', given);
   const options = given ?? {};
   checkFrictionOptions(key, options);
   const standingOf = createStandingOf<R>(options);

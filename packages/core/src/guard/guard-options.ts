@@ -34,7 +34,7 @@ export interface GuardOptions<R, K extends string = RegisteredKey> {
    * The caller's id for this create. A repeat with it takes no second unit, so the handler must recognise repeats too. Undefined: none.
    * @default none
    */
-  readonly idempotencyKey?: PerRequest<R, string | undefined>;
+  readonly idempotencyKey?: (request: R) => string | undefined | Promise<string | undefined>;
   /** @default the engine's `onStoreError` */
   readonly onStoreError?: PerRequest<R, OnStoreError>;
   /** What happens to metered units after a 5xx, or when the process dies before they are settled. @default 'release' */

@@ -89,6 +89,20 @@ describe('a guard', () => {
     expect(createFriction('devices', null)).toBeTypeOf('function');
   });
 
+  it.each([[() => undefined], ['acme'], [[]], [7]])(
+    'that is given %j for its options is not made',
+    (given) => {
+      const refused = expect.objectContaining({
+        code: 'invalid_configuration',
+        message: expect.stringMatching(/options: are no object/),
+      });
+      expect(() => createGuard('devices', given as never)).toThrow(refused);
+      expect(() => createGuard({ key: 'devices' }, given as never)).toThrow(refused);
+      expect(() => createRelease('devices', given as never)).toThrow(refused);
+      expect(() => createFriction('devices', given as never)).toThrow(refused);
+    },
+  );
+
   it.each([
     ['devcies', /"devcies"/],
     [['devices', { key: 'devcies' }], /"devcies"/],
@@ -124,6 +138,10 @@ describe('a guard', () => {
     [{ amount: '2' }, /amount: is no whole number from 1/],
     [{ org: '' }, /org: is no text/],
     [{ scope: 7 }, /scope: is no text/],
+    [{ idempotencyKey: 'k' }, /idempotencyKey: is no function/],
+    [{ billing: 5 }, /billing: is no engine/],
+    [{ billing: null }, /billing: is no engine/],
+    [{ billing: {} }, /billing: is no engine/],
   ])('with a fault in its options %j is not made', (options, fault) => {
     const refused = expect.objectContaining({
       code: 'invalid_configuration',
@@ -146,7 +164,7 @@ describe('a guard', () => {
     expect(() => createGuard({ key: [charge as { key: string }] })).toThrow(refused);
   });
 
-  it.each([{ idempotencykey: 'k' }, { amount: 0 }])(
+  it.each([{ idempotencykey: 'k' }, { idempotencyKey: 'k' }, { billing: {} }, { amount: 0 }])(
     'of a delete is not made with %j: an option it does not know, or a value it cannot have',
     (options) => {
       expect(() => createRelease('devices', options as object)).toThrow(
@@ -160,6 +178,7 @@ describe('a guard', () => {
     [{ maxDelayMs: -1 }, /maxDelayMs: is not a number/],
     [{ maxDelayMs: '1s' }, /maxDelayMs: is not a number/],
     [{ isExempt: 'no' }, /isExempt: is neither/],
+    [{ billing: {} }, /billing: is no engine/],
   ])('of friction with a fault in its options %j is not made', (options, fault) => {
     expect(() => createFriction('devices', options as object)).toThrow(
       expect.objectContaining({ code: 'invalid_configuration', message: expect.stringMatching(fault) }),
@@ -276,7 +295,7 @@ describe('a guard', () => {
 
   it('tells the handler of a create that was committed before', async () => {
     const { billing } = engine();
-    const guard = createGuard('devices', { billing, org: 'acme', idempotencyKey: 'k' });
+    const guard = createGuard('devices', { billing, org: 'acme', idempotencyKey: () => 'k' });
     const first = await enter(guard);
     if (!first.admitted) throw new Error('the first create was refused');
     await first.reservation.commit();

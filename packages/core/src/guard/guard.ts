@@ -16,7 +16,7 @@ import type {
   ReservationHandle,
   ReserveRequest,
 } from '../quota/types.ts';
-import { checkGuardOptions } from './check-guard-options.ts';
+import { checkGuardOptions, checkIsOptions } from './check-guard-options.ts';
 import type {
   GuardKeys,
   GuardOptions,
@@ -86,6 +86,7 @@ export function createGuard<R extends object, K extends string>(
   keys: GuardKeys<K> | KeyedGuardOptions<R, K>,
   given: GuardOptions<R, K> = {},
 ): Guard<R> {
+  checkIsOptions('requireQuota', given);
   const options = isKeyed<R, K>(keys) ? withGiven(keys, given) : { ...given, key: keys };
   checkGuardOptions('requireQuota', options);
   const resolve = perRequest<R, GuardValues<K>>(pick(options, VALUES));
@@ -306,6 +307,7 @@ export function createRelease<R extends object, K extends string>(
   key: K,
   given?: ReleaseOptions<R, K> | null,
 ): (guarded: GuardedRequest<R>) => () => Promise<void> {
+  checkIsOptions('releaseQuota', given);
   const options = given ?? {};
   checkGuardOptions('releaseQuota', { ...options, key });
   const resolve = perRequest<R, GuardValues<K>>(pick(options, ['amount', 'scope', 'idempotencyKey']));

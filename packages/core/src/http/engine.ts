@@ -25,7 +25,7 @@ export function bindEngine<B extends Billing>(billing: B, wiring: Omit<Engine, '
 }
 
 /** Whether the object is an engine rather than the options for one. */
-export function isBilling(value: object): value is Billing {
+export function isBilling(value: unknown): value is Billing {
   return (value as Bound | undefined)?.[ENGINE] !== undefined;
 }
 
