@@ -12,6 +12,7 @@ vi.setConfig({ testTimeout: 60_000 });
 
 const pages = [
   'README.md',
+  'docs/adopting.md',
   'docs/guarding.md',
   'docs/failures.md',
   'docs/over-capacity.md',
