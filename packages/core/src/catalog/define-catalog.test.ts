@@ -98,6 +98,19 @@ describe('defineCatalog', () => {
     ],
     ['a metered key without a period', { devices: metered({ periods: [] }) }, [free], /has no period/],
     ['an odd key', { 'Devices!': capacity() }, [{ ...free, limits: {} }], /quota key is 1 to 64/],
+    // As a database without booleans has it: clients would get `is_published: 1`.
+    [
+      'a number for isPublished',
+      { devices: capacity() },
+      [{ ...free, isPublished: 1 as never }],
+      /isPublished must/,
+    ],
+    [
+      'a text for isDefaultForPersonal',
+      { devices: capacity() },
+      [{ ...free, isDefaultForPersonal: 'no' as never }],
+      /isDefaultForPersonal must/,
+    ],
     ['a sort order that is no int32', { devices: capacity() }, [{ ...free, sortOrder: 2 ** 31 }], /32 bits/],
   ])('names %s with its cure', (_what, quotas, tiers, fault) => {
     const faults = faultsOf(quotas, tiers);

@@ -116,6 +116,10 @@ function checkTier(
   if (tier.description != null && !isText(tier.description)) {
     faults.push(`${at}: description must be a text, or a text by language. Correct or omit it.`);
   }
+  for (const name of ['isPublished', 'isDefaultForPersonal'] as const) {
+    if (tier[name] != null && typeof tier[name] !== 'boolean')
+      faults.push(`${at}: ${name} must be true or false. Correct or omit it.`);
+  }
   if (!Number.isInteger(tier.sortOrder) || Math.abs(tier.sortOrder) > INT32_MAX) {
     faults.push(`${at}: sortOrder must be a whole number of 32 bits. Number the tiers 1, 2, 3.`);
   }

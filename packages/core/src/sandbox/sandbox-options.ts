@@ -1,3 +1,4 @@
+import { checkNamesOf } from '../check-parts.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Clock } from '../ports/clock.ts';
 
@@ -34,6 +35,20 @@ export interface SandboxOptions {
   readonly clock?: Clock;
 }
 
+const OPTION_NAMES = {
+  webhookUrl: true,
+  secret: true,
+  host: true,
+  port: true,
+  file: true,
+  returnUrl: true,
+  cancel: true,
+  tiers: true,
+  retryDelaysMs: true,
+  name: true,
+  clock: true,
+} as const satisfies { readonly [P in keyof Required<SandboxOptions>]: true };
+
 const HOSTS = /^(localhost|127(\.\d{1,3}){3}|::1|0\.0\.0\.0|::)$/;
 const NAME = /^[a-z0-9][a-z0-9_-]{0,31}$/;
 
@@ -61,6 +76,7 @@ export function checkSandboxOptions(options: SandboxOptions): void {
     faults.push('retryDelaysMs must be whole numbers of ms.');
   if (name !== undefined && !NAME.test(name))
     faults.push('name must be 1 to 32 of a-z, 0-9, _ and -, and begin with a letter or a digit.');
+  checkNamesOf(given, OPTION_NAMES, '', faults);
   if (faults.length > 0) {
     throw new TollgateError('invalid_configuration', {
       message: `The sandbox is misconfigured: ${faults.join(' ')}`,

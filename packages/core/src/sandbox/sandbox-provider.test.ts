@@ -807,10 +807,13 @@ describe('the sandbox’s options', () => {
       cancel: 'never',
       retryDelaysMs: [-1],
       name: 'a/b',
+      secert: 'x',
     } as unknown as SandboxOptions;
     expect(() => sandboxProvider(wrong)).toThrow(
       expect.objectContaining({
-        message: expect.stringMatching(/webhookUrl.*host.*port.*returnUrl.*cancel.*retryDelaysMs.*name/),
+        message: expect.stringMatching(
+          /webhookUrl.*host.*port.*returnUrl.*cancel.*retryDelaysMs.*name.*secert/,
+        ),
       }),
     );
     for (const options of [{}, undefined])
