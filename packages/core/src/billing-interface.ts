@@ -1,3 +1,4 @@
+import type { QuotaPeriod } from './catalog/quota.ts';
 import type { Tier } from './catalog/tier.ts';
 import type { Preview } from './degradation/previews.ts';
 import type { Sweeper, SweepRequest, SweepResult } from './degradation/sweeps.ts';
@@ -27,6 +28,18 @@ export interface Billing<K extends string = string> {
   reserve(request: ReserveRequest<K>): Promise<Admission>;
   /** Resumes a reservation of another process from its `toJSON()`. @throws TollgateError `invalid_request` if it is not a valid record */
   resume(record: ReservationRecord): ReservationHandle;
+  /**
+   * Counts units that were used without a reservation, whatever the limit: rows of a capacity key created by an import, metered units of
+   * a job. With a `period`, only the window of that period; with an `idempotencyKey` it takes effect once.
+   */
+  record(request: {
+    org: string;
+    key: K;
+    amount?: number;
+    session?: string;
+    period?: QuotaPeriod;
+    idempotencyKey?: string;
+  }): Promise<void>;
   /** Reports deleted rows of a capacity key, or gives metered units back. With an `idempotencyKey` it takes effect once. */
   release(request: {
     org: string;

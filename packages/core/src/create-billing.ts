@@ -73,6 +73,7 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
   const billing: Billing = {
     reserve: gate.reserve,
     resume: gate.resume,
+    record: askedWith(gate.record),
     release: askedWith(gate.release),
     recount: askedWith(async ({ org, keys }) => {
       checkOrgId(org, settings.orgIdPattern);

@@ -35,6 +35,7 @@ const CHARGE = {
 };
 const REQUESTS: Readonly<Record<string, object>> = {
   reserve: { org: 'acme', charges: [{ key: 'devices' }], idempotencyKey: 'k', onFailure: 'charge' },
+  record: { org: 'acme', key: 'calls', amount: 1, session: 's', period: 'per_session', idempotencyKey: 'k' },
   release: { org: 'acme', key: 'calls', amount: 1, session: 's', idempotencyKey: 'k' },
   recount: { org: 'acme', keys: ['devices'] },
   usage: { org: 'acme', session: 's' },

@@ -6,7 +6,7 @@ import { createDebts } from './debts.ts';
 import { createDecisions } from './decisions.ts';
 import { createOutage } from './outage.ts';
 import { createRecounts, type Recounts } from './recounts.ts';
-import { createReleases, type Releases } from './releases.ts';
+import { createReports, type Reports } from './reports.ts';
 import { createReservations, type Reservations } from './reservations.ts';
 import { createSettling } from './settling.ts';
 import { createSnapshots } from './snapshots.ts';
@@ -14,10 +14,9 @@ import type { QuotaState } from './types.ts';
 import { createUsage, type Usage } from './usage.ts';
 
 /** All services that count, wired together. */
-export interface Gate extends Reservations {
+export interface Gate extends Reservations, Reports {
   readonly usage: Usage;
   readonly recounts: Recounts;
-  readonly release: Releases;
   /** Recounts capacity keys from the host's rows; returns the counts. */
   recountRows(org: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /**
@@ -57,7 +56,7 @@ export function createGate(
     }),
     usage: createUsage(wiring, orgViews, recounts, debts),
     recounts,
-    release: createReleases(wiring, recounts, snapshots, debts),
+    ...createReports(wiring, recounts, snapshots, debts),
     async recountRows(org, keys) {
       if (!Array.isArray(keys))
         throw new TollgateError('invalid_request', { message: '`keys` must be a list.' });
