@@ -45,14 +45,12 @@ export function createPriceTable(
 
   for (const [tier, given] of Object.entries(prices ?? {})) {
     const { month, year, legacy = [] } = typeof given === 'string' ? { month: given } : (given ?? {});
-    if (month === undefined && year === undefined) {
-      faults.push(
-        `prices: ${tier} has neither a monthly nor a yearly price. Give one, or leave the tier out.`,
-      );
-      continue;
-    }
     if (!Array.isArray(legacy)) {
       faults.push(`prices: ${tier} has a \`legacy\` that is no list. Put its price ids into brackets.`);
+      continue;
+    }
+    if (month === undefined && year === undefined && legacy.length === 0) {
+      faults.push(`prices: ${tier} has no price. Give it one, or leave the tier out.`);
       continue;
     }
     for (const price of [month, year, ...legacy]) if (price !== undefined) grant(price, tier);
@@ -61,7 +59,8 @@ export function createPriceTable(
   if (tiers.size === 0) faults.push('prices: names no tier. Map each tier that is sold to its price ids.');
 
   return {
-    sells: (tier) => tiers.has(tier),
+    // One with legacy prices only is granted, not sold.
+    sells: (tier) => Object.keys(tiers.get(tier) ?? {}).length > 0,
     priceOf(tier, interval, preferred) {
       const sold = tiers.get(tier);
       if (interval !== undefined) return sold?.[interval] ?? null;

@@ -37,6 +37,10 @@ describe('the options', () => {
     },
   );
 
+  it('take a tier that is not sold: its prices were made for single customers, or are of the past', () => {
+    expect(faultOf({ prices: { pro: 'price_pro', enterprise: { legacy: ['price_custom'] } } })).toBe('');
+  });
+
   it.each([
     ['secretKey', { secretKey: undefined }],
     ['secretKey', { secretKey: '' }],
@@ -58,6 +62,7 @@ describe('the options', () => {
     ['T2: webhookSecrets', { webhookSecrets: ['whsec_sentinel_0123456789', ''] }],
     ['prices', { prices: {} }],
     ['prices', { prices: { pro: {} } }],
+    ['prices', { prices: { pro: { legacy: [] } } }],
     ['prices', { prices: { pro: '' } }],
     ['prices', { prices: { pro: 'price_1', team: 'price_1' } }],
     ['prices', { prices: { pro: { month: 'price_1', legacy: ['price_1'] } } }],

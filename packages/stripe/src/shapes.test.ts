@@ -4,7 +4,11 @@ import { subjectOf } from './to-provider-event.ts';
 import { toProviderSubscription } from './to-provider-subscription.ts';
 
 const prices = createPriceTable(
-  { pro: { month: 'price_pro', year: 'price_pro_year' }, team: 'price_team' },
+  {
+    pro: { month: 'price_pro', year: 'price_pro_year' },
+    team: 'price_team',
+    enterprise: { legacy: ['price_custom'] },
+  },
   'month',
   [],
 );
@@ -196,6 +200,12 @@ describe('W8: the shape of any API version', () => {
     for (const shape of Object.values(SHAPES))
       expect(toProviderSubscription(shape(facts), prices).cancelsAt).toBe(PERIOD_END * 1_000);
   });
+});
+
+it('a tier with legacy prices only is granted and not sold', () => {
+  expect(prices.tierOf('price_custom')).toBe('enterprise');
+  expect(prices.priceOf('enterprise', undefined, 'month')).toBeNull();
+  expect(['pro', 'enterprise'].filter(prices.sells)).toEqual(['pro']);
 });
 
 it('a change that names no interval keeps the one that is paid, where the tier is sold by it', () => {

@@ -1,12 +1,12 @@
 import type { CheckoutSettings, DowngradeTiming, ProrationBehavior } from './stripe-settings.ts';
 
-/** The prices of a tier: one monthly price, or a price for each interval. */
+/** The prices of a tier: one monthly price, or a price for each interval. A tier with `legacy` prices only is granted, not sold. */
 export type TierPrices =
   | string
   | {
       readonly month?: string;
       readonly year?: string;
-      /** Prices, of either interval, that are no longer sold but still grant the tier. */
+      /** Prices, of either interval, that grant the tier but are not sold: those of the past, or made for one customer. */
       readonly legacy?: readonly string[];
     };
 
