@@ -13,12 +13,17 @@ import type { CheckoutResult } from './types.ts';
 export interface CheckoutPage {
   /**
    * Opens a page for a claimed attempt and saves the attempt as open. If the customer is gone, the page is for another one, linked
-   * in its place.
+   * in its place; null if that one turns out to have a subscription.
    *
    * @throws TollgateError `provider_error` for a page on a foreign origin, `checkout_in_progress` if the claim was lost meanwhile;
    * in both cases the page is expired.
    */
-  open(attempt: CheckoutAttempt, customer: Customer, terms: Terms, actor: string): Promise<CheckoutResult>;
+  open(
+    attempt: CheckoutAttempt,
+    customer: Customer,
+    terms: Terms,
+    actor: string,
+  ): Promise<CheckoutResult | null>;
   /**
    * Returns the page of an open attempt if the org's customer can still pay there, on these terms, and nothing was bought meanwhile.
    * Otherwise ends the page and the attempt, and returns null.
@@ -37,16 +42,20 @@ export function createCheckoutPage(
     customer: Customer,
     terms: Terms,
     actor: string,
-  ): Promise<CheckoutResult> {
+  ): Promise<CheckoutResult | null> {
     const provider = configured(wiring.provider);
     const { org, tier } = attempt;
-    const session = await services.customers.serve(customer, async ({ customerId }) => {
+    const session = await services.customers.serve(customer, async (payer) => {
+      // The provider may have made the other one before: what it bought then was forgotten with a restored backup.
+      if (payer !== customer && (await services.reconcile(payer, actor)).live.length > 0) return null;
+      const { customerId } = payer;
       const key = idempotencyKey('checkout', org, tier, attempt.id, customerId);
       const { subscriptions } = await repository.loadOrg(org);
       const hadTrial = subscriptions.some(({ trialEndsAt }) => trialEndsAt !== null);
       const request = { ...terms, org, customerId, tier, hadTrial, idempotencyKey: key };
       return await callProvider(() => provider.openCheckout(request));
     });
+    if (session === null) return null;
     try {
       const url = session.url === null ? null : checkPageUrl(session.url, provider.pageOrigins);
       const saved = await repository.saveCheckout({

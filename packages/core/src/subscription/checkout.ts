@@ -150,7 +150,7 @@ export function createCheckout(
     if (isDefault) return current === undefined ? await onDefaultTier(order) : onSubscription(name, current);
     if (current !== undefined)
       return onSubscription(name, await changes.move(current, attempt, terms, actor));
-    return await page.open(attempt, customer, terms, actor);
+    return (await page.open(attempt, customer, terms, actor)) ?? (await settle(order, attempt));
   }
 
   /** The result if nothing is live at the provider: the default tier, or a subscription whose provider is not configured here. */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TollgateError } from '../errors/tollgate-error.ts';
+import { memoryBillingRepository } from '../memory/memory-billing-repository.ts';
 import { createWorld, type World } from './subscription-world.test-support.ts';
 
 let world: World;
@@ -117,6 +118,22 @@ describe('a checkout of an org whose customer is gone', () => {
     }
     expect(openPages()).toHaveLength(1);
   });
+
+  it.each(['pro', 'business'])(
+    'sells nothing a second time where a restored backup knows only the one that is gone: on pro, %s is ordered',
+    async (tier) => {
+      await world.subscribe('acme', 'pro');
+      const [gone = ''] = await linked();
+      await deleteCustomer();
+      const id = await world.subscribe('acme', 'pro');
+      const restored = memoryBillingRepository({ clock: world.clock });
+      await restored.linkCustomer({ org: 'acme', provider: 'sandbox', customerId: gone });
+      const { subscription } = await world.process({ repository: restored }).checkout(order(tier));
+      expect(subscription).toMatchObject({ externalId: id, tier, status: 'active' });
+      expect(openPages()).toEqual([]);
+      expect(await restored.findSubscription({ provider: 'sandbox', id })).toMatchObject({ tier });
+    },
+  );
 
   it('keeps the one that was made when it could not be linked at first', async () => {
     await world.checkout(order('pro'));
