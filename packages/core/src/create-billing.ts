@@ -45,7 +45,12 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
   const thresholds = createUsageThresholds(wiring, notices);
   const gate = createGate(wiring, orgViews, thresholds.observe);
   const overrides = createOverrides(wiring, orgViews);
-  const degradation = createDegradation(wiring, { usage: gate.usage.report, orgViews, notices });
+  const degradation = createDegradation(wiring, {
+    usage: gate.usage.report,
+    orgViews,
+    notices,
+    sync: async (org) => (provider === null ? undefined : await subscriptions.sync({ org })),
+  });
   const subscriptions = createSubscriptions(wiring, orgViews, {
     onSubscriptionChanged(before, after) {
       notices.tell('subscription.changed', { org: after.org, before, after });

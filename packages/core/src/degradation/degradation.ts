@@ -7,6 +7,7 @@ import { type AdminChoices, createAdminChoices } from './admin-choices.ts';
 import { createBackground } from './background.ts';
 import { createEvaluations, type ExactUsage } from './evaluations.ts';
 import { createPreviews, type Previews } from './previews.ts';
+import type { SyncOrg } from './row-actions.ts';
 import { createStandings, type Standings } from './standings.ts';
 import { createSweeps, type Sweeps } from './sweeps.ts';
 import type { DegradationReport } from './types.ts';
@@ -38,17 +39,18 @@ export function createDegradation(
     readonly usage: ExactUsage;
     readonly orgViews: Pick<OrgViews, 'fresh' | 'drop'>;
     readonly notices: Notices;
+    readonly sync: SyncOrg;
   },
 ): Degradations {
   const { settings } = wiring;
-  const { usage, orgViews, notices } = services;
+  const { usage, orgViews, notices, sync } = services;
   const background = createBackground(wiring);
   const onFreed = (org: string) => {
     // The rows can be restored now, without waiting for the next sweep.
     if (settings.lifecycle !== null) background.run(`free ${org}`, () => sweeps.lookAt(org));
   };
   const evaluations = createEvaluations(wiring, { usage, orgViews, notices, onFreed });
-  const sweeps = createSweeps(wiring, { evaluations, orgViews });
+  const sweeps = createSweeps(wiring, { evaluations, orgViews, sync });
 
   async function report(org: string, use?: UsageReport): Promise<DegradationReport> {
     checkOrgId(org, settings.orgIdPattern);

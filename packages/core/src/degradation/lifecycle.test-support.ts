@@ -174,7 +174,7 @@ export function lifecycleOnMemory(
   }
   const usage = shared.usage ?? ((org: string) => gate.usage.report(org, { maxCountAgeMs: -1 }));
   const overrides = createOverrides(wiring, orgViews);
-  const degradation = createDegradation(wiring, { usage, orgViews, notices });
+  const degradation = createDegradation(wiring, { usage, orgViews, notices, sync: async () => undefined });
   const setLimit = (org: string, key: string, limit: number) =>
     overrides.set({ subjectType: 'org', subjectId: org, key, limit, actor: 'operator' });
   return {

@@ -11,6 +11,7 @@ import {
   keepsFailing,
   type Look,
   MAX_FAILURES_IN_A_ROW,
+  type SyncOrg,
 } from './row-actions.ts';
 
 /**
@@ -43,12 +44,16 @@ export function createLookAtOrg(
     Wiring,
     'catalog' | 'settings' | 'repository' | 'inventory' | 'clock' | 'ids' | 'logger' | 'telemetry'
   >,
-  services: { readonly evaluations: Evaluations; readonly orgViews: Pick<OrgViews, 'fresh' | 'drop'> },
+  services: {
+    readonly evaluations: Evaluations;
+    readonly orgViews: Pick<OrgViews, 'fresh' | 'drop'>;
+    readonly sync: SyncOrg;
+  },
 ): LookAtOrg {
   const { settings, repository, ids } = wiring;
   const { lifecycle } = settings;
   const { evaluations, orgViews } = services;
-  const rowActions = createRowActions(wiring, orgViews);
+  const rowActions = createRowActions(wiring, services);
 
   async function evaluate(org: string): Promise<Evaluation> {
     orgViews.drop(org);
@@ -106,6 +111,7 @@ export function createLookAtOrg(
       shouldStop,
       endsAt: Number.POSITIVE_INFINITY,
       failedRows: new Set(),
+      isSynced: false,
       failuresInARow: new Map(),
       outdated: new Map(),
       tally: { suspended: 0, restored: 0, removed: 0, failed: 0 },

@@ -29,6 +29,8 @@ export interface Look {
   readonly failedRows: Set<string>;
   /** By action: a host that cannot restore may still suspend. */
   readonly failuresInARow: Map<RowAction['action'], number>;
+  /** Whether the org's subscriptions were compared with the provider in this look. */
+  isSynced: boolean;
   /** By key: how often a recount found too few rows in excess for an action that was due. */
   readonly outdated: Map<string, number>;
   /** When no more actions are begun, on the process's clock. */
@@ -40,7 +42,8 @@ export interface Look {
 export interface RowActions {
   /**
    * Performs the actions in order. Before each one its record is set to `started`, in a write that is refused once the claim is lost.
-   * Before each suspend and remove the rows are counted again. The record of a row that is gone is deleted.
+   * Before each suspend and remove the rows are counted again; before the first remove the org is synced. The record of a row that is
+   * gone is deleted.
    *
    * @param flagged - the picked rows, in the order of picking: if fewer rows are in excess, the last ones are no longer picked.
    *
@@ -60,6 +63,9 @@ export interface RowActions {
     forget: readonly { resource: string; id: string }[],
   ): Promise<boolean>;
 }
+
+/** Updates an org's subscriptions from the provider. @throws if it cannot be asked */
+export type SyncOrg = (org: string) => Promise<unknown>;
 
 /** After this many consecutive failures of an action, the host is not asked for it again until the next sweep. */
 export const MAX_FAILURES_IN_A_ROW = 3;
@@ -81,7 +87,7 @@ export function createRowActions(
     Wiring,
     'catalog' | 'settings' | 'repository' | 'inventory' | 'clock' | 'logger' | 'telemetry'
   >,
-  orgViews: Pick<OrgViews, 'fresh'>,
+  { orgViews, sync }: { readonly orgViews: Pick<OrgViews, 'fresh'>; readonly sync: SyncOrg },
 ): RowActions {
   const { catalog, settings, repository, inventory, clock, logger, telemetry } = wiring;
   const { lifecycle, inventoryTimeoutMs: timeoutMs } = settings;
@@ -114,6 +120,23 @@ export function createRowActions(
       });
       return null;
     }
+  }
+
+  /** Whether the limits are what the org pays for by now, events that never arrived included: no removal can be undone. */
+  async function isPaidUp(look: Look, { action, resource }: RowAction): Promise<boolean> {
+    const { org } = look.claim;
+    try {
+      if (!look.isSynced) await sync(org);
+      look.isSynced = true;
+    } catch (error) {
+      warn(`sync\n${resource}`, 'An org could not be synced before a removal. The next sweep tries again.', {
+        org,
+        action,
+        resource,
+        ...describeFailure(error),
+      });
+    }
+    return look.isSynced;
   }
 
   /** Calls the host; returns whether it succeeded. */
@@ -180,6 +203,10 @@ export function createRowActions(
           continue;
         }
         if (isFound === null) {
+          count(look, action, false);
+          continue;
+        }
+        if (action.action === 'remove' && !(await isPaidUp(look, action))) {
           count(look, action, false);
           continue;
         }

@@ -7,7 +7,7 @@ import type { SweepClaim } from '../ports/sweep-list.ts';
 import type { Wiring } from '../wiring.ts';
 import type { Evaluations } from './evaluations.ts';
 import { createLookAtOrg, type LookAtOrg } from './look-at-org.ts';
-import { type ActionTally, claimLeaseMs } from './row-actions.ts';
+import { type ActionTally, claimLeaseMs, type SyncOrg } from './row-actions.ts';
 
 /** What one sweep did. */
 export interface SweepResult extends ActionTally {
@@ -68,7 +68,11 @@ export function createSweeps(
     Wiring,
     'catalog' | 'settings' | 'repository' | 'inventory' | 'clock' | 'ids' | 'logger' | 'telemetry'
   >,
-  services: { readonly evaluations: Evaluations; readonly orgViews: Pick<OrgViews, 'fresh' | 'drop'> },
+  services: {
+    readonly evaluations: Evaluations;
+    readonly orgViews: Pick<OrgViews, 'fresh' | 'drop'>;
+    readonly sync: SyncOrg;
+  },
 ): Sweeps {
   const { repository, settings, logger, telemetry } = wiring;
   const lookAtOrg = createLookAtOrg(wiring, services);
