@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Client } from 'pg';
 import { findProgram, type Program } from './find-program.ts';
@@ -46,29 +47,52 @@ function serverOwner(): Owner | undefined {
   return { uid: Number(user[2]), gid: Number(user[3]) };
 }
 
-/** Runs a program that comes with postgres, as the server's owner, to create the data folder. */
-async function makeData(
-  command: string,
+/** Runs a program that comes with postgres, and resolves with what it writes. */
+async function runProgram(
   program: string,
   args: readonly string[],
-  dir: string,
-  owner: Owner | undefined,
-): Promise<void> {
-  const child = spawn(join(dirname(realpathSync(command)), program), ['-D', join(dir, 'data'), ...args], {
+  { dir = tmpdir(), owner, input }: { dir?: string; owner?: Owner | undefined; input?: Buffer } = {},
+): Promise<Buffer> {
+  const command = await findProgram(postgresProgram);
+  const child = spawn(join(dirname(realpathSync(command)), program), args, {
     cwd: dir,
-    stdio: ['ignore', 'ignore', 'pipe'],
     env: { PATH: process.env.PATH, LC_ALL: 'C', HOME: dir },
     ...(owner && { uid: owner.uid, gid: owner.gid }),
   });
+  const output: Buffer[] = [];
   let complaint = '';
+  child.stdout.on('data', (chunk) => output.push(chunk));
   child.stderr.on('data', (chunk) => (complaint += String(chunk)));
-  await new Promise<void>((resolve, reject) => {
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
+  return new Promise<Buffer>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => {
-      if (code === 0) resolve();
+      if (code === 0) resolve(Buffer.concat(output));
       else reject(new Error(`${program} failed: ${complaint.trim()}`));
     });
   });
+}
+
+/** Creates a server's data folder, as its owner. */
+async function makeData(program: string, args: readonly string[], dir: string, owner: Owner | undefined) {
+  await runProgram(program, ['-D', join(dir, 'data'), ...args], { dir, owner });
+}
+
+/** Dumps a database that is in use. `restore` puts what was dumped in its place, whoever is connected. */
+export async function backUp(url: string): Promise<{ restore(): Promise<void> }> {
+  const input = await runProgram('pg_dump', ['-Fc', url]);
+  return {
+    async restore() {
+      const name = new URL(url).pathname.slice(1);
+      const client = new Client({ connectionString: new URL('/postgres', url).href });
+      await client.connect();
+      await client.query(`drop database "${name}" with (force)`);
+      await client.query(`create database "${name}"`);
+      await client.end();
+      await runProgram('pg_restore', ['-d', url], { input });
+    },
+  };
 }
 
 async function answers(url: string): Promise<boolean> {
@@ -99,7 +123,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const dir = options.dir ?? temporaryFolder('postgres', owner);
   if (!existsSync(join(dir, 'data', 'PG_VERSION'))) {
     const args = ['-U', 'tollgate', '--auth=trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
-    await makeData(command, 'initdb', args, dir, owner);
+    await makeData('initdb', args, dir, owner);
   }
   for (let attempt = 1; ; attempt += 1) {
     const port = options.port ?? (await freePort());
@@ -134,7 +158,7 @@ export async function startStandby(primaryPort: number): Promise<PostgresServer>
   const dir = temporaryFolder('standby', owner);
   const primary = `host=127.0.0.1 port=${primaryPort} user=tollgate`;
   const args = ['-d', primary, '--write-recovery-conf', '--checkpoint=fast', '--no-sync'];
-  await makeData(await findProgram(postgresProgram), 'pg_basebackup', args, dir, owner);
+  await makeData('pg_basebackup', args, dir, owner);
   const standby = await startPostgres({ dir });
   const stop = async () => {
     await standby.stop();
