@@ -1,6 +1,7 @@
 import { nextChangeAt } from '../org/next-change.ts';
 import type { OrgViews } from '../org/org-views.ts';
 import type { RowAction, SweepClaim } from '../ports/sweep-list.ts';
+import { warnSometimes } from '../warn-sometimes.ts';
 import type { Wiring } from '../wiring.ts';
 import type { Evaluation, Evaluations } from './evaluations.ts';
 import { rowName } from './merge-flags.ts';
@@ -50,7 +51,7 @@ export function createLookAtOrg(
     readonly sync: SyncOrg;
   },
 ): LookAtOrg {
-  const { settings, repository, ids } = wiring;
+  const { settings, repository, ids, logger } = wiring;
   const { lifecycle } = settings;
   const { evaluations, orgViews } = services;
   const rowActions = createRowActions(wiring, services);
@@ -72,8 +73,15 @@ export function createLookAtOrg(
     const startedAt = found.readAt;
     if (lifecycle === null) {
       // Rows suspended by a process with a lifecycle can only be restored by such a process: until then the org stays on the list.
-      const isSettled = isWithinLimits(found) && (await repository.loadRowActions(claim.org)).length === 0;
-      return isSettled ? found : null;
+      if (!isWithinLimits(found)) return null;
+      const { length: rows } = await repository.loadRowActions(claim.org);
+      if (rows === 0) return found;
+      warnSometimes(
+        logger,
+        'An org is within its limits, but rows stay suspended: no `lifecycle` is given here that could restore them.',
+        { org: claim.org, rows },
+      );
+      return null;
     }
     let share: number | null = null;
     for (let round = 1; round <= MAX_ROUNDS + 2; round += 1) {

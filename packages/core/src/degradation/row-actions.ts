@@ -3,11 +3,11 @@ import { describeFailure } from '../errors/describe-failure.ts';
 import type { OrgViews } from '../org/org-views.ts';
 import type { RowAction, SweepClaim } from '../ports/sweep-list.ts';
 import { countRows } from '../quota/count-rows.ts';
+import { warnSometimes } from '../warn-sometimes.ts';
 import type { Wiring } from '../wiring.ts';
 import { callHost } from './call-host.ts';
 import { findRow } from './list-rows.ts';
 import { type ChosenRow, rowName } from './merge-flags.ts';
-import { createWarnSometimes } from './warn-sometimes.ts';
 
 /** What was done to rows. */
 export interface ActionTally {
@@ -92,7 +92,6 @@ export function createRowActions(
   const { catalog, settings, repository, inventory, clock, logger, telemetry } = wiring;
   const { lifecycle, inventoryTimeoutMs: timeoutMs } = settings;
   const leaseMs = claimLeaseMs(settings);
-  const warn = createWarnSometimes(logger);
 
   const record: RowActions['record'] = (claim, save, forget) =>
     repository.saveRowActions({ ...claim, leaseMs, save, forget });
@@ -113,11 +112,13 @@ export function createRowActions(
     try {
       return (await findRow(inventory, { org, key: resource, id, timeoutMs })) !== null;
     } catch (error) {
-      warn(`find\n${resource}`, 'A row could not be looked up. The next sweep tries again.', {
-        org,
-        resource,
-        ...describeFailure(error),
-      });
+      const facts = { org, resource, id, ...describeFailure(error) };
+      warnSometimes(
+        logger,
+        'A row could not be looked up. The next sweep tries again.',
+        facts,
+        `find\n${resource}`,
+      );
       return null;
     }
   }
@@ -147,13 +148,14 @@ export function createRowActions(
       await callHost(callback, { org: look.claim.org, action, timeoutMs: lifecycle.callbackTimeoutMs });
       return true;
     } catch (error) {
-      const { action: name, resource } = action;
-      warn(`${name}\n${resource}`, 'A lifecycle callback failed. The next sweep repeats it.', {
-        org: look.claim.org,
-        action: name,
-        resource,
-        error: redact(error),
-      });
+      const { action: name, resource, id } = action;
+      const facts = { org: look.claim.org, action: name, resource, id, error: redact(error) };
+      warnSometimes(
+        logger,
+        'A lifecycle callback failed. The next sweep repeats it.',
+        facts,
+        `${name}\n${resource}`,
+      );
       return false;
     }
   }

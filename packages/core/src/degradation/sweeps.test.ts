@@ -166,6 +166,8 @@ describe('a sweep', () => {
       clock.at = START + 15 * DAY + hour * HOUR;
       await without.degradation.sweep();
     }
+    expect(without.log).toEqual([expect.stringContaining('lifecycle')]);
+    expect(without.facts).toEqual([{ org: 'acme', rows: 2, failures: 1 }]);
     await sweepTwice(START + 16 * DAY);
     expect([...off]).toEqual([]);
     expect(await repository.loadRowActions('acme')).toEqual([]);
@@ -495,7 +497,12 @@ describe('F32: hosts that fail', () => {
     now += 10_000;
     await sweepAt(clock.at + 1);
     expect(log.filter((text) => text === said)).toHaveLength(2);
-    expect(facts.at(-1)).toMatchObject({ action: 'restore', resource: 'devices', failures: 6 * 80 });
+    expect(facts.at(-1)).toMatchObject({
+      action: 'restore',
+      resource: 'devices',
+      id: expect.any(String),
+      failures: 6 * 80,
+    });
   });
 
   it('D3: repeats a failed action under the same key, and another action never has it', async () => {

@@ -12,6 +12,7 @@ import { createGuard, createRelease } from './guard.ts';
 
 function engine(now = () => Date.now(), org?: BillingOptions['org'], key = 'devices') {
   const warnings: string[] = [];
+  const facts: unknown[] = [];
   const counted: string[] = [];
   const billing = createBilling({
     quotas: { [key]: capacity() },
@@ -25,11 +26,14 @@ function engine(now = () => Date.now(), org?: BillingOptions['org'], key = 'devi
     logger: {
       debug: () => undefined,
       info: () => undefined,
-      warn: (message) => warnings.push(message),
+      warn: (message, told) => {
+        warnings.push(message);
+        facts.push(told);
+      },
       error: (message) => warnings.push(message),
     },
   });
-  return { billing, warnings, counted };
+  return { billing, warnings, facts, counted };
 }
 
 const request = () => ({ header: () => undefined }) as unknown as HttpRequest;
@@ -426,6 +430,19 @@ describe('a guard', () => {
     expect(counted).toEqual([]);
     await reported();
     expect(counted).toEqual(['tollgate.unreleased']);
+  });
+
+  it('of deletes that could not be reported says now and again whose, and not for each', async () => {
+    const { billing, counted, facts } = engine();
+    vi.spyOn(billing, 'release').mockRejectedValue(
+      new TollgateError('quota_unavailable', { cause: new Error('Redis did not answer') }),
+    );
+    const release = createRelease('devices', { billing, org: 'acme' });
+    for (let times = 0; times < 3; times += 1)
+      await release({ request, native: {}, passage: () => undefined })();
+    expect(counted).toHaveLength(3);
+    const cause = { name: 'Error', message: 'Redis did not answer' };
+    expect(facts).toEqual([{ key: 'devices', org: 'acme', code: 'quota_unavailable', cause, failures: 1 }]);
   });
 
   it("holds the limit of an override until the millisecond it ends, and the plan's from then on (Q12)", async () => {

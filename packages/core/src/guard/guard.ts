@@ -1,5 +1,6 @@
 import type { Billing } from '../billing-interface.ts';
 import { describeError } from '../errors/describe-error.ts';
+import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import { type Engine, engineOf } from '../http/engine.ts';
 import type { Passage } from '../http/passage.ts';
@@ -17,6 +18,7 @@ import type {
   ReserveRequest,
 } from '../quota/types.ts';
 import { checkGuardOptions, checkIsOptions } from './check-guard-options.ts';
+import { warnSometimes } from '../warn-sometimes.ts';
 import type {
   GuardKeys,
   GuardOptions,
@@ -318,8 +320,9 @@ export function createRelease<R extends object, K extends string>(
     const orgLookup = givenOrg(options.org, guarded, engine).then(requireOrg);
     orgLookup.catch(() => undefined);
     return async () => {
+      let org: string | undefined;
       try {
-        const org = await orgLookup;
+        org = await orgLookup;
         const { amount, scope, idempotencyKey } = await resolve(guarded.native);
         await engine.billing.release({
           org,
@@ -332,9 +335,10 @@ export function createRelease<R extends object, K extends string>(
       } catch (error) {
         // The row is gone, and the client's response says so. The next refusal finds the count out of date, and recounts.
         engine.telemetry.count('tollgate.unreleased', 1, { key });
-        engine.logger.warn('a delete could not be reported to the counter store', {
+        warnSometimes(engine.logger, 'a delete could not be reported to the counter store', {
           key,
-          ...describeError(error),
+          org,
+          ...describeFailure(error),
         });
       }
     };

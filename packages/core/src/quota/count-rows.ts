@@ -1,5 +1,6 @@
 import { redact } from '../defaults/redact.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
+import { warnSometimes } from '../warn-sometimes.ts';
 import type { Wiring } from '../wiring.ts';
 import { within } from '../within.ts';
 
@@ -23,10 +24,8 @@ export async function countRows(
     const counting = Promise.resolve(inventory.count({ org, key }));
     count = await within(lateMs ?? settings.inventoryTimeoutMs, counting, lateMs === undefined);
   } catch (cause) {
-    logger.warn('inventory.count failed: what needs this count is not decided', {
-      key,
-      error: redact(cause),
-    });
+    const facts = { org, key, error: redact(cause) };
+    warnSometimes(logger, 'inventory.count failed: what needs this count is not decided', facts);
     throw new TollgateError('quota_unavailable', { cause, retryAfterSeconds: 1 });
   }
   if (!Number.isSafeInteger(count) || count < 0) {

@@ -1,5 +1,6 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { CounterReading, Reservation, ReserveOutcome } from '../ports/counter-store.ts';
+import { warnSometimes } from '../warn-sometimes.ts';
 import type { Wiring } from '../wiring.ts';
 import type { PlannedCharge } from './charges.ts';
 import type { Recounts } from './recounts.ts';
@@ -29,7 +30,7 @@ export interface Decisions {
 const MAX_ROUNDS = 5;
 
 export function createDecisions(
-  { counters, settings, telemetry }: Pick<Wiring, 'counters' | 'settings' | 'telemetry'>,
+  { counters, settings, logger, telemetry }: Pick<Wiring, 'counters' | 'settings' | 'logger' | 'telemetry'>,
   recounts: Recounts,
 ): Decisions {
   function judge(asked: AskedReservation, outcome: ReserveOutcome): Decision | Promise<Decision> {
@@ -54,6 +55,11 @@ export function createDecisions(
           throw new TollgateError('reservation_conflict');
         case 'crowded':
           telemetry.count('tollgate.crowded', 1);
+          warnSometimes(
+            logger,
+            'An org has as many creates running as it may, and more are refused. Look for handlers that hang.',
+            { org: asked.org, maxHeldPerOrg: asked.maxHeld },
+          );
           throw new TollgateError('too_many_pending', { retryAfterSeconds: 1 });
         case 'unknown':
           if (round === MAX_ROUNDS) {

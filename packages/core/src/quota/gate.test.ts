@@ -237,8 +237,10 @@ describe('settling', () => {
     clock.at += 1_000;
     await held(await gate.reserve(one('devices', 3))).commit();
     expect(count).not.toHaveBeenCalledWith('tollgate.committed_over_limit', 1);
+    const warn = vi.spyOn(wiring.logger, 'warn');
     await late.commit();
     expect(count).toHaveBeenCalledWith('tollgate.committed_over_limit', 1);
+    expect(warn.mock.calls).toMatchObject([[expect.any(String), { org: 'acme', keys: 'devices' }]]);
   });
 
   it('T24: frees what a failed create took only when the host counts no row of it', async () => {
@@ -754,12 +756,16 @@ describe('with the store away', () => {
     '%s decides nothing while the limits cannot be read',
     async (onStoreError) => {
       const { gate, wiring } = gateOnMemory();
+      const warn = vi.spyOn(wiring.logger, 'warn');
       wiring.repository.loadOrg = () =>
         Promise.reject(new TollgateError('repository_unavailable', { retryAfterSeconds: 7 }));
       await expect(gate.reserve({ ...one('devices'), onStoreError })).rejects.toMatchObject({
         code: 'quota_unavailable',
         retryAfterSeconds: 7,
       });
+      expect(warn.mock.calls).toMatchObject([
+        [expect.not.stringContaining('counter store'), { org: 'acme', code: 'repository_unavailable' }],
+      ]);
     },
   );
 
@@ -1236,6 +1242,24 @@ describe('an inventory', () => {
     await expect(gate.reserve(one('devices'))).rejects.toEqual(code('quota_unavailable'));
     expect(JSON.stringify(told)).toContain('the database is down');
   });
+
+  it('that fails again and again is told now and again, with the number and an org, and not for each create', async () => {
+    const { gate, host, wiring } = gateOnMemory();
+    const warn = vi.spyOn(wiring.logger, 'warn');
+    let now = performance.now();
+    vi.spyOn(performance, 'now').mockImplementation(() => now);
+    host.isDown = true;
+    for (const org of ['acme', 'globex', 'zeta'])
+      await gate.reserve({ org, charges: [{ key: 'devices' }] }).catch(() => undefined);
+    now += 10_000;
+    await gate.reserve(one('devices')).catch(() => undefined);
+    const calls: readonly unknown[][] = warn.mock.calls;
+    const told = calls.filter(([message]) => String(message).startsWith('inventory.count failed'));
+    expect(told.map(([, facts]) => facts)).toMatchObject([
+      { org: 'acme', key: 'devices', failures: 1 },
+      { org: 'acme', key: 'devices', failures: 3 },
+    ]);
+  });
 });
 
 describe('several engines on one store', () => {
@@ -1310,8 +1334,13 @@ describe('the metrics', () => {
     const scene = gateOnMemory({ maxHeldPerOrg: 1 });
     await scene.gate.reserve(one('devices'));
     const metrics = metricsOf(scene);
-    await scene.gate.reserve(one('devices')).catch(() => undefined);
-    expect(metrics()).toEqual(['tollgate.crowded 1']);
+    const warn = vi.spyOn(scene.wiring.logger, 'warn');
+    for (let times = 0; times < 3; times += 1)
+      await scene.gate.reserve(one('devices')).catch(() => undefined);
+    expect(metrics()).toEqual(Array(3).fill('tollgate.crowded 1'));
+    expect(warn.mock.calls).toEqual([
+      [expect.stringContaining('hang'), { org: 'acme', maxHeldPerOrg: 1, failures: 1 }],
+    ]);
   });
 
   it.each([
@@ -1331,8 +1360,9 @@ describe('the metrics', () => {
 
   it('tell a reservation that was lost before its create was kept, and one that the store did not settle', async () => {
     const scene = gateOnMemory();
-    const [kept, given, unsettled] = [
+    const [kept, given, unsettled, another] = [
       held(await scene.gate.reserve(one('devices'))),
+      held(await scene.gate.reserve(one('zones'))),
       held(await scene.gate.reserve(one('devices'))),
       held(await scene.gate.reserve(one('devices'))),
     ];
@@ -1343,7 +1373,13 @@ describe('the metrics', () => {
     await kept.commit();
     expect(metrics()).toEqual(['tollgate.lost_reservations 1']);
     scene.wiring.counters.settle = away;
-    await unsettled.commit().catch(() => undefined);
-    expect(metrics()).toEqual(['tollgate.lost_reservations 1', 'tollgate.unsettled 1']);
+    const warn = vi.spyOn(scene.wiring.logger, 'warn');
+    for (const one of [unsettled, another]) await one.commit().catch(() => undefined);
+    expect(warn.mock.calls).toMatchObject([[expect.any(String), { org: 'acme', failures: 1 }]]);
+    expect(metrics()).toEqual([
+      'tollgate.lost_reservations 1',
+      'tollgate.unsettled 1',
+      'tollgate.unsettled 1',
+    ]);
   });
 });

@@ -1,3 +1,4 @@
+import { describeFailure } from '../errors/describe-failure.ts';
 import { outsideRequests } from '../outside-requests.ts';
 import type { Reservation } from '../ports/counter-store.ts';
 import type { Wiring } from '../wiring.ts';
@@ -62,8 +63,9 @@ export function createKeepAlive(wiring: Pick<Wiring, 'counters' | 'settings' | '
         .then((held) => {
           for (const [i, lease] of leases.entries()) note(lease, held[i] !== false);
         })
-        .catch(() => {
-          logger.warn('leases could not be renewed; the next beat tries again', { leases: old.size });
+        .catch((error: unknown) => {
+          const facts = { leases: old.size, ...describeFailure(error) };
+          logger.warn('leases could not be renewed; the next beat tries again', facts);
         });
     }
     for (const lease of young.splice(0)) {

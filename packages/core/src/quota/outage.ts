@@ -1,6 +1,7 @@
 import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { OnUnknown } from '../ports/counter-store.ts';
+import { warnSometimes } from '../warn-sometimes.ts';
 import type { Wiring } from '../wiring.ts';
 import { type PlannedCharge, quotaState } from './charges.ts';
 import type { Debts } from './debts.ts';
@@ -26,9 +27,6 @@ export interface Outage {
   ): Promise<Admission>;
 }
 
-/** An outage is logged when it begins and then at intervals, however many creates it affects. */
-const WARN_EVERY_MS = 10_000;
-
 export function createOutage(
   wiring: Pick<Wiring, 'inventory' | 'settings' | 'ids' | 'logger' | 'telemetry'>,
   parts: {
@@ -40,21 +38,6 @@ export function createOutage(
   const { settings, ids, logger, telemetry } = wiring;
   const { debts } = parts;
   const headcounts = createHeadcounts(wiring, parts.watchHeld);
-  let silentUntil = 0;
-  let unlogged = 0;
-
-  function warnSometimes(policy: OnStoreError, cause: TollgateError): void {
-    unlogged += 1;
-    const now = performance.now();
-    if (now < silentUntil) return;
-    silentUntil = now + WARN_EVERY_MS;
-    logger.warn('creates cannot be decided by the counter store', {
-      creates: unlogged,
-      policy,
-      ...describeFailure(cause),
-    });
-    unlogged = 0;
-  }
 
   /** Creates a handle on units that no store holds. */
   function looseHandle(org: string, charges: readonly PlannedCharge[], done: () => void) {
@@ -105,7 +88,7 @@ export function createOutage(
 
   return {
     async admit(org, charges, policy, cause) {
-      warnSometimes(policy, cause);
+      warnSometimes(logger, 'creates cannot be decided', { org, policy, ...describeFailure(cause) });
       if (policy === 'open' && charges !== null) {
         for (const key of new Set(charges.map((charge) => charge.key)))
           telemetry.count('tollgate.admitted_open', 1, { key });

@@ -1,6 +1,8 @@
 import type { Catalog } from '../catalog/catalog.ts';
+import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { CounterReading, CounterRef } from '../ports/counter-store.ts';
+import { warnSometimes } from '../warn-sometimes.ts';
 import type { Wiring } from '../wiring.ts';
 import { countRows } from './count-rows.ts';
 
@@ -117,7 +119,8 @@ export function createRecounts(
   async function countLate(org: string, key: string, tellLate: () => void): Promise<number> {
     const timer = setTimeout(() => {
       tellLate();
-      logger.warn('inventory.count is late: what needs this count is not decided', {
+      warnSometimes(logger, 'inventory.count is late: what needs this count is not decided', {
+        org,
         key,
         inventoryTimeoutMs,
       });
@@ -205,9 +208,7 @@ export function createRecounts(
     lastSnapshot,
     runInBackground(org, targets) {
       run(org, targets).catch((error: unknown) => {
-        logger.warn('a background recount failed', {
-          code: error instanceof TollgateError ? error.code : 'internal_error',
-        });
+        warnSometimes(logger, 'a background recount failed', { org, ...describeFailure(error) });
       });
     },
   };

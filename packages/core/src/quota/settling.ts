@@ -1,6 +1,7 @@
 import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Charge, Reservation, SettleAs, SettleListener, SettleOutcome } from '../ports/counter-store.ts';
+import { warnSometimes } from '../warn-sometimes.ts';
 import type { Wiring } from '../wiring.ts';
 import type { Debts } from './debts.ts';
 import { createKeepAlive, type HeldWatch } from './keep-alive.ts';
@@ -57,11 +58,13 @@ export function createSettling(
     return debts.pay(org).catch(() => undefined);
   }
 
-  function reportOverLimit({ charges }: Reservation): void {
+  function reportOverLimit({ org, charges }: Reservation): void {
     telemetry.count('tollgate.committed_over_limit', 1);
-    logger.warn('units were committed above their limit: their lease had run out before the create ended', {
-      keys: charges.map((charge) => charge.key).join(','),
-    });
+    warnSometimes(
+      logger,
+      'units were committed above their limit: their lease had run out before the create ended',
+      { org, keys: charges.map((charge) => charge.key).join(',') },
+    );
   }
 
   const isCapacity = (charge: Charge) => catalog.quota(charge.key)?.kind === 'capacity';
@@ -71,10 +74,11 @@ export function createSettling(
     if (asked.underWay === 0) asked.ended?.();
   }
 
-  function failed(asked: Round, error: unknown): void {
+  function failed(asked: Round, { org }: Reservation, error: unknown): void {
     ended(asked);
     telemetry.count('tollgate.unsettled', 1);
-    logger.warn('a reservation could not be settled; its units are decided when its lease ends', {
+    warnSometimes(logger, 'a reservation could not be settled; its units are decided when its lease ends', {
+      org,
       ...describeFailure(error),
     });
   }
@@ -149,7 +153,7 @@ interface Round {
 interface Hooks {
   handleOutcome(settle: Settle, outcome: SettleOutcome): Promise<void> | null;
   ended(asked: Round): void;
-  failed(asked: Round, error: unknown): void;
+  failed(asked: Round, reservation: Reservation, error: unknown): void;
 }
 
 /** One settle. There are thousands a second, and hardly any is asked for its outcome: only then a promise is created. */
@@ -213,7 +217,7 @@ class Settle implements SettleListener, Unawaited {
   failed(error: unknown): void {
     if (this.#isOver) return;
     this.#error = error;
-    this.#hooks.failed(this.#asked, error);
+    this.#hooks.failed(this.#asked, this.reservation, error);
     this.#tell?.();
   }
 
