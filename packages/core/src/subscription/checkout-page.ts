@@ -75,7 +75,8 @@ export function createCheckoutPage(
       return pending(provider.name, tier, session.id, url);
     } catch (error) {
       await provider.expireCheckout({ sessionId: session.id }).catch(() => {
-        logger.warn('A page that nobody will be sent to could not be ended.', { session: session.id });
+        const facts = { org, session: session.id };
+        logger.warn('A page that nobody will be sent to could not be ended.', facts);
       });
       throw error;
     }

@@ -379,7 +379,7 @@ describe('checkout of the default tier', () => {
       const { subscription } = await anew.checkout(order('free'));
       expect(subscription).toEqual({ provider: 'sandbox', externalId: id, tier: 'pro', status: 'active' });
       expect(await world.stored(id)).toMatchObject({ status: 'active' });
-      expect(anew.logs).toMatchObject([{ level: 'warn' }]);
+      expect(anew.logs).toMatchObject([{ level: 'warn', facts: { org: 'acme' } }]);
       await world.checkout(order('free'));
       expect((await anew.checkout(order('free'))).subscription).toMatchObject({ externalId: 'default' });
     },
@@ -638,7 +638,9 @@ describe('checkout when something fails', () => {
     const fresh = world.process({ provider: other.sandbox });
     expect((await fresh.checkout(order('free'))).subscription).toMatchObject({ externalId: 'default' });
     expect(await world.stored(id)).toMatchObject({ status: 'canceled', endedAt: expect.any(Number) });
-    expect(fresh.logs).toContainEqual(expect.objectContaining({ level: 'error' }));
+    expect(fresh.logs).toContainEqual(
+      expect.objectContaining({ level: 'error', facts: expect.objectContaining({ org: 'acme' }) }),
+    );
     expect(fresh.dropped).toContain('acme');
     expect(fresh.changes).toMatchObject([
       { before: { id, status: 'active' }, after: { id, status: 'canceled' } },
@@ -655,6 +657,14 @@ describe('checkout when something fails', () => {
       externalId: id,
       tier: 'business',
     });
-    expect(world.logs).toContainEqual(expect.objectContaining({ level: 'error' }));
+    expect(world.logs).toContainEqual(
+      expect.objectContaining({
+        level: 'error',
+        facts: expect.objectContaining({
+          org: 'acme',
+          error: expect.objectContaining({ message: 'listener' }),
+        }),
+      }),
+    );
   });
 });

@@ -121,6 +121,7 @@ export function createCheckout(
     } catch (error) {
       await leave().catch(() => {
         logger.warn('A failed checkout could not be closed. Its claim ends with its lease.', {
+          org: order.org,
           attempt: attempt.id,
         });
       });
@@ -162,6 +163,7 @@ export function createCheckout(
     const [other] = liveSubscriptions(others);
     if (other !== undefined) {
       logger.warn('An org cannot leave a subscription whose provider is not configured here. It stays.', {
+        org: order.org,
         provider: other.provider,
         subscription: other.id,
       });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { BillingRepository } from '../ports/billing-repository.ts';
 import { createWorld, type Process, type World } from './subscription-world.test-support.ts';
@@ -145,7 +145,9 @@ describe('a webhook', () => {
     });
     expect((await odd.deliver(lastEvent('invoice.paid'))).outcome).toBe('applied');
     expect(await world.stored(id)).toMatchObject({ status: 'canceled' });
-    expect(odd.logs).toContainEqual(expect.objectContaining({ level: 'warn' }));
+    expect(odd.logs).toContainEqual(
+      expect.objectContaining({ level: 'warn', facts: expect.objectContaining({ org: 'acme' }) }),
+    );
   });
 });
 
@@ -221,6 +223,27 @@ describe('what a webhook does not do', () => {
     expect(spied.counted).toEqual([{ code: 'invalid_signature' }, { code: 'invalid_event' }]);
   });
 
+  it('F30: says now and again that signatures are refused, since a wrong secret or clock keeps out what customers paid for', async () => {
+    await bought();
+    const { bytes, headers } = world.sandbox.signed(lastEvent('subscription.created'));
+    const header = (name: string) =>
+      name === 'sandbox-signature' ? headers[name]?.replace(/.$/, 'x') : headers[name];
+    let now = performance.now();
+    vi.spyOn(performance, 'now').mockImplementation(() => now);
+    const refused = async () => {
+      for (let times = 0; times < 5; times += 1)
+        await world.webhook({ provider: 'sandbox', bytes, header }).catch(() => undefined);
+    };
+    await refused();
+    now += 10_000;
+    await refused();
+    const facts = { provider: 'sandbox', code: 'invalid_signature' };
+    expect(world.logs).toEqual([
+      { level: 'warn', message: expect.stringMatching(/secret.*clock/), facts: { ...facts, failures: 1 } },
+      { level: 'warn', message: expect.any(String), facts: { ...facts, failures: 5 } },
+    ]);
+  });
+
   it.each(['stripe', '__proto__', 'constructor', 'SANDBOX', ''])(
     'T12: knows no provider %j',
     async (provider) => {
@@ -290,7 +313,9 @@ describe('what a webhook does not do', () => {
     expect((await post(world, event)).outcome).toBe('unmatched');
     expect((await post(world, event)).outcome).toBe('unmatched');
     expect(world.repository.contents().subscriptions.size).toBe(0);
-    expect(world.logs).toContainEqual(expect.objectContaining({ level: 'error' }));
+    expect(world.logs).toContainEqual(
+      expect.objectContaining({ level: 'error', facts: expect.objectContaining({ org: 'globex' }) }),
+    );
   });
 
   it('T13: moves no subscription to another org', async () => {
@@ -387,13 +412,20 @@ describe('T11: an event of a customer nobody linked yet', () => {
   it('does not fail the checkout when it cannot be done yet, and stays', async () => {
     await world.deliver(lastEvent('subscription.created'));
     const broken = world.process({
-      repository: { claimEvent: () => Promise.reject(new TollgateError('repository_unavailable')) },
+      repository: {
+        claimEvent: () =>
+          Promise.reject(new TollgateError('repository_unavailable', { cause: new Error('no route') })),
+      },
     });
     expect((await broken.checkout(request)).subscription).toMatchObject({ externalId: id });
     expect(broken.logs).toContainEqual(
       expect.objectContaining({
         level: 'warn',
-        facts: expect.objectContaining({ code: 'repository_unavailable' }),
+        facts: expect.objectContaining({
+          org: 'acme',
+          code: 'repository_unavailable',
+          cause: { name: 'Error', message: 'no route' },
+        }),
       }),
     );
     expect((await world.deliver(lastEvent('subscription.created'))).outcome).toBe('applied');
@@ -435,7 +467,11 @@ describe('W2, F27: fifty copies of one event at once', () => {
     const event = lastEvent('subscription.created');
     const stuck = world.process({ provider: { fetchSubscription: () => new Promise(() => {}) } });
     void stuck.deliver(event);
-    await expect(world.deliver(event)).rejects.toMatchObject({ code: 'event_in_progress', status: 503 });
+    await expect(world.deliver(event)).rejects.toMatchObject({
+      code: 'event_in_progress',
+      status: 503,
+      cause: { message: expect.stringMatching(`${event} .*claimed`) },
+    });
     world.clock.advance(LEASE_MS);
     expect((await world.deliver(event)).outcome).toBe('applied');
   });
@@ -599,7 +635,10 @@ describe('a stale answer of the provider', () => {
     await bought();
     const event = lastEvent('subscription.created');
     const contended = world.process({ repository: { finishEvent: async () => 'conflict' } });
-    await expect(contended.deliver(event)).rejects.toMatchObject({ code: 'event_in_progress' });
+    await expect(contended.deliver(event)).rejects.toMatchObject({
+      code: 'event_in_progress',
+      cause: { message: expect.stringMatching(`${event} .*changes faster`) },
+    });
     expect((await world.deliver(event)).outcome).toBe('applied');
   });
 });

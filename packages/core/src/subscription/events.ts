@@ -1,7 +1,9 @@
+import { describeFailure } from '../errors/describe-failure.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Customer, EventClaim, EventOutcome, InboxEvent } from '../ports/billing-repository.ts';
 import type { PaymentProvider, ProviderEvent } from '../ports/payment-provider.ts';
 import { createPurge } from '../purge.ts';
+import { warnSometimes } from '../warn-sometimes.ts';
 import type { Wiring } from '../wiring.ts';
 import { callProvider, configured } from './call-provider.ts';
 import { createPatience } from './patience.ts';
@@ -79,7 +81,7 @@ export function createEvents(
     return { provider: provider.name, events, outcome: overall(outcomes) };
   }
 
-  /** The events of a delivery. A refused one is counted in a metric, since a wrong secret or clock shows nowhere else. */
+  /** The events of a delivery. A refused one is counted and logged, since a wrong secret or clock shows nowhere else. */
   async function read(
     provider: PaymentProvider,
     { bytes, header }: Parameters<Events['webhook']>[0],
@@ -89,6 +91,13 @@ export function createEvents(
     } catch (error) {
       const code = error instanceof TollgateError ? error.code : 'internal_error';
       wiring.telemetry.count('tollgate.webhook.refused', 1, { code });
+      if (code === 'invalid_signature') {
+        warnSometimes(
+          logger,
+          'Webhook deliveries are refused. If the provider sent them, the secret or the clock of this machine is wrong.',
+          { provider: provider.name, code },
+        );
+      }
       throw error;
     }
   }
@@ -118,10 +127,9 @@ export function createEvents(
       try {
         count[await patience.ask(() => doEvent(provider.name, event))] += 1;
       } catch (error) {
-        const code = error instanceof TollgateError ? error.code : 'internal_error';
         logger.warn('A missed event could not be done. The next sync tries again.', {
           event: event.id,
-          code,
+          ...describeFailure(error),
         });
         count.failed += 1;
       }
@@ -139,10 +147,10 @@ export function createEvents(
       try {
         await doOnce({ ...event, checkoutSessionId: null, kind: 'other' });
       } catch (error) {
-        const code = error instanceof TollgateError ? error.code : 'internal_error';
         logger.warn('An event that waited for its customer could not be done yet.', {
+          org: customer.org,
           event: event.id,
-          code,
+          ...describeFailure(error),
         });
       }
     }
@@ -169,9 +177,10 @@ export function createEvents(
     try {
       return await work(claim.token);
     } catch (error) {
-      await repository.releaseEvent({ event: keyOf(hint), token: claim.token }).catch(() => {
+      await repository.releaseEvent({ event: keyOf(hint), token: claim.token }).catch((cause: unknown) => {
         logger.warn('The claim of a failed event could not be given back. It ends with its lease.', {
           event: hint.id,
+          ...describeFailure(cause),
         });
       });
       throw error;
@@ -183,7 +192,11 @@ export function createEvents(
     for (let polls = 0; ; polls += 1) {
       const claim = await repository.claimEvent({ event, leaseMs: LEASE_MS });
       if (claim.outcome !== 'busy') return claim;
-      if (polls === BUSY_POLLS) throw inProgress();
+      if (polls === BUSY_POLLS)
+        throw inProgress(
+          hint,
+          'is claimed by another delivery, or by a process that died less than a minute ago',
+        );
       await wait(BUSY_POLL_MS);
     }
   }
@@ -229,8 +242,9 @@ export function createEvents(
         await finish(hint, token, 'unmatched');
         return 'misplaced';
       case 'lost':
+        throw inProgress(hint, LOST);
       case 'contended':
-        throw inProgress();
+        throw inProgress(hint, 'has a subscription that changes faster than it can be stored');
     }
   }
 
@@ -242,15 +256,18 @@ export function createEvents(
       maxUnmatched: MAX_UNMATCHED,
       effect: null,
     });
-    if (finished !== 'done') throw inProgress();
+    if (finished !== 'done') throw inProgress(hint, LOST);
     return result;
   }
 
   return { webhook, catchUp, replay };
 }
 
-function inProgress(): TollgateError {
-  return new TollgateError('event_in_progress', { retryAfterSeconds: 1 });
+const LOST = 'took longer than its claim, and another delivery has taken it over';
+
+function inProgress({ id, type }: Hint, why: string): TollgateError {
+  const cause = new Error(`The event ${id} (${type}) ${why}.`);
+  return new TollgateError('event_in_progress', { cause, retryAfterSeconds: 1 });
 }
 
 function isForUs(event: ProviderEvent): boolean {

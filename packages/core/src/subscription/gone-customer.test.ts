@@ -28,7 +28,9 @@ describe('a checkout of an org whose customer is gone', () => {
     expect(await linked()).toEqual([customers().find(({ isGone }) => isGone !== true)?.id]);
     expect(await world.stored(id)).toMatchObject({ status: 'canceled' });
     expect(world.dropped).toContain('acme');
-    expect(world.logs).toContainEqual(expect.objectContaining({ level: 'error' }));
+    expect(world.logs).toContainEqual(
+      expect.objectContaining({ level: 'error', facts: expect.objectContaining({ org: 'acme' }) }),
+    );
     world.sandbox.confirm(subscription.externalId);
     expect((await world.checkout(order('business'))).subscription).toMatchObject({ status: 'active' });
   });

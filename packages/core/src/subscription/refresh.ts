@@ -40,7 +40,7 @@ export type Refreshed =
   /** The provider knows no such subscription. */
   | { readonly outcome: 'unknown_subscription'; readonly stored: StoredSubscription | null }
   /** Its customer pays for no org here. */
-  | { readonly outcome: 'unknown_customer' }
+  | { readonly outcome: 'unknown_customer'; readonly customerId: string }
   /** It belongs to another customer or org than expected: nothing is written. */
   | { readonly outcome: 'mismatch' }
   /** `save` returned `lost`. */
@@ -77,19 +77,17 @@ export function createRefresh(
       const { customerId } = fetched;
       const customer =
         request.customer ?? (await repository.findCustomer({ provider: provider.name, customerId }));
-      if (customer === null) return { outcome: 'unknown_customer' };
+      if (customer === null) return { outcome: 'unknown_customer', customerId };
       if (!belongs(key.id, fetched, stored, customer)) {
         logger.error(
           'A subscription belongs to another customer or org than it should. Nothing was written.',
-          {
-            provider: provider.name,
-            subscription: key.id,
-          },
+          { org: customer.org, provider: provider.name, subscription: key.id },
         );
         return { outcome: 'mismatch' };
       }
       if (stored !== null && hasEnded(stored) && !hasEnded(fetched)) {
         logger.warn('A subscription that ended here is live at the provider. It stays ended.', {
+          org: customer.org,
           provider: provider.name,
           subscription: key.id,
         });
@@ -102,8 +100,9 @@ export function createRefresh(
       if (saved === 'lost') return { outcome: 'lost' };
       if (saved === 'conflict') continue;
       orgViews.drop(customer.org);
-      if (stored !== null && stored.tier !== null && after.tier === null && !hasEnded(after)) {
-        logger.warn('A live subscription pays for no tier any more. It grants nothing.', {
+      if (stored?.tier !== null && after.tier === null && !hasEnded(after)) {
+        logger.warn('A live subscription is on a price that is in no tier here: it grants nothing.', {
+          org: after.org,
           provider: provider.name,
           subscription: key.id,
         });

@@ -1,5 +1,4 @@
-import { readable } from '../defaults/redact.ts';
-import { isError } from '../errors/is-error.ts';
+import { describeError } from '../errors/describe-error.ts';
 import type { AuditEntry, Subscription } from '../ports/billing-repository.ts';
 import type { Logger } from '../ports/logger.ts';
 
@@ -19,7 +18,8 @@ export function harmless(
       await listener(before, after);
     } catch (error) {
       logger.error('A listener to subscription changes failed.', {
-        error: isError(error) ? readable(() => error.name) : 'unknown',
+        org: after.org,
+        ...describeError(error),
       });
     }
   };

@@ -47,6 +47,7 @@ export function createSubscriptionChanges(
     const refreshed = await refresh({ subscriptionId: current.id, actor, customer: null, change });
     if (refreshed.outcome === 'saved') return refreshed.fetched;
     logger.warn('A change made at the provider could not be stored. Its event or a sync will do that.', {
+      customer: current.customerId,
       subscription: current.id,
       outcome: refreshed.outcome,
     });
@@ -75,6 +76,7 @@ export function createSubscriptionChanges(
       const { version, ...stored } = ghost;
       const { org, id, provider, tier, status } = stored;
       logger.error('The provider does not know a subscription that is stored as live. It is ended here.', {
+        org,
         provider,
         subscription: id,
       });

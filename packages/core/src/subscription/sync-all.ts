@@ -1,4 +1,4 @@
-import { TollgateError } from '../errors/tollgate-error.ts';
+import { describeFailure } from '../errors/describe-failure.ts';
 import type { Customer } from '../ports/billing-repository.ts';
 import type { Wiring } from '../wiring.ts';
 import { configured } from './call-provider.ts';
@@ -52,14 +52,13 @@ export function createSyncAll(
     }
 
     function say({ org }: Customer, error: unknown): void {
-      const code = error instanceof TollgateError ? error.code : 'internal_error';
       failures += 1;
       if (patience.isOver)
-        logger.warn('The sync ends early: nobody answers. The next one begins anew.', { code });
+        logger.warn('The sync ends early: nobody answers. The next one begins anew.', describeFailure(error));
       else if (failures <= MAX_LOGGED)
         logger.warn('The subscriptions of an org could not be synced. The next sync tries again.', {
           org,
-          code,
+          ...describeFailure(error),
         });
     }
 

@@ -50,8 +50,58 @@ describe('sync', () => {
       expect(await anew.sync({ subscription: id })).toMatchObject({ checked: 1, failed: 0 });
     expect(await world.stored(id)).toMatchObject({ tier: null });
     expect(anew.logs).toMatchObject([
-      { level: 'warn', message: 'A live subscription pays for no tier any more. It grants nothing.' },
+      {
+        level: 'warn',
+        message: expect.stringContaining('grants nothing'),
+        facts: { org: 'acme', subscription: id },
+      },
     ]);
+  });
+
+  it('says of a new subscription that its price is in no tier: its org pays, and is on the default tier', async () => {
+    const { id } = await untold('acme');
+    const { listSubscriptions } = world.sandbox;
+    const withoutPrice: typeof listSubscriptions = async (request) =>
+      (await listSubscriptions(request)).map((one) => ({ ...one, tier: null }));
+    const old = world.process({ provider: { listSubscriptions: withoutPrice } });
+    for (const _ of [1, 2]) await old.sync({ org: 'acme' });
+    expect(old.logs).toMatchObject([
+      {
+        level: 'warn',
+        message: expect.stringContaining('grants nothing'),
+        facts: { org: 'acme', subscription: id },
+      },
+    ]);
+  });
+
+  it('says which customer is nobody’s, where a subscription cannot be synced for that', async () => {
+    const { id } = await untold('acme');
+    const { repository } = await createWorld();
+    const elsewhere = world.process({ repository });
+    expect(await elsewhere.sync({ subscription: id })).toMatchObject({ checked: 1, failed: 1 });
+    const [customer] = world.sandbox.contents().customers;
+    expect(elsewhere.logs).toMatchObject([
+      { level: 'warn', facts: { subscription: id, customer: customer?.id } },
+    ]);
+  });
+
+  it('says of an org with two live subscriptions that it pays for both', async () => {
+    const first = await world.subscribe('acme', 'pro');
+    const { listSubscriptions } = world.sandbox;
+    const twice: typeof listSubscriptions = async (request) =>
+      (await listSubscriptions(request)).flatMap((one) => [
+        one,
+        { ...one, id: 'sub_second' },
+        { ...one, id: 'sub_support', tier: null },
+        { ...one, id: 'sub_left', status: 'incomplete' },
+      ]);
+    const odd = world.process({ provider: { listSubscriptions: twice } });
+    await odd.sync({ org: 'acme' });
+    expect(odd.logs).toContainEqual({
+      level: 'warn',
+      message: expect.stringContaining('twice'),
+      facts: { org: 'acme', provider: 'sandbox', subscriptions: [first, 'sub_second'] },
+    });
   });
 
   it('takes in what came of a checkout page, on the customer’s return', async () => {
@@ -99,13 +149,16 @@ describe('sync', () => {
     const partly = world.process({
       provider: {
         listSubscriptions: async (request) => {
-          if (request.customerId === acme?.id) throw new TollgateError('provider_timeout');
+          if (request.customerId === acme?.id)
+            throw new TollgateError('provider_timeout', { cause: new Error('socket hang up') });
           return await listSubscriptions(request);
         },
       },
     });
     expect(await partly.sync('all')).toEqual({ checked: 1, changed: 1, unknown: 0, failed: 1 });
     expect(await world.stored(id)).toMatchObject({ org: 'globex' });
+    const cause = { message: 'socket hang up' };
+    expect(partly.logs).toMatchObject([{ facts: { org: 'acme', code: 'provider_timeout', cause } }]);
   });
 
   /** Orgs that paid, so many, in the order in which a sync comes to them. */
@@ -245,7 +298,9 @@ describe('sync', () => {
     const lost = world.process({ provider: other.sandbox });
     expect(await lost.sync({ org: 'acme' })).toEqual({ checked: 1, changed: 0, unknown: 1, failed: 0 });
     expect(await world.stored(id)).toMatchObject({ status: 'active' });
-    expect(lost.logs).toContainEqual(expect.objectContaining({ level: 'warn' }));
+    expect(lost.logs).toContainEqual(
+      expect.objectContaining({ level: 'warn', facts: expect.objectContaining({ org: 'acme' }) }),
+    );
     await other.close();
   });
 

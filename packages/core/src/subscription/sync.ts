@@ -39,9 +39,22 @@ export function createSync(
   const { customers, reconcile, refresh, catchUp } = services;
 
   async function syncCustomer(customer: Customer): Promise<SyncResult> {
-    const { checked, changed, unknown } = await reconcile(customer, ACTOR);
+    const { org } = customer;
+    const { live, checked, changed, unknown } = await reconcile(customer, ACTOR);
+    const plans = live.filter(({ tier, status }) => tier !== null && status !== 'incomplete');
+    if (plans.length > 1) {
+      logger.warn(
+        'An org may pay twice: it has several live subscriptions. End all but one at the provider.',
+        {
+          org,
+          provider: customer.provider,
+          subscriptions: plans.map(({ id }) => id),
+        },
+      );
+    }
     for (const { id, provider } of unknown) {
       logger.warn('The provider does not know a subscription that is stored as live.', {
+        org,
         provider,
         subscription: id,
       });
@@ -58,6 +71,12 @@ export function createSync(
         return { ...NOTHING, checked: 1, changed: differs(result.before, result.after) ? 1 : 0 };
       case 'unknown_subscription':
         return { ...NOTHING, checked: 1, unknown: 1 };
+      case 'unknown_customer':
+        logger.warn('The customer of a subscription is linked to no org here. It is not stored.', {
+          subscription: subscriptionId,
+          customer: result.customerId,
+        });
+        return { ...NOTHING, checked: 1, failed: 1 };
       default:
         return { ...NOTHING, checked: 1, failed: 1 };
     }
