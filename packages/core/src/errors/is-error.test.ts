@@ -47,7 +47,7 @@ describe('an error of another realm', () => {
       throw foreign();
     });
     notices.tell('invoice.paid', { org: 'acme', provider: 'sandbox', subscriptionId: 'sub_1' });
-    expect(said).toEqual([{ notice: 'invoice.paid', error: 'TypeError' }]);
+    expect(said).toMatchObject([{ notice: 'invoice.paid', org: 'acme', error: { name: 'TypeError' } }]);
   });
 });
 

@@ -45,21 +45,31 @@ describe('notices', () => {
     );
   });
 
-  it('reach the others when a listener throws or rejects, and say so in the log without its words', async () => {
+  it('reach the others when a listener throws or rejects, and say so in the log with the org and the cause, but no secret', async () => {
     const { errors, notices } = noticesWithLog();
     const heard: string[] = [];
     notices.on('capacity.warned', () => {
-      throw new TypeError('secret');
+      throw new TypeError('no answer to sk_live_secret');
     });
-    notices.on('capacity.warned', () => Promise.reject(new RangeError('secret')));
+    notices.on('capacity.warned', () => Promise.reject(new RangeError('too long')));
     notices.on('capacity.warned', ({ org }) => void heard.push(org));
     notices.tell('capacity.warned', notice);
     await Promise.resolve();
     await Promise.resolve();
     expect(heard).toEqual(['acme']);
     expect(errors).toEqual([
-      { notice: 'capacity.warned', error: 'TypeError' },
-      { notice: 'capacity.warned', error: 'RangeError' },
+      {
+        notice: 'capacity.warned',
+        org: 'acme',
+        error: { name: 'TypeError', message: 'no answer to sk_[redacted]' },
+        stack: expect.stringContaining('notices.test.ts'),
+      },
+      {
+        notice: 'capacity.warned',
+        org: 'acme',
+        error: { name: 'RangeError', message: 'too long' },
+        stack: expect.stringContaining('notices.test.ts'),
+      },
     ]);
   });
 });

@@ -1,5 +1,4 @@
-import { readable } from '../defaults/redact.ts';
-import { isError } from '../errors/is-error.ts';
+import { describeError } from '../errors/describe-error.ts';
 import { TollgateError } from '../errors/tollgate-error.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { NoticeListener, NoticeMap, NoticeName } from './types.ts';
@@ -31,9 +30,9 @@ const NAMES = {
 export function createNotices({ logger }: { readonly logger: Logger }): Notices {
   const listeners = new Map<NoticeName, Set<{ readonly call: (notice: never) => unknown }>>();
 
-  function failed(name: NoticeName, error: unknown): void {
-    const reason = isError(error) ? readable(() => error.name) : typeof error;
-    logger.error('A listener failed; the notice is not told to it again.', { notice: name, error: reason });
+  function failed(name: NoticeName, { org }: { readonly org: string }, error: unknown): void {
+    const facts = { notice: name, org, ...describeError(error) };
+    logger.error('A listener failed; the notice is not told to it again.', facts);
   }
 
   return {
@@ -52,9 +51,9 @@ export function createNotices({ logger }: { readonly logger: Logger }): Notices 
       for (const { call } of listeners.get(name) ?? []) {
         try {
           const answer = call(notice as never);
-          Promise.resolve(answer).catch((error: unknown) => failed(name, error));
+          Promise.resolve(answer).catch((error: unknown) => failed(name, notice, error));
         } catch (error) {
-          failed(name, error);
+          failed(name, notice, error);
         }
       }
     },

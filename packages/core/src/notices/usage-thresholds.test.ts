@@ -159,6 +159,7 @@ describe('usage thresholds', () => {
     one.repository.moveCrossing = () => Promise.reject(new Error('away'));
     await one.see(opens(8));
     expect(one.log).toEqual(['A usage threshold could not be recorded.']);
+    expect(one.facts).toMatchObject([{ org: 'acme', key: 'door_opens' }]);
     one.repository.moveCrossing = moveCrossing;
     await one.see(opens(9));
     expect(one.told).toEqual(['acme door_opens day day:2026-04-09 80% 9/10']);

@@ -102,7 +102,8 @@ export function createUsageThresholds(
           .then(() => move(org, quota, now.spell, now.level, used))
           .catch((error: unknown) => {
             seen.delete(name);
-            logger.warn('A usage threshold could not be recorded.', { key, ...describeFailure(error) });
+            const facts = { org, key, ...describeFailure(error) };
+            logger.warn('A usage threshold could not be recorded.', facts);
           })
           .finally(() => {
             if (writing.get(name) === written) writing.delete(name);
