@@ -58,6 +58,7 @@ describe.each(['Express', 'Koa'] as const)('when something fails, on %s', (frame
     expect(fixture.logged).toHaveLength(1);
     const logged = JSON.stringify(fixture.logged);
     expect(logged).toContain('failing');
+    expect(fixture.logged).toMatchObject([{ facts: { org: 'acme' } }]);
     expect(logged).not.toMatch(/sentinel|hunter2/);
   });
 
@@ -70,10 +71,10 @@ describe.each(['Express', 'Koa'] as const)('when something fails, on %s', (frame
   );
 
   test('Q13: a store that is away is unavailable, says when to come back, and is no fault of the caller', async () => {
-    const { response, error } = await ask(
-      failingWith(new TollgateError('repository_unavailable', { retryAfterSeconds: 7 })),
-    );
+    const fixture = failingWith(new TollgateError('repository_unavailable', { retryAfterSeconds: 7 }));
+    const { response, error } = await ask(fixture);
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '7']);
+    expect(fixture.logged).toMatchObject([{ facts: { org: 'acme', code: 'repository_unavailable' } }]);
     expect(error).toMatchObject({ error_code: 'repository_unavailable' });
   });
 

@@ -20,7 +20,7 @@ export async function dispatch(engine: Engine, route: Route, request: HttpReques
     const answer = await run(engine, route, request);
     return jsonReply(200, answer.body, requestId, { ...headers, ...answer.headers });
   } catch (error) {
-    report(engine, route, error, requestId);
+    report(engine, error, { requestId, operationId: route.operationId, ...orgIn(route, request) });
     return errorReply(error, requestId, headers);
   }
 }
@@ -80,10 +80,19 @@ function commonHeaders(path: string): Record<string, string> {
 /** Engines that have already logged that their webhooks cannot work. */
 const warnedOfRawBody = new WeakSet<Engine>();
 
-function report(engine: Engine, route: Route, error: unknown, requestId: string): void {
-  const { operationId } = route;
+/** The org of the request's path, for the log. Where an error is logged, it has the form of one. */
+function orgIn({ path }: Route, request: HttpRequest): { readonly org?: string | null } {
+  const id = path.includes('{id}') ? matchPath(path, request.path)?.params.get('id') : undefined;
+  return id === undefined ? {} : { org: decodeSegment(id) };
+}
+
+function report(
+  engine: Engine,
+  error: unknown,
+  about: { readonly requestId: string; readonly operationId: string; readonly org?: string | null },
+): void {
   if (!(error instanceof TollgateError) || error.code === 'internal_error') {
-    engine.logger.error('A billing operation failed.', { requestId, operationId, ...describeError(error) });
+    engine.logger.error('A billing operation failed.', { ...about, ...describeError(error) });
   } else if (error.code === 'raw_body_unavailable') {
     if (warnedOfRawBody.has(engine)) return;
     warnedOfRawBody.add(engine);
@@ -91,12 +100,11 @@ function report(engine: Engine, route: Route, error: unknown, requestId: string)
       'Configuration error: webhooks cannot be verified, because a body parser takes their bytes and keeps none. ' +
         'Either mount billingRouter before the parser, or let the bytes be kept: ' +
         'express.json({ verify: keepRawBody }) on Express, app.use(keepRawBody) before the parser on Koa.',
-      { requestId, operationId },
+      about,
     );
   } else if (error.status >= 500) {
     engine.logger.warn('A billing operation could not be done.', {
-      requestId,
-      operationId,
+      ...about,
       code: error.code,
       ...describeError(error),
     });
