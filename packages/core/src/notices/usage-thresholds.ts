@@ -1,6 +1,7 @@
 import { describeFailure } from '../errors/describe-failure.ts';
 import { keepNewest } from '../keep-newest.ts';
 import type { QuotaState } from '../quota/types.ts';
+import { warnSometimes } from '../warn-sometimes.ts';
 import type { Wiring } from '../wiring.ts';
 import type { Notices } from './notices.ts';
 
@@ -103,7 +104,7 @@ export function createUsageThresholds(
           .catch((error: unknown) => {
             seen.delete(name);
             const facts = { org, key, ...describeFailure(error) };
-            logger.warn('A usage threshold could not be recorded.', facts);
+            warnSometimes(logger, 'A usage threshold could not be recorded.', facts);
           })
           .finally(() => {
             if (writing.get(name) === written) writing.delete(name);
