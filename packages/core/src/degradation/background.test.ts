@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { createBackground } from './background.ts';
 
 function background() {
-  const warnings: string[] = [];
+  const warnings: unknown[] = [];
   const quiet = () => undefined;
   const logger = {
     debug: quiet,
     info: quiet,
     error: quiet,
-    warn: (message: string) => void warnings.push(message),
+    warn: (_: string, facts?: object) => void warnings.push(facts),
   };
   return { ...createBackground({ logger }), warnings };
 }
@@ -51,7 +51,7 @@ describe('work in the background', () => {
     await close();
   });
 
-  it('is logged when it fails, and done again when it was asked for again', async () => {
+  it('is logged now and again when it fails, and done again when it was asked for again', async () => {
     const { run, close, warnings } = background();
     let times = 0;
     const failing = async () => {
@@ -61,7 +61,8 @@ describe('work in the background', () => {
     run('one', failing);
     run('one', failing);
     await turns();
-    expect([times, warnings.length]).toEqual([2, 2]);
+    expect(times).toBe(2);
+    expect(warnings).toEqual([{ work: 'one', error: { name: 'Error', message: 'no' }, failures: 1 }]);
     await close();
   });
 

@@ -1,6 +1,7 @@
 import { describeFailure } from '../errors/describe-failure.ts';
 import { outsideRequests } from '../outside-requests.ts';
 import type { Logger } from '../ports/logger.ts';
+import { warnSometimes } from '../warn-sometimes.ts';
 
 /** Work that nobody waits for; one run at a time per name. */
 export interface Background {
@@ -27,7 +28,7 @@ export function createBackground({ logger }: { readonly logger: Logger }): Backg
       try {
         await work();
       } catch (error) {
-        logger.warn('Work in the background failed.', describeFailure(error));
+        warnSometimes(logger, 'Work in the background failed.', { work: name, ...describeFailure(error) });
       }
     }
     next.delete(name);

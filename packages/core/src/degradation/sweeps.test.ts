@@ -638,7 +638,7 @@ describe('F32: hosts that fail', () => {
     };
     expect(await sweepAt(START + 14 * DAY)).toMatchObject({ orgs: 2, orgsFailed: 1 });
     expect(await sweepAt(START + 14 * DAY + HOUR)).toMatchObject({ orgsFailed: 1, suspended: 2 });
-    expect(log).toContain('An org could not be swept. It is due again.');
+    expect(log.filter((text) => text === 'An org could not be swept. It is due again.')).toHaveLength(1);
     host.inventory.count = count;
     await sweepAt(clock.at + HOUR);
     expect(await sweepAt(clock.at + HOUR)).toMatchObject({ orgsFailed: 0, suspended: 2 });

@@ -4,6 +4,7 @@ import { isOrgId } from '../org/org-id.ts';
 import type { OrgViews } from '../org/org-views.ts';
 import { outsideRequests } from '../outside-requests.ts';
 import type { SweepClaim } from '../ports/sweep-list.ts';
+import { warnSometimes } from '../warn-sometimes.ts';
 import type { Wiring } from '../wiring.ts';
 import type { Evaluations } from './evaluations.ts';
 import { createLookAtOrg, type LookAtOrg } from './look-at-org.ts';
@@ -89,7 +90,7 @@ export function createSweeps(
       return { ...tally, orgs: 1, orgsFailed: 0 };
     } catch (error) {
       telemetry.count('tollgate.sweep.orgs', 1, { outcome: 'failed' });
-      logger.warn('An org could not be swept. It is due again.', {
+      warnSometimes(logger, 'An org could not be swept. It is due again.', {
         org: claim.org,
         ...describeFailure(error),
       });

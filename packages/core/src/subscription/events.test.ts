@@ -285,6 +285,7 @@ describe('what a webhook does not do', () => {
     const data = { customer: customer?.id, subscription: 'sub_none' };
     expect((await post(world, made('evt_1', 'subscription.updated', data))).outcome).toBe('ignored');
     expect(world.repository.contents().subscriptions.size).toBe(0);
+    expect(world.logs).toMatchObject([{ level: 'warn', facts: { org: 'acme', subscription: 'sub_none' } }]);
   });
 
   it('F28: waits for the redelivery where the provider does not know the customer for sure either', async () => {

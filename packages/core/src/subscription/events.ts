@@ -232,6 +232,8 @@ export function createEvents(
         // customer. If it throws, the event is left to its redelivery.
         if (customer !== null) await callProvider(() => configured(wiring.provider).hasCustomer(customer));
         logger.warn('An event names a subscription that the provider does not know.', {
+          org: customer?.org ?? null,
+          subscription: subscriptionId,
           event: hint.id,
           type: hint.type,
         });
