@@ -20,6 +20,7 @@ const pages = [
   'docs/errors.md',
   'docs/telemetry.md',
   'docs/changing-configuration.md',
+  'docs/support.md',
 ];
 const blocks = pages.flatMap((page) => fencedBlocks(page, 'ts'));
 let folder: string;
