@@ -165,7 +165,8 @@ describe('the Redis counter store in an outage', () => {
     const counted: string[] = [];
     const said: string[] = [];
     const say = (message: string) => void said.push(message);
-    const logger = { debug() {}, info: say, warn: say, error: say };
+    // What the default logger writes.
+    const logger = { debug() {}, info() {}, warn: say, error: say };
     const telemetry = { count: (metric: string) => void counted.push(metric) };
     const counters = store({ url: redis.url, logger, telemetry });
     await count(counters, 0);

@@ -100,7 +100,7 @@ export function openRedisCounterStore(
       onGivenUp(operations) {
         telemetry.count('tollgate.given_up', operations);
       },
-      onBack: (awayMs) => logger.info('redis answers again', { awayMs: Math.round(awayMs) }),
+      onBack: (awayMs) => logger.warn('redis answers again', { awayMs: Math.round(awayMs) }),
     }),
   );
   function add(operation: Operation<unknown>): void {
