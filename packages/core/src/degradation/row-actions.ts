@@ -130,7 +130,7 @@ export function createRowActions(
       if (!look.isSynced) await sync(org);
       look.isSynced = true;
     } catch (error) {
-      warn(`sync\n${resource}`, 'An org could not be synced before a removal. The next sweep tries again.', {
+      warnSometimes(logger, 'An org could not be synced before a removal. The next sweep tries again.', {
         org,
         action,
         resource,

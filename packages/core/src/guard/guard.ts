@@ -17,8 +17,8 @@ import type {
   ReservationHandle,
   ReserveRequest,
 } from '../quota/types.ts';
-import { checkGuardOptions, checkIsOptions } from './check-guard-options.ts';
 import { warnSometimes } from '../warn-sometimes.ts';
+import { checkGuardOptions, checkIsOptions } from './check-guard-options.ts';
 import type {
   GuardKeys,
   GuardOptions,

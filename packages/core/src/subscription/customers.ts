@@ -75,7 +75,7 @@ export function createCustomers(
   }
 
   async function replace(gone: Customer, another: () => Promise<Customer>): Promise<Customer> {
-    const { provider, customerId } = gone;
+    const { org, provider, customerId } = gone;
     logger.error('The provider says that a customer is gone. The org gets another one.', {
       org,
       provider,
