@@ -82,13 +82,13 @@ export interface Billing<K extends string = string> {
   sync(request: SyncRequest): Promise<SyncResult>;
   /**
    * Links an org with a customer that exists at the provider already, and stores that customer's subscriptions: for customers from before
-   * Tollgate, and for subscriptions made at the provider by hand. A customer that was linked before is replaced only if it is gone at the
-   * provider. May be called again, also after a failure.
+   * Tollgate, and for subscriptions made at the provider by hand. A customer that was linked before is replaced if it is gone at the
+   * provider, or if `replaces` names it and all its subscriptions have ended. May be called again, also after a failure.
    *
-   * @throws TollgateError `not_found` if the provider has no such customer, `customer_conflict` if the org has another one or the
-   * customer pays for another org, and the provider's errors
+   * @throws TollgateError `not_found` if the provider has no such customer, `customer_conflict` if the org has another one that is not
+   * replaced or the customer pays for another org, and the provider's errors
    */
-  linkCustomer(request: { org: string; customerId: string }): Promise<SyncResult>;
+  linkCustomer(request: { org: string; customerId: string; replaces?: string }): Promise<SyncResult>;
 
   // Operators
   setOverride(request: SetOverrideRequest & { actor: string }): Promise<Override>;

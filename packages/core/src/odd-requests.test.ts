@@ -46,7 +46,7 @@ const REQUESTS: Readonly<Record<string, object>> = {
   portal: { org: 'acme', returnUrl: 'https://app.example.com' },
   webhook: { provider: 'sandbox', bytes: new Uint8Array(), header: () => undefined },
   sync: { org: 'acme' },
-  linkCustomer: { org: 'acme', customerId: 'cus_1' },
+  linkCustomer: { org: 'acme', customerId: 'cus_1', replaces: 'cus_0' },
   setSelectionPolicy: { org: 'acme', policy: 'manual', actor: 'op' },
   setKeep: { org: 'acme', resource: 'devices', id: 'a', keep: true, actor: 'op' },
   preview: { org: 'acme', tier: 'free', at: 1 },

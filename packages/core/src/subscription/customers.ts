@@ -5,6 +5,12 @@ import { callProvider, configured } from './call-provider.ts';
 import { idempotencyKey } from './idempotency-key.ts';
 import type { Reconcile } from './reconcile.ts';
 
+/** An org, and the customer to link it with. */
+export interface CustomerLink extends Pick<Customer, 'org' | 'customerId'> {
+  /** The id of the customer that is linked now and gives way. */
+  readonly replaces?: string | undefined;
+}
+
 /** The provider's customers that pay for orgs. */
 export interface Customers {
   /** The org's customer at the configured provider; null if there is none yet. */
@@ -17,13 +23,14 @@ export interface Customers {
    */
   serve<T>(customer: Customer, use: (customer: Customer) => Promise<T>): Promise<T>;
   /**
-   * Links a customer that exists at the provider already. One that is linked to the org before is replaced only if the provider is sure
-   * that it is gone. Links the same one again without effect.
+   * Links a customer that exists at the provider already. One that is linked to the org before is replaced only if `replaces` names it and
+   * all its subscriptions have ended, or, without `replaces`, if the provider is sure that it is gone. Links the same one again without
+   * effect.
    *
-   * @throws TollgateError `not_found` if the provider has no such customer; `customer_conflict` if the org has another one, or the
-   * customer pays for another org
+   * @throws TollgateError `not_found` if the provider has no such customer; `customer_conflict` if the org has another one that is not
+   * replaced, or the customer pays for another org
    */
-  link(customer: Pick<Customer, 'org' | 'customerId'>): Promise<Customer>;
+  link(request: CustomerLink): Promise<Customer>;
   /** Whether the provider is sure that a customer is gone. */
   isGone(customer: Customer): Promise<boolean>;
 }
@@ -70,11 +77,11 @@ export function createCustomers(
       const isRefusal = error instanceof TollgateError && error.code === 'provider_error';
       // A provider that cannot be asked at present is not sure: then the refusal stands.
       if (!isRefusal || !(await isGone(customer).catch(() => false))) throw error;
-      return await use(await replace(customer, () => make(customer.org, customer.customerId)));
+      return await use(await replaceGone(customer, () => make(customer.org, customer.customerId)));
     }
   }
 
-  async function replace(gone: Customer, another: () => Promise<Customer>): Promise<Customer> {
+  async function replaceGone(gone: Customer, another: () => Promise<Customer>): Promise<Customer> {
     const { org, provider, customerId } = gone;
     logger.error('The provider says that a customer is gone. The org gets another one.', {
       org,
@@ -83,12 +90,16 @@ export function createCustomers(
     });
     // Now, while events of the old customer still find their org: nobody would apply them afterwards.
     await reconcile(gone, 'system');
-    const customer = await repository.replaceCustomer({ customer: await another(), gone: customerId });
+    return await replace(gone, await another());
+  }
+
+  async function replace(old: Customer, another: Customer): Promise<Customer> {
+    const customer = await repository.replaceCustomer({ customer: another, gone: old.customerId });
     await onLinked(customer);
     return customer;
   }
 
-  async function link({ org, customerId }: Pick<Customer, 'org' | 'customerId'>): Promise<Customer> {
+  async function link({ org, customerId, replaces }: CustomerLink): Promise<Customer> {
     const customer = { org, provider: configured(wiring.provider).name, customerId };
     const owner = await repository.findCustomer(customer);
     if (owner !== null && owner.org !== org)
@@ -96,19 +107,29 @@ export function createCustomers(
     if (await isGone(customer)) {
       throw new TollgateError('not_found', { message: 'The payment provider has no such customer.' });
     }
-    const linked = await linkOrReplace(customer);
+    const linked = await linkOrReplace(customer, replaces);
     if (linked.customerId !== customerId) throw new TollgateError('customer_conflict');
     return linked;
   }
 
-  async function linkOrReplace(customer: Customer): Promise<Customer> {
+  async function linkOrReplace(customer: Customer, replaces: string | undefined): Promise<Customer> {
     const before = await find(customer.org);
-    if (before !== null && before.customerId !== customer.customerId)
-      return (await isGone(before)) ? await replace(before, async () => customer) : before;
-    // Also for one that was linked before: an earlier call may have failed when only that was done.
-    const linked = await repository.linkCustomer(customer);
-    await onLinked(linked);
-    return linked;
+    if (before === null || before.customerId === customer.customerId) {
+      // Also for one that was linked before: an earlier call may have failed when only that was done.
+      const linked = await repository.linkCustomer(customer);
+      await onLinked(linked);
+      return linked;
+    }
+    if (replaces === undefined)
+      return (await isGone(before)) ? await replaceGone(before, async () => customer) : before;
+    if (replaces !== before.customerId) return before;
+    // What is live would stay stored as live: events of the old customer find no org afterwards.
+    const { live } = await reconcile(before, 'system');
+    if (live.length > 0)
+      throw new TollgateError('customer_conflict', {
+        message: 'A subscription of the customer to replace has not ended.',
+      });
+    return await replace(before, customer);
   }
 
   return { find, ensure, serve, link, isGone };

@@ -175,6 +175,7 @@ describe('linkCustomer', () => {
     const bad = [
       { org: 'ACME!', customerId, code: 'invalid_org_id' },
       { org: 'acme', customerId: '', code: 'invalid_request' },
+      { org: 'acme', customerId, replaces: '', code: 'invalid_request' },
     ];
     for (const { code, ...request } of bad)
       await expect(world.linkCustomer(request)).rejects.toMatchObject({ code });
@@ -183,5 +184,137 @@ describe('linkCustomer', () => {
       code: 'provider_not_configured',
     });
     expect(await linked('acme')).toEqual([]);
+  });
+});
+
+describe('linkCustomer with `replaces`', () => {
+  /** Links acme with a customer whose subscription has ended since, which no event has told. */
+  async function wrongLink(): Promise<{ customerId: string; id: string }> {
+    const wrong = await subscriberMade('wrong');
+    await world.linkCustomer({ org: 'acme', customerId: wrong.customerId });
+    world.sandbox.setStatus(wrong.id, 'canceled');
+    return wrong;
+  }
+
+  it('puts the customer in place of the one it names, and stores last what that one had', async () => {
+    const wrong = await wrongLink();
+    const { customerId, id } = await subscriberMade('right', 'business');
+    const result = await world.linkCustomer({ org: 'acme', customerId, replaces: wrong.customerId });
+    expect(result).toMatchObject({ checked: 1, changed: 1 });
+    expect(await linked('acme')).toEqual([customerId]);
+    expect(await world.stored(wrong.id)).toMatchObject({ status: 'canceled', endedAt: world.clock.now() });
+    expect(await world.stored(id)).toMatchObject({ org: 'acme', tier: 'business', status: 'active' });
+    const kept = world.sandbox.contents().customers.find((customer) => customer.id === wrong.customerId);
+    expect(kept?.isGone).not.toBe(true);
+  });
+
+  it('does the events that have waited for the new customer', async () => {
+    const wrong = await wrongLink();
+    const { customerId, id } = await subscriberMade('right');
+    for (const event of world.sandbox.events()) await world.deliver(event.id);
+    const process = world.process({
+      provider: {
+        listSubscriptions: async (request) =>
+          request.customerId === customerId ? [] : await world.sandbox.listSubscriptions(request),
+      },
+    });
+    await process.linkCustomer({ org: 'acme', customerId, replaces: wrong.customerId });
+    expect(await world.stored(id)).toMatchObject({ org: 'acme', status: 'active' });
+  });
+
+  it('frees the old customer for another org', async () => {
+    const wrong = await wrongLink();
+    const customerId = await customerMade('right');
+    await world.linkCustomer({ org: 'acme', customerId, replaces: wrong.customerId });
+    await world.linkCustomer({ org: 'globex', customerId: wrong.customerId });
+    await world.subscribe('globex', 'pro');
+    expect((await world.repository.loadOrg('globex')).subscriptions).toMatchObject([
+      { customerId: wrong.customerId, status: 'active' },
+    ]);
+  });
+
+  it.each(['active', 'past_due', 'paused'])(
+    'refuses while the old customer has a subscription that is %s, also one not stored here',
+    async (status) => {
+      const wrong = await customerMade('wrong');
+      await world.linkCustomer({ org: 'acme', customerId: wrong });
+      const { id } = await subscriberMade('wrong');
+      world.sandbox.setStatus(id, status);
+      const customerId = await customerMade('right');
+      const request = { org: 'acme', customerId, replaces: wrong };
+      await expect(world.linkCustomer(request)).rejects.toMatchObject({ code: 'customer_conflict' });
+      expect(await linked('acme')).toEqual([wrong]);
+
+      world.sandbox.setStatus(id, 'canceled');
+      await world.linkCustomer(request);
+      expect(await linked('acme')).toEqual([customerId]);
+      const { subscriptions } = await world.repository.loadOrg('acme');
+      expect(subscriptions.map((subscription) => subscription.status)).toEqual(['canceled']);
+    },
+  );
+
+  it('refuses if the org has another customer than it names, even one that is gone', async () => {
+    const other = await customerMade('other');
+    const wrong = await wrongLink();
+    const customerId = await customerMade('right');
+    const request = { org: 'acme', customerId, replaces: other };
+    await expect(world.linkCustomer(request)).rejects.toMatchObject({ code: 'customer_conflict' });
+    world.sandbox.deleteCustomer(wrong.customerId);
+    await expect(world.linkCustomer(request)).rejects.toMatchObject({ code: 'customer_conflict' });
+    expect(await linked('acme')).toEqual([wrong.customerId]);
+
+    await world.linkCustomer({ ...request, replaces: wrong.customerId });
+    expect(await linked('acme')).toEqual([customerId]);
+  });
+
+  it('takes no customer away from another org', async () => {
+    const wrong = await wrongLink();
+    const customerId = await customerMade('theirs');
+    await world.linkCustomer({ org: 'globex', customerId });
+    await expect(
+      world.linkCustomer({ org: 'acme', customerId, replaces: wrong.customerId }),
+    ).rejects.toMatchObject({ code: 'customer_conflict' });
+    expect(await linked('acme')).toEqual([wrong.customerId]);
+  });
+
+  it('links as usual an org that has no customer', async () => {
+    const { customerId, id } = await subscriberMade('right');
+    await world.linkCustomer({ org: 'acme', customerId, replaces: await customerMade('wrong') });
+    expect(await linked('acme')).toEqual([customerId]);
+    expect(await world.stored(id)).toMatchObject({ org: 'acme' });
+  });
+
+  it('called again after a failure, does what is left', async () => {
+    const wrong = await wrongLink();
+    const { customerId, id } = await subscriberMade('right');
+    const request = { org: 'acme', customerId, replaces: wrong.customerId };
+    const failing = world.process({
+      provider: {
+        listSubscriptions: async (asked) => {
+          if (asked.customerId === customerId) throw new TollgateError('provider_timeout');
+          return await world.sandbox.listSubscriptions(asked);
+        },
+      },
+    });
+    await expect(failing.linkCustomer(request)).rejects.toMatchObject({ code: 'provider_timeout' });
+    expect(await linked('acme')).toEqual([customerId]);
+    await world.linkCustomer(request);
+    expect(await world.stored(id)).toMatchObject({ org: 'acme', status: 'active' });
+  });
+
+  it('of two customers at once puts one in its place', async () => {
+    const wrong = await wrongLink();
+    const customers = [await customerMade('one'), await customerMade('two')];
+    const processes = [world, world.process()];
+    const links = await Promise.allSettled(
+      customers.map((customerId, at) =>
+        processes[at]?.linkCustomer({ org: 'acme', customerId, replaces: wrong.customerId }),
+      ),
+    );
+    expect(links.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(links.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'customer_conflict' },
+    });
+    expect(await linked('acme')).toEqual([customers[links[0]?.status === 'fulfilled' ? 0 : 1]]);
   });
 });

@@ -1,7 +1,6 @@
 import { checkOrgId } from '../org/org-id.ts';
-import type { Customer } from '../ports/billing-repository.ts';
 import type { Wiring } from '../wiring.ts';
-import type { Customers } from './customers.ts';
+import type { CustomerLink, Customers } from './customers.ts';
 import { createKeyedQueue } from './keyed-queue.ts';
 import { checkProviderId } from './provider-id.ts';
 import type { Sync } from './sync.ts';
@@ -14,7 +13,7 @@ import type { SyncResult } from './types.ts';
  * @throws TollgateError `invalid_org_id`, `invalid_request`, `not_found`, `customer_conflict`, the provider's errors and
  * `repository_unavailable`
  */
-export type LinkCustomer = (request: Pick<Customer, 'org' | 'customerId'>) => Promise<SyncResult>;
+export type LinkCustomer = (request: CustomerLink) => Promise<SyncResult>;
 
 export function createLinkCustomer(
   { settings }: Pick<Wiring, 'settings'>,
@@ -22,9 +21,10 @@ export function createLinkCustomer(
 ): LinkCustomer {
   // Two orgs may be linked to one customer at once, as by a script that links many.
   const queue = createKeyedQueue();
-  return async ({ org, customerId }) => {
+  return async ({ org, customerId, replaces }) => {
     checkOrgId(org, settings.orgIdPattern);
-    await queue(checkProviderId(customerId), () => customers.link({ org, customerId }));
+    if (replaces !== undefined) checkProviderId(replaces);
+    await queue(checkProviderId(customerId), () => customers.link({ org, customerId, replaces }));
     return await sync({ org });
   };
 }
