@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type CheckoutSession, type PaymentProvider, TollgateError } from '@tollgate/core';
 import type { Stripe } from 'stripe';
 import { inTime, isMissing, isRememberedFailure } from './call-stripe.ts';
+import { customerMetadata } from './customer-metadata.ts';
 import { idOf, instantOf, itemsOf, own, present, textOf } from './own.ts';
 import type { StripeClient } from './stripe-client.ts';
 import type { CustomerDetails, Discount, StripeSettings } from './stripe-settings.ts';
@@ -24,7 +25,7 @@ export function createCheckout(
 
   const createCustomer: PaymentProvider['createCustomer'] = async ({ org, idempotencyKey }) => {
     const details = (await askHost(() => checkout.describeCustomer?.(org))) ?? {};
-    const params = { ...details, metadata: { tollgate_org: org } };
+    const params = { ...details, metadata: customerMetadata(org, details.metadata) };
     // An org's key is the same for ever, and Stripe replays a key's first answer for a day. So the key changes with the details, and after
     // a failure of Stripe's own that is replayed: otherwise nobody of that org could buy anything until the next day. It also changes with
     // the success URL: another app on the same account may have an org of the same id, and its customer is not ours.

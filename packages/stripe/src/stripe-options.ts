@@ -46,7 +46,7 @@ export interface StripeOptions {
   readonly adjustableQuantity?: { readonly minimum: number; readonly maximum: number };
   /** Whether Stripe calculates tax; the page then asks for an address. @default false */
   readonly automaticTax?: boolean;
-  /** Name and e-mail of a new customer. @default none */
+  /** Name, e-mail and metadata of a new customer, the same each time for an org: they are part of the idempotency key. @default none */
   readonly describeCustomer?: CheckoutSettings['describeCustomer'];
   /** The id of the portal's configuration, `bpc_...`. @default the account's own */
   readonly portalConfiguration?: string;

@@ -196,6 +196,54 @@ describe('a customer', () => {
     ]);
   });
 
+  it('T13: has the metadata of the host’s, and our org’s whatever that says', async () => {
+    const metadata = { crm: '42', tollgate_org: 'globex' };
+    const rig = await rigged({ describeCustomer: () => ({ name: 'Acme', metadata }) });
+    await rig.customer();
+    expect(rig.standIn.contents().customers).toMatchObject([
+      { name: 'Acme', metadata: { crm: '42', tollgate_org: 'acme' } },
+    ]);
+    expect(rig.standIn.contents().customers[0]?.metadata).toEqual({ crm: '42', tollgate_org: 'acme' });
+  });
+
+  const numbered = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`key-${index}`, 'value']));
+
+  it.each<[string, Readonly<Record<string, string>>]>([
+    ['49 keys beside our own', numbered(49)],
+    ['50 keys with our own', { ...numbered(49), tollgate_org: 'globex' }],
+    ['a name of 40 characters', { ['ö'.repeat(40)]: 'value' }],
+    ['a value of 500 characters', { key: '例'.repeat(499).concat('\n') }],
+    ['none', {}],
+  ])('may have metadata up to Stripe’s limits: %s', async (_, metadata) => {
+    const rig = await rigged({ describeCustomer: () => ({ metadata }) });
+    await rig.customer();
+    expect(rig.standIn.contents().customers[0]?.metadata).toEqual({ ...metadata, tollgate_org: 'acme' });
+  });
+
+  it.each<[string, unknown]>([
+    ['50 keys beside our own', numbered(50)],
+    ['a name of 41 characters', { ['k'.repeat(41)]: 'value' }],
+    ['an empty name', { '': 'value' }],
+    ['a name with brackets', { 'a[b]': 'value' }],
+    ['a value of 501 characters', { key: 'v'.repeat(501) }],
+    ['a number', { key: 42 }],
+    ['undefined', { key: undefined }],
+    ['a nested object', { key: { a: 'b' } }],
+    ['a list', ['value']],
+    ['a text', 'value'],
+    ['null', null],
+  ])('is not made with metadata that Stripe would refuse: %s', async (_, metadata) => {
+    const rig = await rigged({
+      describeCustomer: () => ({ metadata }) as { metadata: Record<string, string> },
+    });
+    await expect(rig.customer()).rejects.toMatchObject({
+      code: 'invalid_configuration',
+      message: expect.stringContaining('describeCustomer'),
+    });
+    expect(rig.standIn.requests()).toEqual([]);
+  });
+
   it('is made again with other details when these changed between two tries', async () => {
     let email = 'old@example.com';
     const rig = await rigged({ describeCustomer: () => ({ email }) });

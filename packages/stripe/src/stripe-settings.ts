@@ -25,6 +25,8 @@ export type Discount = { readonly coupon: string } | { readonly promotionCode: s
 export interface CustomerDetails {
   readonly name?: string;
   readonly email?: string;
+  /** At most 49 texts of up to 500 characters, with names of up to 40. Our own `tollgate_org` is added, and wins. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** How to reach the API. */
