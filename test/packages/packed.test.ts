@@ -26,18 +26,20 @@ beforeAll(async () => {
 }, 120 * SECONDS);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** An app that installs the tarballs beside frameworks of its own choice. */
-async function installApp(name: string, dependencies: Readonly<Record<string, string>>): Promise<string> {
+/** An app of a fixture, that installs tarballs beside dependencies of its own choice. */
+async function installApp(
+  name: string,
+  fixture: string,
+  packages: readonly string[],
+  dependencies: Readonly<Record<string, string>>,
+): Promise<string> {
   const app = join(folder, name);
   mkdirSync(app);
-  cpSync(`${root}test/fixtures/packages`, app, { recursive: true });
-  const packed = Object.fromEntries(PACKED.map((one) => [one, `file:${tarballs.get(one)}`]));
-  const here = Object.fromEntries(
-    ['@koa/router', 'ioredis', 'pg', 'stripe', 'zod'].map((one) => [one, versionHere(one)]),
-  );
+  cpSync(`${root}test/fixtures/${fixture}`, app, { recursive: true });
+  const packed = Object.fromEntries(packages.map((one) => [one, `file:${tarballs.get(one)}`]));
   writeFileSync(
     join(app, 'package.json'),
-    JSON.stringify({ name, private: true, dependencies: { ...packed, ...here, ...dependencies } }),
+    JSON.stringify({ name, private: true, dependencies: { ...packed, ...dependencies } }),
   );
   const args = [
     'install',
@@ -50,6 +52,8 @@ async function installApp(name: string, dependencies: Readonly<Record<string, st
   await run('npm', args, app);
   return app;
 }
+
+const here = (...names: readonly string[]) => Object.fromEntries(names.map((one) => [one, versionHere(one)]));
 
 it('packs every public package', () => {
   expect([...tarballs.keys()]).toEqual(expect.arrayContaining([...PACKED, '@tollgate/testing']));
@@ -90,11 +94,9 @@ describe.each([
   let app: string;
   beforeAll(async () => {
     const types = name.includes('4') ? ['@types/express4', '@types/koa2'] : ['@types/express', '@types/koa'];
-    app = await installApp(name.replaceAll(' ', '-'), {
+    app = await installApp(name.replaceAll(' ', '-'), 'packages', PACKED, {
       ...frameworks(),
-      typescript: versionHere('typescript'),
-      '@types/node': versionHere('@types/node'),
-      '@types/pg': versionHere('@types/pg'),
+      ...here('@koa/router', 'ioredis', 'pg', 'stripe', 'zod', 'typescript', '@types/node', '@types/pg'),
       '@types/express': versionHere(types[0] ?? ''),
       '@types/koa': versionHere(types[1] ?? ''),
     });
@@ -128,6 +130,47 @@ describe.each([
         files: ['app.mts', 'app.cts'],
       };
       writeFileSync(join(app, 'tsconfig.json'), JSON.stringify(options));
+      expect(await run(join(app, 'node_modules/.bin/tsc'), ['--pretty', 'false'], app)).toBe('');
+    },
+    60 * SECONDS,
+  );
+});
+
+describe('@tollgate/testing installed without Vitest', () => {
+  let app: string;
+  beforeAll(async () => {
+    app = await installApp('node-test', 'node-test', ['@tollgate/core', '@tollgate/testing'], {
+      ...here('fast-check', 'zod', 'typescript', '@types/node'),
+    });
+    // A dependency of the main entry alone.
+    rmSync(join(app, 'node_modules/fast-check'), { recursive: true });
+  }, 120 * SECONDS);
+
+  it('does not have npm install Vitest', () => {
+    expect(existsSync(join(app, 'node_modules/@tollgate/testing'))).toBe(true);
+    expect(existsSync(join(app, 'node_modules/vitest'))).toBe(false);
+  });
+
+  it(
+    'has a stand-in for Stripe and a clock for `node:test`',
+    async () => {
+      const report = await run(process.execPath, ['--test', '--test-reporter=tap', 'app.test.mjs'], app);
+      expect(report).toMatch(/^# pass 2$/m);
+    },
+    30 * SECONDS,
+  );
+
+  it(
+    'has types that need no Vitest either',
+    async () => {
+      const compilerOptions = {
+        module: 'nodenext',
+        target: 'es2023',
+        strict: true,
+        noEmit: true,
+        types: ['node'],
+      };
+      writeFileSync(join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['app.mts'] }));
       expect(await run(join(app, 'node_modules/.bin/tsc'), ['--pretty', 'false'], app)).toBe('');
     },
     60 * SECONDS,
