@@ -93,6 +93,20 @@ export interface Billing<K extends string = string> {
   // Operators
   setOverride(request: SetOverrideRequest & { actor: string }): Promise<Override>;
   overrides(request?: { includeExpired?: boolean }): Promise<readonly Override[]>;
+  /**
+   * Gives an org a tier that the payment provider does not sell it (an invoice by hand, a partner), until an instant (epoch ms; null: until
+   * it is taken back). `tier: null` takes it back at once. An org has one such grant, which another call changes. It takes nothing away:
+   * the highest tier counts, as always.
+   *
+   * @throws TollgateError `unknown_tier`, `invalid_org_id`, `invalid_request` (the default tier, an `until` that has passed or has no tier,
+   * no actor), `repository_unavailable`
+   */
+  grantPlan(request: {
+    org: string;
+    tier: string | null;
+    until?: number | null;
+    actor: string;
+  }): Promise<OrgPlan>;
   /** Who changed what, newest first: up to `limit` entries (100 by default, at most 1,000) before the `position` given as `before`. */
   audit(request?: {
     org?: string;

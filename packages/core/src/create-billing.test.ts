@@ -74,6 +74,11 @@ describe('createBilling', () => {
       { provider: { name: 'mine', sells: () => true } },
       /provider: lacks createCustomer, .*close/,
     ],
+    [
+      'a provider named as plans granted by hand are',
+      { provider: { ...sandboxProvider({ webhookUrl: null }), name: 'manual' } },
+      /name "manual" stands for plans that billing.grantPlan gives. Choose another/,
+    ],
     ['a provider without a name', { provider: {} }, /name undefined is not valid/],
     ['an org that is not found by a function', { org: 'acme' }, /org: is not a function/],
     ['half a counter store', { counters: { reserve: () => null } }, /counters: lacks settle, renew/],

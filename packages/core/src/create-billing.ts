@@ -15,12 +15,14 @@ import { memoryCounterStore } from './memory/memory-counter-store.ts';
 import { createNotices } from './notices/notices.ts';
 import { createUsageThresholds } from './notices/usage-thresholds.ts';
 import type { BillingOptions } from './options.ts';
+import { GRANTED_BY_HAND } from './org/granted-plan.ts';
 import { checkOrgId } from './org/org-id.ts';
 import { createOrgViews } from './org/org-views.ts';
 import { createOverrides } from './overrides/overrides.ts';
 import { createGate } from './quota/gate.ts';
 import { resolveSettings } from './resolve-settings.ts';
 import { createSubscriptions } from './subscription/subscriptions.ts';
+import type { OrgPlan } from './subscription/types.ts';
 import type { Wiring } from './wiring.ts';
 import { whileClosing } from './within.ts';
 import { workWith } from './working-parts.ts';
@@ -65,6 +67,11 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
     const view = await orgViews.of(org);
     return { view, now: clock.now() };
   };
+  async function planOf(org: string): Promise<OrgPlan> {
+    const { view, now } = await known(org);
+    const { tier, isDefault } = view.tier(now);
+    return { org, tier: tier.slug, isDefault, subscription: view.subscription(now) };
+  }
 
   async function finish(): Promise<void> {
     const startedAt = performance.now();
@@ -93,11 +100,7 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
       return { ...report, degradation: status.overCapacity ? status : null };
     }),
     plans: () => catalog.tiers.filter((tier) => tier.isPublished),
-    async plan(org) {
-      const { view, now } = await known(org);
-      const { tier, isDefault } = view.tier(now);
-      return { org, tier: tier.slug, isDefault, subscription: view.subscription(now) };
-    },
+    plan: planOf,
     async upgradeOptions(org) {
       const { view, now } = await known(org);
       const { tier: own } = view.tier(now);
@@ -111,6 +114,10 @@ export function createBilling<K extends string>(options: BillingOptions<K>): Bil
       return await subscriptions.sync(request);
     },
     linkCustomer: askedWith(subscriptions.linkCustomer),
+    grantPlan: askedWith(async (request) => {
+      await subscriptions.grantPlan(request);
+      return await planOf(request.org);
+    }),
     setOverride: askedWith(async (request) => {
       const override = await overrides.set(request);
       if (override.subjectType === 'org') degradation.reportSoon(override.subjectId);
@@ -185,6 +192,11 @@ function wire(options: BillingOptions): Wiring {
   if (options.provider != null && !/^[a-z0-9][a-z0-9_-]{0,31}$/.test(options.provider.name ?? '')) {
     faults.push(
       `provider: its name ${JSON.stringify(options.provider.name)} is not valid. Use 1 to 32 of a-z, 0-9, _ and -, and begin with a letter or a digit.`,
+    );
+  }
+  if (options.provider?.name === GRANTED_BY_HAND) {
+    faults.push(
+      `provider: its name "${GRANTED_BY_HAND}" stands for plans that billing.grantPlan gives. Choose another.`,
     );
   }
   if (faults.length > 0) throw configurationError(faults);

@@ -47,6 +47,7 @@ const REQUESTS: Readonly<Record<string, object>> = {
   webhook: { provider: 'sandbox', bytes: new Uint8Array(), header: () => undefined },
   sync: { org: 'acme' },
   linkCustomer: { org: 'acme', customerId: 'cus_1', replaces: 'cus_0' },
+  grantPlan: { org: 'acme', tier: null, until: null, actor: 'op' },
   setSelectionPolicy: { org: 'acme', policy: 'manual', actor: 'op' },
   setKeep: { org: 'acme', resource: 'devices', id: 'a', keep: true, actor: 'op' },
   preview: { org: 'acme', tier: 'free', at: 1 },

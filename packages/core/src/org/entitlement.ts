@@ -1,6 +1,7 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Tier } from '../catalog/tier.ts';
 import type { Subscription } from '../ports/billing-repository.ts';
+import { isGrantOver } from './granted-plan.ts';
 
 /** Which statuses grant a subscription's tier. */
 export interface EntitlementRules {
@@ -10,8 +11,8 @@ export interface EntitlementRules {
 }
 
 /**
- * The tier that a subscription grants at `now`, or null. An unknown status, an unknown price, an ended subscription and a
- * past-due one beyond its grace period grant nothing.
+ * The tier that a subscription grants at `now`, or null. An unknown status, an unknown price, an ended subscription, a past-due one
+ * beyond its grace period and a plan granted by hand whose time is over grant nothing.
  */
 function grantedTier(
   subscription: Subscription,
@@ -19,7 +20,8 @@ function grantedTier(
   rules: EntitlementRules,
   now: number,
 ): Tier | null {
-  if (subscription.endedAt !== null || subscription.tier === null) return null;
+  if (subscription.endedAt !== null || subscription.tier === null || isGrantOver(subscription, now))
+    return null;
   const granted =
     rules.grantingStatuses.has(subscription.status) ||
     (subscription.status === 'past_due' && now < (subscription.pastDueAt ?? now) + rules.pastDueGraceMs);
@@ -29,9 +31,10 @@ function grantedTier(
 /** Statuses in which a subscription exists at the provider, and can be changed rather than bought again. */
 const LIVE_STATUSES: ReadonlySet<string> = new Set(['trialing', 'active', 'past_due', 'unpaid', 'paused']);
 
-/** Whether the subscription can be changed: it has begun and has not ended. */
-export function isLive(subscription: Subscription): boolean {
-  return subscription.endedAt === null && LIVE_STATUSES.has(subscription.status);
+/** Whether the subscription can be changed: at `now` it has begun and has not ended. */
+export function isLive(subscription: Subscription, now: number): boolean {
+  const hasEnded = subscription.endedAt !== null || isGrantOver(subscription, now);
+  return !hasEnded && LIVE_STATUSES.has(subscription.status);
 }
 
 /** The combined result of an org's subscriptions. */
@@ -63,6 +66,6 @@ export function entitlementOf<S extends Subscription>(
     if (isBetter) best = { tier, subscription };
   }
   if (best !== null) return { ...best, isDefault: false };
-  const live = subscriptions.filter(isLive).sort((a, b) => b.createdAt - a.createdAt);
+  const live = subscriptions.filter((one) => isLive(one, now)).sort((a, b) => b.createdAt - a.createdAt);
   return { tier: catalog.defaultTier, isDefault: true, subscription: live[0] ?? null };
 }

@@ -154,6 +154,15 @@ describe('entitlementOf', () => {
     expect(slugAt([subscription({ status: 'past_due' })], 1_000_000)).toBe('pro');
   });
 
+  it('ends a plan granted by hand at cancelsAt itself; for one of a provider, that is only what it plans', () => {
+    const ending = { tier: 'business', cancelsAt: 100 };
+    const byHand = subscription({ ...ending, provider: 'manual' });
+    expect([99, 100].map((now) => slugAt([byHand], now))).toEqual(['business', 'free']);
+    expect(slugAt([subscription({}), byHand], 100)).toBe('pro');
+    expect(slugAt([subscription(ending)], 100)).toBe('business');
+    expect(entitlementOf([byHand], catalog, rules, 100).subscription).toBeNull();
+  });
+
   it('names the newest of the live subscriptions that grant nothing just now', () => {
     const older = subscription({ id: 's1', status: 'unpaid', createdAt: 1 });
     const newer = subscription({ id: 's2', status: 'paused', createdAt: 2 });

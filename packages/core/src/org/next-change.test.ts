@@ -12,3 +12,13 @@ it('is the first instant from now on at which limits change by themselves: an ex
   expect([0, 499, 500, 699, 700, 899, 900].map(at)).toEqual([500, 500, 700, 700, 900, 900, null]);
   expect(nextChangeAt(billing([null], [null]), 0, 100)).toBeNull();
 });
+
+it('is the end of a plan granted by hand as well, and not the one that a provider plans', () => {
+  const ending = (provider: string) =>
+    ({
+      overrides: [],
+      subscriptions: [{ provider, cancelsAt: 500, pastDueAt: null }],
+    }) as unknown as Parameters<typeof nextChangeAt>[0];
+  expect([0, 499, 500].map((now) => nextChangeAt(ending('manual'), now, 0))).toEqual([500, 500, null]);
+  expect(nextChangeAt(ending('sandbox'), 0, 0)).toBeNull();
+});

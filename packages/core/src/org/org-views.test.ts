@@ -116,6 +116,7 @@ it('a live subscription of a tier that the catalog lost is said once, since some
   await save({ id: 's1', tier: 'free' });
   await save({ id: 's2', tier: null, status: 'active' });
   await save({ id: 's3', tier: 'gold', status: 'canceled', endedAt: START });
+  await save({ id: 'g1', tier: 'gold', status: 'active', provider: 'manual', cancelsAt: START });
   await orgViews.of('acme');
   expect(log).toEqual([]);
   await save({ id: 's4', tier: 'gold', status: 'active' });

@@ -50,7 +50,8 @@ export function createOrgViews(
   function load(org: string): Promise<OrgView> {
     const loadedAt = clock.now();
     const promise = repository.loadOrg(org).then((billing) => {
-      for (const subscription of billing.subscriptions) if (isLive(subscription)) checkTier(subscription);
+      for (const subscription of billing.subscriptions)
+        if (isLive(subscription, loadedAt)) checkTier(subscription);
       const view = viewOf(org, billing, wiring);
       // If the view was dropped during the load, the result is not cached: it may predate the change.
       if (loads.get(org) === promise) keepNewest(views, org, { view, loadedAt }, MAX_VIEWS);

@@ -1,6 +1,7 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 import { checkOrgId } from '../org/org-id.ts';
 import type { Override } from '../ports/billing-repository.ts';
+import { isStorableInstant } from '../storable-instant.ts';
 import { isStorableText } from '../storable-text.ts';
 import type { Wiring } from '../wiring.ts';
 import type { SetOverrideRequest } from './types.ts';
@@ -10,8 +11,6 @@ export type CheckedOverride = Omit<Override, 'id' | 'createdBy' | 'createdAt' | 
 
 const UNLIMITED = -1;
 const MAX_REASON_LENGTH = 500;
-/** The last instant that RFC 3339 can express: its years have four digits. */
-const LAST_INSTANT = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 /**
  * Checks an operator's request field by field, and converts it to the library's own terms.
@@ -44,10 +43,7 @@ function checkLimit(limit: unknown): number | null {
 }
 
 function checkInstant(expiresAt: unknown): number | null {
-  if (expiresAt === null) return null;
-  if (typeof expiresAt === 'number' && Number.isSafeInteger(expiresAt)) {
-    if (expiresAt >= 0 && expiresAt <= LAST_INSTANT) return expiresAt;
-  }
+  if (expiresAt === null || isStorableInstant(expiresAt)) return expiresAt;
   throw new TollgateError('invalid_request', {
     message: 'The expiry is not an instant this service can keep.',
   });

@@ -22,7 +22,10 @@ export type SubscriptionStatus =
   | 'canceled'
   | (string & {});
 
-/** A subscription as the provider last reported it. */
+/**
+ * A subscription as the provider last reported it; or, with the provider `manual`, a plan that an operator granted: it has no customer
+ * (an empty `customerId`) and grants nothing from `cancelsAt` on.
+ */
 export interface Subscription {
   readonly provider: string;
   readonly id: string;

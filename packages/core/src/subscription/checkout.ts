@@ -1,5 +1,6 @@
 import { TollgateError } from '../errors/tollgate-error.ts';
 import { checkActor } from '../org/check-actor.ts';
+import { GRANTED_BY_HAND, isGrantOver } from '../org/granted-plan.ts';
 import { checkOrgId } from '../org/org-id.ts';
 import type { CheckoutAttempt } from '../ports/billing-repository.ts';
 import type { PaymentProvider, ProviderSubscription, Terms } from '../ports/payment-provider.ts';
@@ -45,7 +46,7 @@ interface Order {
 
 /** Creates the checkout. It changes nothing at the provider without holding the org's one checkout claim. */
 export function createCheckout(
-  wiring: Pick<Wiring, 'catalog' | 'settings' | 'repository' | 'provider' | 'ids' | 'logger'>,
+  wiring: Pick<Wiring, 'catalog' | 'settings' | 'repository' | 'provider' | 'clock' | 'ids' | 'logger'>,
   services: {
     readonly customers: Customers;
     readonly reconcile: Reconcile;
@@ -54,7 +55,7 @@ export function createCheckout(
     readonly wait: Wait;
   },
 ): Checkout {
-  const { catalog, repository, ids, logger } = wiring;
+  const { catalog, repository, clock, ids, logger } = wiring;
   const { customers, reconcile, changes, page, wait } = services;
 
   return async ({ org, tier, actor, interval, quantity }) => {
@@ -154,21 +155,28 @@ export function createCheckout(
     return (await page.open(attempt, customer, terms, actor)) ?? (await settle(order, attempt));
   }
 
-  /** The result if nothing is live at the provider: the default tier, or a subscription whose provider is not configured here. */
+  /**
+   * The result if nothing is live at the provider: the default tier, or what no checkout can end. That is a subscription whose provider is
+   * not configured here, or a plan granted by hand.
+   */
   async function onDefaultTier(order: Order): Promise<CheckoutResult> {
     const { name } = order.provider;
     const { subscriptions } = await repository.loadOrg(order.org);
+    const now = clock.now();
     // One that was never paid was waiting for a page that is gone with its provider.
-    const others = subscriptions.filter((one) => one.provider !== name && !wasNeverPaid(one));
-    const [other] = liveSubscriptions(others);
-    if (other !== undefined) {
+    const others = liveSubscriptions(
+      subscriptions.filter((one) => one.provider !== name && !wasNeverPaid(one) && !isGrantOver(one, now)),
+    );
+    const stuck = others.find(({ provider }) => provider !== GRANTED_BY_HAND);
+    if (stuck !== undefined) {
       logger.warn('An org cannot leave a subscription whose provider is not configured here. It stays.', {
-        org: order.org,
-        provider: other.provider,
-        subscription: other.id,
+          org: order.org,
+        provider: stuck.provider,
+        subscription: stuck.id,
       });
-      return onSubscription(other.provider, other);
     }
+    const [other] = others;
+    if (other !== undefined) return onSubscription(other.provider, other);
     const { slug } = catalog.defaultTier;
     return {
       subscription: { provider: name, externalId: 'default', tier: slug, status: 'active' },

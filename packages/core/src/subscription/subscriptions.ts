@@ -4,6 +4,7 @@ import { type Checkout, createCheckout } from './checkout.ts';
 import { createCheckoutPage } from './checkout-page.ts';
 import { createCustomers } from './customers.ts';
 import { createEvents, type Events, type OnInvoice } from './events.ts';
+import { createGrantPlan, type GrantPlan } from './grant-plan.ts';
 import { createLinkCustomer, type LinkCustomer } from './link-customer.ts';
 import { createPortal, type Portal } from './portal.ts';
 import { createReconcile } from './reconcile.ts';
@@ -13,17 +14,18 @@ import { createSubscriptionChanges } from './subscription-changes.ts';
 import { createSync, type Sync } from './sync.ts';
 import { type Wait, wait as waitForReal } from './wait.ts';
 
-/** Everything between an org and the payment provider. */
+/** Everything between an org and the payment provider, and the plans granted beside it. */
 export interface Subscriptions {
   readonly checkout: Checkout;
   readonly portal: Portal;
   readonly webhook: Events['webhook'];
   readonly sync: Sync;
   readonly linkCustomer: LinkCustomer;
+  readonly grantPlan: GrantPlan;
 }
 
 /**
- * Builds the subscription services around the one path on which a subscription is written.
+ * Builds the subscription services around the one path on which a subscription of the provider is written.
  *
  * @param options.onSubscriptionChanged - called for every stored change, after it is durable: the place for host events and for
  * evaluating an org's capacity again. If the process dies in between, it is not called.
@@ -57,5 +59,6 @@ export function createSubscriptions(
     webhook: events.webhook,
     sync,
     linkCustomer: createLinkCustomer(wiring, { customers, sync }),
+    grantPlan: createGrantPlan(wiring, orgViews, onChanged),
   };
 }
