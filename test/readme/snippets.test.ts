@@ -14,6 +14,7 @@ const pages = [
   'README.md',
   'docs/adopting.md',
   'docs/guarding.md',
+  'docs/granting.md',
   'docs/failures.md',
   'docs/over-capacity.md',
   'docs/stripe.md',

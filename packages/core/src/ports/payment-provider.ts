@@ -80,7 +80,7 @@ export interface Terms {
  * the provider's text. A method that takes an `idempotencyKey` has one effect, however often it is called with that key.
  */
 export interface PaymentProvider {
-  /** Its name in URLs and in storage: 1 to 32 of a-z, 0-9, `_`, `-`, the first a letter or a digit. */
+  /** Its name in URLs and in storage: 1 to 32 of a-z, 0-9, `_`, `-`, the first a letter or a digit. Not `manual`, which is taken. */
   readonly name: string;
   /** Where its hosted pages may be: exact origins, https except on loopback. Other addresses are refused with `provider_error`. */
   readonly pageOrigins: readonly string[];
