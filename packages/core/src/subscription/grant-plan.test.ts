@@ -274,7 +274,9 @@ describe('grantPlan', () => {
     const engines = [engine({}, slow), engine({}, slow), engine({}, slow)];
     const tiers = ['pro', 'business', 'partner'] as const;
     const calls = tiers.flatMap((tier, n) =>
-      Array.from({ length: 4 }, () => engines[n]?.grantPlan(grant(tier))),
+      Array.from({ length: 4 }, (_, day) =>
+        engines[n]?.grantPlan(grant(tier, one.clock.now() + (day + 1) * DAY)),
+      ),
     );
     await Promise.all(calls);
     const [stored, ...more] = await grants();
@@ -291,6 +293,13 @@ describe('grantPlan', () => {
         tier: 'pro',
         subscription: { id: stored?.id },
       });
+  });
+
+  it('called by fifty at once in one process, does what each of them asked, one after another', async () => {
+    const { billing, clock, grants } = one;
+    const ends = Array.from({ length: 50 }, (_, day) => clock.now() + (day + 1) * DAY);
+    await Promise.all(ends.map((until) => billing.grantPlan(grant('pro', until))));
+    expect(await grants()).toMatchObject([{ cancelsAt: ends.at(-1), version: 50 }]);
   });
 
   it('fails in the end where others write the grant at each of its tries', async () => {
