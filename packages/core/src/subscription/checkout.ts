@@ -170,7 +170,7 @@ export function createCheckout(
     const stuck = others.find(({ provider }) => provider !== GRANTED_BY_HAND);
     if (stuck !== undefined) {
       logger.warn('An org cannot leave a subscription whose provider is not configured here. It stays.', {
-          org: order.org,
+        org: order.org,
         provider: stuck.provider,
         subscription: stuck.id,
       });
