@@ -30,7 +30,7 @@ export interface Billing<K extends string = string> {
   resume(record: ReservationRecord): ReservationHandle;
   /**
    * Counts units that were used without a reservation, whatever the limit: rows of a capacity key created by an import, metered units of
-   * a job. With a `period`, only the window of that period; with an `idempotencyKey` it takes effect once.
+   * a job. With a `period`, only the window of that period; with an `idempotencyKey` it takes effect once for that key and `period`.
    */
   record(request: {
     org: string;

@@ -53,6 +53,25 @@ describe('recorded metered use', () => {
     expect(await used(world)).toEqual([3, 3]);
   });
 
+  it('counts once for each period under one idempotency key, as for each quota key', async () => {
+    const world = gateOnMemory();
+    const record = (amount: number, period?: 'day' | 'month') =>
+      world.gate.record({
+        org: 'acme',
+        key: 'door_opens',
+        amount,
+        idempotencyKey: 'k',
+        ...(period === undefined ? {} : { period }),
+      });
+    for (let told = 0; told < 2; told += 1) {
+      await record(3, 'day');
+      await record(4, 'month');
+    }
+    expect(await used(world)).toEqual([3, 4]);
+    for (let told = 0; told < 2; told += 1) await record(10);
+    expect(await used(world)).toEqual([13, 14]);
+  });
+
   it('is added to the last snapshot where the store has no count, and is written behind', async () => {
     const world = gateOnMemory();
     world.snapshots.set(`acme/${DAY.key}/${DAY.window}`, { org: 'acme', ...DAY, used: 2, endsAt: null });

@@ -79,7 +79,7 @@ export function createReports(
     const once =
       idempotencyKey === undefined
         ? {}
-        : { id: storeId(kind, key, idempotencyKey), rememberMs: settings.idempotencyMs };
+        : { id: storeId(kind, key, idempotencyKey, onlyPeriod), rememberMs: settings.idempotencyMs };
 
     // Debts are paid first, since units that are still owed cannot be given back: the counter may be at 0 without them.
     if (change === 'refunded') await debts.pay(org);
