@@ -1,9 +1,9 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Tier } from '../catalog/tier.ts';
 import type { Subscription } from '../ports/billing-repository.ts';
-import { isGrantOver } from './granted-plan.ts';
+import { GRANTED_BY_HAND, isGrantOver } from './granted-plan.ts';
 
-/** Which statuses grant a subscription's tier. */
+/** Which statuses of the payment provider grant a subscription's tier. */
 export interface EntitlementRules {
   readonly grantingStatuses: ReadonlySet<string>;
   /** How long after `pastDueAt` a past-due subscription still grants its tier, ms. */
@@ -23,6 +23,8 @@ function grantedTier(
   if (subscription.endedAt !== null || subscription.tier === null || isGrantOver(subscription, now))
     return null;
   const granted =
+    // Which statuses of a payment provider grant, the host says; that of a granted plan is ours.
+    (subscription.provider === GRANTED_BY_HAND && subscription.status === 'active') ||
     rules.grantingStatuses.has(subscription.status) ||
     (subscription.status === 'past_due' && now < (subscription.pastDueAt ?? now) + rules.pastDueGraceMs);
   return granted ? (catalog.tier(subscription.tier) ?? null) : null;

@@ -320,6 +320,13 @@ describe('grantPlan', () => {
     expect(tries).toBeGreaterThan(5);
   });
 
+  it('grants where the statuses of the payment provider have other names', async () => {
+    const { engine } = one;
+    const billing = engine({ grantingStatuses: ['paid'] });
+    expect(await billing.grantPlan(grant('pro'))).toMatchObject({ tier: 'pro', isDefault: false });
+    expect(await billing.grantPlan(grant(null))).toMatchObject({ tier: 'free', isDefault: true });
+  });
+
   it.each<[string, object, string]>([
     ['a tier that there is not', { tier: 'gold' }, 'unknown_tier'],
     ['no tier', { tier: undefined }, 'unknown_tier'],
