@@ -317,4 +317,42 @@ describe('linkCustomer with `replaces`', () => {
     });
     expect(await linked('acme')).toEqual([customers[links[0]?.status === 'fulfilled' ? 0 : 1]]);
   });
+
+  describe('where somebody pays on a page of the old customer after the last look at it', () => {
+    /** Links acme with another customer. Just before the old one gives way, it buys, and the events of that are applied. */
+    async function boughtMeanwhile(): Promise<string> {
+      const wrong = await customerMade('wrong');
+      await world.linkCustomer({ org: 'acme', customerId: wrong });
+      const { subscription } = await world.checkout({ org: 'acme', tier: 'pro', actor: 'alice' });
+      let bought = '';
+      const process = world.process({
+        repository: {
+          replaceCustomer: async (request) => {
+            bought = world.sandbox.confirm(subscription.externalId).subscriptionId ?? '';
+            for (const { id } of world.sandbox.events()) await world.deliver(id);
+            return await world.repository.replaceCustomer(request);
+          },
+        },
+      });
+      const customerId = await customerMade('right');
+      await process.linkCustomer({ org: 'acme', customerId, replaces: wrong });
+      expect(await linked('acme')).toEqual([customerId]);
+      expect(await world.stored(bought)).toMatchObject({ org: 'acme', status: 'active' });
+      return bought;
+    }
+
+    it('a sync stores the end of what was bought', async () => {
+      const bought = await boughtMeanwhile();
+      world.sandbox.setStatus(bought, 'canceled');
+      expect(await world.sync({ org: 'acme' })).toMatchObject({ checked: 1, changed: 1 });
+      expect(await world.stored(bought)).toMatchObject({ status: 'canceled' });
+    });
+
+    it('a checkout changes it, and sells no second one', async () => {
+      const bought = await boughtMeanwhile();
+      const { subscription } = await world.checkout({ org: 'acme', tier: 'business', actor: 'alice' });
+      expect(subscription).toMatchObject({ externalId: bought, tier: 'business', status: 'active' });
+      expect(await world.stored(bought)).toMatchObject({ tier: 'business' });
+    });
+  });
 });

@@ -54,7 +54,9 @@ export function createReconcile(
     }
     for (const missing of stored.values()) {
       if (hasEnded(missing)) continue;
-      const result = await refresh({ subscriptionId: missing.id, actor, customer: null });
+      // It may be of a customer who has given way and is linked no more: who else would hear of its end?
+      const owner = { ...customer, customerId: missing.customerId };
+      const result = await refresh({ subscriptionId: missing.id, actor, customer: owner });
       note(result);
       if (result.outcome === 'unknown_subscription') unknown.push(missing);
       if (result.outcome === 'saved') current.push(result.fetched);

@@ -35,6 +35,7 @@ export function createSubscriptionChanges(
   const { repository, clock, logger } = wiring;
 
   async function atProvider(
+    org: string,
     current: ProviderSubscription,
     actor: string,
     make: () => Promise<ProviderSubscription>,
@@ -44,11 +45,15 @@ export function createSubscriptionChanges(
       answer = await make();
       return answer;
     };
-    const refreshed = await refresh({ subscriptionId: current.id, actor, customer: null, change });
+    const { id: subscriptionId, customerId } = current;
+    // The customer that it is of, not the one that the org has now: that one may have taken its place.
+    const customer = { org, provider: configured(wiring.provider).name, customerId };
+    const refreshed = await refresh({ subscriptionId, actor, customer, change });
     if (refreshed.outcome === 'saved') return refreshed.fetched;
     logger.warn('A change made at the provider could not be stored. Its event or a sync will do that.', {
-      customer: current.customerId,
-      subscription: current.id,
+      org,
+      customer: customerId,
+      subscription: subscriptionId,
       outcome: refreshed.outcome,
     });
     return answer;
@@ -59,7 +64,7 @@ export function createSubscriptionChanges(
       const subscriptionId = current.id;
       const key = idempotencyKey('change', org, tier, id, subscriptionId);
       const provider = configured(wiring.provider);
-      return atProvider(current, actor, () =>
+      return atProvider(org, current, actor, () =>
         provider.changeSubscription({ ...terms, subscriptionId, tier, idempotencyKey: key }),
       );
     },
@@ -67,7 +72,7 @@ export function createSubscriptionChanges(
       const subscriptionId = current.id;
       const key = idempotencyKey('cancel', org, id, subscriptionId);
       const provider = configured(wiring.provider);
-      return atProvider(current, actor, () =>
+      return atProvider(org, current, actor, () =>
         provider.cancelSubscription({ subscriptionId, idempotencyKey: key }),
       );
     },
