@@ -119,7 +119,7 @@ export function createLookAtOrg(
       shouldStop,
       endsAt: Number.POSITIVE_INFINITY,
       failedRows: new Set(),
-      isSynced: false,
+      isSynced: null,
       failuresInARow: new Map(),
       outdated: new Map(),
       tally: { suspended: 0, restored: 0, removed: 0, failed: 0 },

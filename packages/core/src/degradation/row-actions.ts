@@ -29,8 +29,8 @@ export interface Look {
   readonly failedRows: Set<string>;
   /** By action: a host that cannot restore may still suspend. */
   readonly failuresInARow: Map<RowAction['action'], number>;
-  /** Whether the org's subscriptions were compared with the provider in this look. */
-  isSynced: boolean;
+  /** Whether the org's subscriptions could be compared with the provider in this look; null until they were to be. */
+  isSynced: boolean | null;
   /** By key: how often a recount found too few rows in excess for an action that was due. */
   readonly outdated: Map<string, number>;
   /** When no more actions are begun, on the process's clock. */
@@ -125,11 +125,14 @@ export function createRowActions(
 
   /** Whether the limits are what the org pays for by now, events that never arrived included: no removal can be undone. */
   async function isPaidUp(look: Look, { action, resource }: RowAction): Promise<boolean> {
+    // Asked once a look: a provider that is away takes its whole time-out for each answer, and the orgs behind this one wait.
+    if (look.isSynced !== null) return look.isSynced;
     const { org } = look.claim;
     try {
-      if (!look.isSynced) await sync(org);
+      await sync(org);
       look.isSynced = true;
     } catch (error) {
+      look.isSynced = false;
       warnSometimes(logger, 'An org could not be synced before a removal. The next sweep tries again.', {
         org,
         action,
