@@ -1,12 +1,15 @@
 import { isError } from '../errors/is-error.ts';
 
+const NAMES = 'authorization|cookie|signature|secret|password|api[-_]?key|token';
 const SECRETS: readonly (readonly [RegExp, string])[] = [
   [/\b(whsec|sk|rk)_[A-Za-z0-9_+/=-]+/g, '$1_[redacted]'],
   [/\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]+/gi, '$1 [redacted]'],
   [/\b(t=\d+,\s*v\d=)[0-9a-f]+/gi, '$1[redacted]'],
   [/(:\/\/[^/\s:@]*:)[^@\s/]+@/g, '$1[redacted]@'],
+  // In a URL's query, or a driver's connection string. Bounded, since a text may repeat a name without end.
+  [new RegExp(`((?:${NAMES})[\\w-]{0,20}=["']?)[^\\s&;,"']+`, 'gi'), '$1[redacted]'],
 ];
-const SECRET_NAMES = /authorization|cookie|signature|secret|password|api[-_]?key|token/i;
+const SECRET_NAMES = new RegExp(NAMES, 'i');
 const DEEPEST = 4;
 
 /** A copy fit for a log: replaces secrets, known by shape or name, and reduces errors to name, code and message. Never throws. */

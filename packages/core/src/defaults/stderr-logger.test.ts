@@ -60,11 +60,13 @@ describe('stderrLogger', () => {
         url: 'redis://default:hunter2@10.0.0.1:6379',
         signature: 't=1,v1=deadbeefdeadbeef',
         nested: [{ deep: 't=1,v1=deadbeefdeadbeef' }],
+        asked: 'request to https://sms.example/send?api_key=hunter2&to=1 failed: access_token=hunter2; password="hunter2"',
         client: { toJSON: () => ({ password: 'hunter2' }) },
       }),
     );
     for (const secret of secrets) expect(text).not.toContain(secret);
     expect(text).toContain('sk_[redacted]');
+    expect(text).toContain('send?api_key=[redacted]&to=1 failed');
   });
 
   it('survives what cannot be written', () => {

@@ -30,6 +30,7 @@ const TEXTS = [
   '<>',
   'http:',
   'sk_',
+  'token',
   'T',
   '2026-',
   '\t',
