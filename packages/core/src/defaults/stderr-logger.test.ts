@@ -60,7 +60,8 @@ describe('stderrLogger', () => {
         url: 'redis://default:hunter2@10.0.0.1:6379',
         signature: 't=1,v1=deadbeefdeadbeef',
         nested: [{ deep: 't=1,v1=deadbeefdeadbeef' }],
-        asked: 'request to https://sms.example/send?api_key=hunter2&to=1 failed: access_token=hunter2; password="hunter2"',
+        asked:
+          'request to https://sms.example/send?api_key=hunter2&to=1 failed: access_token=hunter2; password="hunter2"',
         client: { toJSON: () => ({ password: 'hunter2' }) },
       }),
     );
