@@ -83,6 +83,28 @@ describe('recorded metered use', () => {
   });
 });
 
+it.each(['record', 'release'] as const)(
+  'a %s whose counter is lost again before it counts fails, and may be called again',
+  async (kind) => {
+    let lost = 0;
+    const world = gateOnMemory({}, (store) => ({
+      ...store,
+      adjust: async (request) => {
+        if (lost === 0) return await store.adjust(request);
+        lost -= 1;
+        return { missing: [0, 1], repeated: false };
+      },
+    }));
+    await world.gate.record({ org: 'acme', key: 'door_opens', amount: 2 });
+    lost = 2;
+    const report = () => world.gate[kind]({ org: 'acme', key: 'door_opens', idempotencyKey: 'k' });
+    await expect(report()).rejects.toMatchObject({ code: 'quota_unavailable' });
+    expect(await used(world)).toEqual([2, 2]);
+    await report();
+    expect(await used(world)).toEqual(kind === 'record' ? [3, 3] : [1, 1]);
+  },
+);
+
 describe('recorded rows', () => {
   it('take their place at once, until the host’s rows are counted', async () => {
     const { gate, rows } = gateOnMemory();

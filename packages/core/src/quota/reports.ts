@@ -76,10 +76,11 @@ export function createReports(
       return { key, window: interval.label, amount, change, forgetAt: forgetAtOf(period, interval, now) };
     });
     // Distinct from reservation ids, which have the same form.
+    const named = onlyPeriod === undefined ? [kind, key] : [kind, key, onlyPeriod];
     const once =
       idempotencyKey === undefined
         ? {}
-        : { id: storeId(kind, key, idempotencyKey, onlyPeriod), rememberMs: settings.idempotencyMs };
+        : { id: storeId(...named, idempotencyKey), rememberMs: settings.idempotencyMs };
 
     // Debts are paid first, since units that are still owed cannot be given back: the counter may be at 0 without them.
     if (change === 'refunded') await debts.pay(org);
@@ -88,7 +89,9 @@ export function createReports(
     if (!isMetered) return;
     if (missing.length > 0) {
       await recounts.fill(org, adjustments);
-      await counters.adjust({ org, adjustments, ...once });
+      const again = await counters.adjust({ org, adjustments, ...once });
+      // Lost once more in between: nothing was changed, and nothing is remembered of the call.
+      if (again.missing.length > 0) throw new TollgateError('quota_unavailable', { retryAfterSeconds: 1 });
     }
     for (const { window, forgetAt } of adjustments) snapshots.note(org, { key, window, endsAt: forgetAt });
   }
