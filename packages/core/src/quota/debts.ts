@@ -1,6 +1,7 @@
 import { describeFailure } from '../errors/describe-failure.ts';
 import { outsideRequests } from '../outside-requests.ts';
 import type { Adjustment, Charge } from '../ports/counter-store.ts';
+import { warnSometimes } from '../warn-sometimes.ts';
 import type { Wiring } from '../wiring.ts';
 import { MOST_FAILURES } from './most-failures.ts';
 import type { Recounts } from './recounts.ts';
@@ -44,7 +45,6 @@ const MAX_OWED = 10_000;
 const MAX_AT_ONCE = 100;
 /** The least time that the store recognises a debt, ms: longer than any outage after which a payment is retried. */
 const REMEMBER_MS = 86_400_000;
-const WARN_EVERY_MS = 10_000;
 
 export function createDebts(
   wiring: Pick<Wiring, 'catalog' | 'counters' | 'ids' | 'settings' | 'logger' | 'telemetry'>,
@@ -58,7 +58,6 @@ export function createDebts(
   let paying: Promise<void> | null = null;
   /** Whether the store has replied since units were last added, or could not be paid. */
   let isAnswering = false;
-  let silentUntil = 0;
 
   function openDebt(org: string): Debt | undefined {
     const last = debtors.get(org)?.debts.at(-1);
@@ -160,18 +159,12 @@ export function createDebts(
         failures = 0;
       } catch (error) {
         failed.add(org);
-        warnSometimes(error);
+        const facts = { org, counters: owed, ...describeFailure(error) };
+        warnSometimes(logger, 'units that are in use are not counted yet', facts);
         failures += 1;
         if (failures === MOST_FAILURES) return;
       }
     }
-  }
-
-  function warnSometimes(error: unknown): void {
-    const now = performance.now();
-    if (now < silentUntil) return;
-    silentUntil = now + WARN_EVERY_MS;
-    logger.warn('units that are in use are not counted yet', { counters: owed, ...describeFailure(error) });
   }
 
   return {
